@@ -1,0 +1,170 @@
+"""The typed results that tools return: small, frozen, JSON-safe. Voxels stay in files of the workspace.
+
+ToolResult
+├─ Description   what an image is
+├─ Masks         one mask file per target, in the image's geometry
+├─ Measurements  rows with value, unit, mask, image and where the spacing came from
+├─ Hits          report sentences that match a query
+├─ Draft         findings and impression, each sentence with its evidence
+└─ Files         exported files
+"""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tools.facts import ArtifactKind
+
+Mark = Literal["synthetic", "mock", "opinion"]
+ClaimKind = Literal["measured", "described", "model score", "model opinion", "quoted", "general", "not examined"]
+
+
+class Record(BaseModel):
+    """Base of everything that crosses a border: frozen, no unknown field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelUse(Record):
+    """Which model computed a result, and why the hub chose it."""
+
+    card: str
+    runtime: str
+    version: str
+    weights_sha256: str = ""
+    """Empty for a method without weights."""
+    device: str = "cpu"
+    licence: str = ""
+    reason: str = ""
+    """Why this card was chosen, in one sentence."""
+
+
+class ToolResult(Record):
+    """Base of every tool's result."""
+
+    kind: ClassVar[ArtifactKind]
+
+    summary: str = Field(min_length=1)
+    """One sentence for the planner and the person."""
+    files: tuple[str, ...] = ()
+    """Names inside the step's folder, the ones a person would open first."""
+    figures: tuple[str, ...] = ()
+    """PNG files among `files` that show the result."""
+    model: ModelUse | None = None
+    marks: tuple[Mark, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a careful reader must know: limits, assumptions, what was not done."""
+
+
+class Description(ToolResult):
+    """What an image is: modality, geometry, intensity, acquisition."""
+
+    kind: ClassVar[ArtifactKind] = "description"
+
+    image: str
+    facts: dict[str, Any]
+
+
+class MaskEntry(Record):
+    """One target's mask."""
+
+    target: str
+    file: str
+    """NIfTI, uint8, 1 inside; the image's shape and affine."""
+    voxels: int = Field(ge=0)
+    """How many voxels are inside; 0 when the target was looked for and not found."""
+
+
+class Masks(ToolResult):
+    """Masks in the geometry of their image."""
+
+    kind: ClassVar[ArtifactKind] = "mask"
+
+    image: str
+    masks: tuple[MaskEntry, ...]
+
+
+class Measurement(Record):
+    """One measured value."""
+
+    target: str
+    quantity: str
+    """volume, mean_intensity, longest_diameter, …"""
+    value: float
+    unit: str
+    """ "ml", "mm", "cm2", "HU"; empty for arbitrary intensity."""
+    image: str
+    mask: str
+    spacing_source: str
+    """Header field that gave the millimetres; empty where the unit needs none."""
+    method: str
+    """How it was computed, in a few words."""
+
+
+class Measurements(ToolResult):
+    """A table of measurements."""
+
+    kind: ClassVar[ArtifactKind] = "measurements"
+
+    rows: tuple[Measurement, ...]
+
+
+class ReportHit(Record):
+    """One sentence of a stored report that matches a query."""
+
+    report_id: str
+    section: str
+    sentence: str
+    start: int
+    """Offset of the sentence's first character in the report's text."""
+    end: int
+    score: float
+    why: str
+    """Why it matched, in a few words."""
+    source: str = ""
+    """The collection that the report comes from."""
+
+
+class Hits(ToolResult):
+    """Reports of *other* patients that match a query."""
+
+    kind: ClassVar[ArtifactKind] = "hits"
+
+    query: str
+    hits: tuple[ReportHit, ...]
+
+
+class Claim(Record):
+    """One sentence with what it rests on."""
+
+    text: str = Field(min_length=1)
+    evidence: tuple[str, ...] = ()
+    """Ids of artifacts (s2), attachments (img1) or stored reports (CXR1234)."""
+    kind: ClaimKind
+
+
+class Draft(ToolResult):
+    """A structured draft report: research use, to be read and signed by a person."""
+
+    kind: ClassVar[ArtifactKind] = "report"
+
+    technique: tuple[Claim, ...] = ()
+    findings: tuple[Claim, ...] = ()
+    impression: tuple[Claim, ...] = ()
+    similar: tuple[Claim, ...] = ()
+    """Sentences quoted from reports of other patients; never findings of this one."""
+    limitations: tuple[Claim, ...] = ()
+    worded_by: str = "template"
+    """ "template", or the LLM that worded it."""
+
+    def claims(self) -> tuple[Claim, ...]:
+        """Return every sentence in reading order."""
+        return self.technique + self.findings + self.impression + self.similar + self.limitations
+
+
+class Files(ToolResult):
+    """Files written for use elsewhere."""
+
+    kind: ClassVar[ArtifactKind] = "files"
+
+    format: str
