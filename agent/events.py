@@ -1,0 +1,120 @@
+"""What happens in a run, as it happens: one typed stream for Python, the command line and the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.plan import Plan
+from tools.facts import AttachmentFacts
+from tools.results import Claim
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: float = Field(default_factory=time.time)
+    """Seconds since the epoch, when it happened."""
+
+
+class Attached(_Event):
+    """A file was taken into the reading."""
+
+    type: Literal["attached"] = "attached"
+    facts: AttachmentFacts
+    name: str
+
+
+class Planning(_Event):
+    """The planner has started."""
+
+    type: Literal["planning"] = "planning"
+    llm: str
+
+
+class Planned(_Event):
+    """The plan, before anything runs."""
+
+    type: Literal["plan"] = "plan"
+    plan: Plan
+    decided_by: str
+    seconds: float
+    estimated_seconds: float
+    lacks: tuple[str, ...] = ()
+    """What is missing before it can run: weights, extras, servers."""
+
+
+class StepStarted(_Event):
+    """A step has started."""
+
+    type: Literal["step started"] = "step started"
+    step: str
+    tool: str
+    args: dict[str, Any]
+
+
+class Progress(_Event):
+    """How far a step is."""
+
+    type: Literal["progress"] = "progress"
+    step: str
+    fraction: float
+    message: str = ""
+
+
+class StepFinished(_Event):
+    """A step has finished; its result is in the workspace."""
+
+    type: Literal["step finished"] = "step finished"
+    step: str
+    tool: str
+    seconds: float
+    summary: str
+    kind: str
+    files: tuple[str, ...] = ()
+    """Absolute paths."""
+    figures: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class StepFailed(_Event):
+    """A step could not do its work; the others' results stay."""
+
+    type: Literal["step failed"] = "step failed"
+    step: str
+    tool: str
+    seconds: float
+    kind: str
+    """Which error (tools/errors.py), "skipped" when a step it needs failed, or "bug"."""
+    message: str
+
+
+class Answered(_Event):
+    """The answer: every sentence with its evidence."""
+
+    type: Literal["answer"] = "answer"
+    reading: str
+    outcome: Literal["answered", "clarify", "declined", "waiting", "failed"]
+    claims: tuple[Claim, ...]
+    held_back: tuple[str, ...] = ()
+    """Sentences that could not be tied to their evidence, with the reason."""
+
+
+class Failed(_Event):
+    """The run stopped; what was computed stays in the reading."""
+
+    type: Literal["error"] = "error"
+    kind: str
+    message: str
+
+
+Event = Annotated[
+    Attached | Planning | Planned | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed,
+    Field(discriminator="type"),
+]
+AnyEvent = Attached | Planning | Planned | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed
+Emit = Callable[[AnyEvent], None]

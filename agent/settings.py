@@ -1,0 +1,97 @@
+"""Every setting, in one place: the only file that reads the environment.
+
+Explicit beats environment (`READINGROOM_…`) beats `readingroom.toml` in the working folder beats default.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+EgressPolicy = Literal["local", "remote-deidentified", "remote-allowed"]
+ApprovalPolicy = Literal["auto", "ask-before-running", "ask-before-export"]
+
+
+class Settings(BaseSettings):
+    """The settings of an assistant."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="READINGROOM_", toml_file="readingroom.toml", extra="forbid", frozen=True, populate_by_name=True
+    )
+
+    readings_dir: Path = Path("readings")
+    """Where readings are kept, one folder each."""
+    cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("readingroom")))
+    """Where samples and weights are kept."""
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("readingroom")))
+    """Where the report store is kept."""
+
+    llm_base_url: str | None = None
+    """An OpenAI-compatible endpoint, for instance of vLLM, Ollama or llama.cpp; None: see `llm_api_key`."""
+    llm_model: str | None = None
+    """The model to ask at that endpoint."""
+    llm_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("READINGROOM_LLM_API_KEY", "OPENAI_API_KEY")
+    )
+    """Key of the endpoint. With a key and no base URL, OpenAI is asked; with neither, the embedded model."""
+    llm_timeout_s: float = Field(default=120.0, gt=0)
+    egress: EgressPolicy | None = None
+    """What may leave to the LLM endpoint; None: "local" on loopback, "remote-deidentified" elsewhere."""
+    chroma_url: str | None = None
+    """A Chroma server (`http://127.0.0.1:8000`); None: Chroma runs inside this process, in `data_dir`."""
+
+    device: str = "auto"
+    """ "auto" (CUDA when there is one), "cpu", "cuda", "cuda:1"."""
+    device_memory_mb: int | None = Field(default=None, gt=0)
+    """Budget of device memory; None: what the device has free."""
+    seed: int = 0
+    approval: ApprovalPolicy = "auto"
+    max_steps: int = Field(default=24, gt=0)
+    """Steps a plan may have."""
+    max_replans: int = Field(default=2, ge=0)
+    """How often a failed step may change the plan."""
+    max_seconds: float = Field(default=3600.0, gt=0)
+    """Estimated seconds a plan may cost."""
+    log_payloads: bool = False
+    """Write prompts and answers into the log, patient data included. Off unless asked for."""
+
+    @field_validator("llm_base_url", "chroma_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in {"http", "https"}:
+            raise ValueError(f"must be an http or https address, got {value!r}")
+        return value
+
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0913  the signature is pydantic's
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: explicit, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def uses_embedded_llm(self) -> bool:
+        """Whether neither an endpoint nor a key is set."""
+        return self.llm_base_url is None and self.llm_api_key is None
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether an address points at this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
