@@ -1,4 +1,4 @@
-"""A plan is data: steps with typed arguments and references, a question back, or a refusal. It is never executed as code."""
+"""A plan is data: steps with typed arguments and references, a question back, or a refusal. Never code."""
 
 from __future__ import annotations
 

@@ -30,7 +30,6 @@ from tools.results import ToolResult
 
 if TYPE_CHECKING:
     from knowledge.search import Knowledge
-
     from tools.models.hub import Hub
     from tools.workspace import Workspace
 
@@ -99,7 +98,8 @@ class ToolContext:
     hub: Hub
     open_knowledge: Callable[[], Knowledge]
     """Opens the report store at first use; raises UnavailableError saying what to do when there is none."""
-    llm: TextModel | None = None
+    open_llm: Callable[[], TextModel]
+    """Opens the language model at first use; look at its `can_write` before showing its prose."""
     device: str = "cpu"
     seed: int = 0
     on_progress: Callable[[float, str], None] = lambda fraction, message: None
@@ -179,7 +179,7 @@ class Tool:
     """Per image parameter: what that image must be."""
     precheck: Precheck | None = None
     examples: tuple[Example, ...] = ()
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     needs_approval: bool = False
     timeout_s: float = 600.0
 

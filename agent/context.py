@@ -1,0 +1,39 @@
+"""What one run lends the graph's nodes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.events import Emit
+from agent.record import RunRecord
+from agent.settings import Settings
+from tools.contract import TextModel
+from tools.registry import Registry
+from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tools.models.hub import Hub
+
+    from agent.planner import Planner
+    from knowledge.search import Knowledge
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Collaborators of one run; heavy ones open at first use."""
+
+    reading: str
+    settings: Settings
+    workspace: Workspace
+    registry: Registry
+    hub: Hub
+    record: RunRecord
+    emit: Emit
+    open_planner: Callable[[], Planner]
+    open_knowledge: Callable[[], Knowledge]
+    open_llm: Callable[[], TextModel]
+    device: str = "cpu"
+    cancelled: threading.Event = field(default_factory=threading.Event)

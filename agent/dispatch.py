@@ -1,0 +1,307 @@
+"""Runs the steps of a plan: independent ones side by side, each with its time limit, each failure kept to itself.
+
+A step's artifact is written when the step ends and is the proof that it ran: after a kill, steps whose artifact exists
+are not run again. Steps run in daemon threads, so a tool that hangs is reported at its time limit and left behind.
+"""
+
+from __future__ import annotations
+
+import platform
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from agent.context import RunContext
+from agent.events import Progress, StepFailed, StepFinished, StepStarted
+from agent.plan import Step, depends_on
+from agent.state import StepRecord
+from knowledge.errors import KnowledgeError
+from tools.contract import Tool, ToolContext
+from tools.errors import (
+    BadInputError,
+    CancelledError,
+    NotFoundError,
+    TimeLimitError,
+    ToolError,
+    UnavailableError,
+    UnsupportedError,
+)
+from tools.results import ToolResult
+from tools.workspace import Artifact, Provenance
+
+CANCEL_GRACE_S = 1.5  # a cancelled tool gets this long to stop by itself
+_TICK_S = 0.1
+
+
+_SAME_KIND: dict[str, type[ToolError]] = {
+    "bad_input": BadInputError,
+    "not_found": NotFoundError,
+    "unsupported": UnsupportedError,
+    "unavailable": UnavailableError,
+    "cancelled": CancelledError,
+}
+
+
+class StepBugError(Exception):
+    """A tool raised something that is no ToolError: our bug, or the plugin's. The cause carries the traceback."""
+
+
+@dataclass
+class _Running:
+    step: Step
+    tool: Tool
+    args: dict[str, object]
+    started: float
+    stop: threading.Event
+
+
+@dataclass(frozen=True)
+class _Ended:
+    step_id: str
+    result: ToolResult | None
+    error: BaseException | None
+
+
+class Dispatcher:
+    """Runs one plan. Make one per run."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+        self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
+        self._running: dict[str, _Running] = {}
+        self._results: dict[str, StepRecord] = {}
+        self._bug: StepBugError | None = None
+
+    def run_steps(
+        self, steps: Iterable[Step], earlier: Mapping[str, StepRecord] | None = None
+    ) -> dict[str, StepRecord]:
+        """Run steps in the order of their references and return how each ended.
+
+        Args:
+            steps: the steps of a validated plan.
+            earlier: how steps of this turn ended before; they are not run again.
+
+        Raises:
+            StepBugError: a tool raised something other than a ToolError. What else had started was let finish.
+            CancelledError: a person cancelled the run; finished steps are kept.
+        """
+        self._results = dict(earlier or {})
+        waiting = [s for s in steps if s.id not in self._results]
+        waiting = [s for s in waiting if not self._finished_before(s)]
+        while waiting or self._running:
+            if self._run.cancelled.is_set():
+                self._stop_all()
+                raise CancelledError("the run was cancelled; what had finished is kept")
+            waiting = self._start_ready(waiting)
+            if not self._running:
+                break
+            self._collect()
+        for step in waiting:
+            self._skip(step, f"it refers to {', '.join(sorted(depends_on(step)))}, which nothing makes")
+        if self._bug:
+            raise self._bug
+        return self._results
+
+    def _finished_before(self, step: Step) -> bool:
+        """Take over a step that finished in a process that was killed later."""
+        if not self._run.workspace.has_artifact(step.id):
+            return False
+        artifact = self._run.workspace.artifact(step.id)
+        seconds = artifact.provenance.seconds
+        self._results[step.id] = _record(step, "done", seconds, artifact.kind, artifact.summary)
+        return True
+
+    def _start_ready(self, waiting: list[Step]) -> list[Step]:
+        left = []
+        for step in waiting:
+            needs = depends_on(step)
+            broken = [n for n in needs if self._results.get(n, {}).get("status") in ("failed", "skipped")]
+            open_needs = [n for n in needs if n not in self._results and not self._run.workspace.has_artifact(n)]
+            if self._bug:
+                self._skip(step, "the run was stopped by a bug in another step")
+            elif broken:
+                self._skip(step, f"it needs {', '.join(sorted(broken))}, which did not finish")
+            elif open_needs:
+                left.append(step)
+            else:
+                self._start(step)
+        return left
+
+    def _start(self, step: Step) -> None:
+        started = time.monotonic()
+        try:
+            tool = self._run.registry.get(step.tool)
+            args = tool.validate_args(step.args)
+        except ToolError as error:
+            self._fail(step, 0.0, error)
+            return
+        running = _Running(step, tool, args, started, threading.Event())
+        self._running[step.id] = running
+        self._run.emit(StepStarted(step=step.id, tool=step.tool, args=step.args))
+        self._run.record.append("step started", step=step.id, tool=step.tool, version=tool.version, args=args)
+        threading.Thread(target=self._work, args=(running,), name=f"step-{step.id}", daemon=True).start()
+
+    def _work(self, running: _Running) -> None:
+        step, run = running.step, self._run
+
+        def on_progress(fraction: float, message: str) -> None:
+            run.emit(Progress(step=step.id, fraction=fraction, message=message))
+
+        ctx = ToolContext(
+            workspace=run.workspace,
+            step_id=step.id,
+            hub=run.hub,
+            open_knowledge=run.open_knowledge,
+            open_llm=run.open_llm,
+            device=run.device,
+            seed=run.settings.seed,
+            on_progress=on_progress,
+            is_cancelled=lambda: running.stop.is_set() or run.cancelled.is_set(),
+        )
+        try:
+            result = running.tool(ctx, **running.args)
+        except BaseException as error:  # noqa: BLE001  carried to the run's own thread, sorted there
+            self._ended.put(_Ended(step.id, None, error))
+        else:
+            self._ended.put(_Ended(step.id, result, None))
+
+    def _collect(self) -> None:
+        """Wait a tick for a step to end, then look at the time limits."""
+        try:
+            ended = self._ended.get(timeout=_TICK_S)
+        except queue.Empty:
+            ended = None
+        if ended and (running := self._running.pop(ended.step_id, None)):
+            self._finish(running, ended)
+        for running in list(self._running.values()):
+            seconds = time.monotonic() - running.started
+            if seconds > running.tool.timeout_s:
+                running.stop.set()
+                del self._running[running.step.id]
+                limit = running.tool.timeout_s
+                self._fail(
+                    running.step, seconds, TimeLimitError(f"{running.tool.name} ran past its limit of {limit:g} s")
+                )
+
+    def _finish(self, running: _Running, ended: _Ended) -> None:
+        seconds = time.monotonic() - running.started
+        error = _translated(ended.error)
+        if isinstance(error, ToolError):
+            self._fail(running.step, seconds, error)
+        elif error is not None:
+            self._crash(running.step, seconds, error)
+        elif ended.result is not None:
+            try:
+                artifact = self._store(running, ended.result, seconds)
+            except ToolError as problem:
+                self._fail(running.step, seconds, problem)
+                return
+            self._succeed(running, ended.result, artifact, seconds)
+
+    def _store(self, running: _Running, result: ToolResult, seconds: float) -> Artifact:
+        inputs = tuple(i for _, i in running.tool.references(running.args))
+        artifact = Artifact(
+            id=running.step.id,
+            kind=result.kind,
+            summary=result.summary,
+            data=result.model_dump(mode="json"),
+            files=result.files,
+            marks=tuple(dict.fromkeys((*result.marks, *self._inherited_marks(inputs)))),
+            provenance=Provenance(
+                tool=running.tool.name,
+                tool_version=running.tool.version,
+                params=running.args,
+                inputs=inputs,
+                model=result.model,
+                seed=self._run.settings.seed,
+                seconds=round(seconds, 3),
+                software=software(),
+            ),
+        )
+        self._run.workspace.add_artifact(artifact)
+        return artifact
+
+    def _inherited_marks(self, inputs: Iterable[str]) -> tuple[str, ...]:
+        """Keep marks through every copy: what is made from something synthetic is synthetic."""
+        marks = [m for i in inputs if i.startswith("s") for m in self._run.workspace.artifact(i).marks]
+        return tuple(marks)
+
+    def _succeed(self, running: _Running, result: ToolResult, artifact: Artifact, seconds: float) -> None:
+        step, folder = running.step, self._run.workspace.step_folder(running.step.id)
+        self._results[step.id] = _record(step, "done", seconds, artifact.kind, artifact.summary)
+        self._run.record.append("step finished", artifact=artifact.model_dump(mode="json"))
+        self._run.emit(
+            StepFinished(
+                step=step.id,
+                tool=step.tool,
+                seconds=seconds,
+                summary=result.summary,
+                kind=artifact.kind,
+                files=tuple(str(folder / f) for f in result.files),
+                figures=tuple(str(folder / f) for f in result.figures),
+                marks=artifact.marks,
+                data=artifact.data,
+            )
+        )
+
+    def _fail(self, step: Step, seconds: float, error: ToolError) -> None:
+        self._results[step.id] = _record(step, "failed", seconds, error.kind, str(error), retry=error.retry)
+        self._run.record.append("step failed", step=step.id, tool=step.tool, kind=error.kind, message=str(error))
+        self._run.emit(StepFailed(step=step.id, tool=step.tool, seconds=seconds, kind=error.kind, message=str(error)))
+
+    def _skip(self, step: Step, why: str) -> None:
+        self._results[step.id] = _record(step, "skipped", 0.0, "skipped", why)
+        self._run.record.append("step skipped", step=step.id, tool=step.tool, message=why)
+        self._run.emit(StepFailed(step=step.id, tool=step.tool, seconds=0.0, kind="skipped", message=why))
+
+    def _crash(self, step: Step, seconds: float, error: BaseException) -> None:
+        trace = "".join(traceback.format_exception(error))
+        self._run.record.append("bug", step=step.id, tool=step.tool, traceback=trace)
+        message = f"{step.tool} stopped with an unexpected {type(error).__name__}; the traceback is in {self._run.record.path}"
+        self._results[step.id] = _record(step, "failed", seconds, "bug", message)
+        self._run.emit(StepFailed(step=step.id, tool=step.tool, seconds=seconds, kind="bug", message=message))
+        self._bug = StepBugError(message)
+        self._bug.__cause__ = error
+
+    def _stop_all(self) -> None:
+        """Give running tools a moment to stop and keep what finishes in it."""
+        deadline = time.monotonic() + CANCEL_GRACE_S
+        while self._running and time.monotonic() < deadline:
+            self._collect()
+        for running in list(self._running.values()):
+            seconds = time.monotonic() - running.started
+            self._fail(running.step, seconds, CancelledError(f"{running.tool.name} was cancelled"))
+        self._running.clear()
+
+
+def _translated(error: BaseException | None) -> BaseException | None:
+    """Errors of the knowledge folder in the tools' words: what is missing or unreadable is no bug."""
+    if isinstance(error, KnowledgeError):
+        return _SAME_KIND[error.kind](str(error))
+    return error
+
+
+def _record(
+    step: Step, status: str, seconds: float, kind: str, message: str, *, retry: bool = False
+) -> StepRecord:
+    return StepRecord(
+        tool=step.tool,
+        status=status,
+        seconds=round(seconds, 3),
+        kind=kind,
+        message=message,
+        retry=retry,  # type: ignore[typeddict-item]
+    )
+
+
+def software() -> str:
+    """Return the versions that a result depends on."""
+    try:
+        own = version("readingroom")
+    except PackageNotFoundError:
+        own = "source"
+    return f"readingroom {own}, Python {platform.python_version()}"

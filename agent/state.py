@@ -1,0 +1,45 @@
+"""The graph's state: plain JSON values, so that any checkpointer can keep it and any version can read it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+
+class InputState(TypedDict):
+    """What the world gives: a request. What was attached lies in the workspace."""
+
+    request: str
+
+
+StepStatus = Literal["done", "failed", "skipped"]
+
+
+class StepRecord(TypedDict):
+    """How one step ended; what it made lies in the workspace under its id."""
+
+    tool: str
+    status: StepStatus
+    seconds: float
+    kind: str
+    """The artifact's kind, or the error's."""
+    message: str
+    retry: bool
+    """Whether other arguments could help."""
+
+
+class State(InputState, total=False):
+    """What the graph keeps of one turn. Each turn starts it anew; results of earlier turns are artifacts."""
+
+    outcome: dict[str, Any]
+    """The plan, question or refusal, as agent/plan.py has it."""
+    decided_by: str
+    all_steps: list[dict[str, Any]]
+    """Every step planned in this turn, replanned ones included, in order."""
+    results: dict[str, StepRecord]
+    replans: int
+    comment: str | None
+    """Why the last plan must change: a person's words, or the error of a step."""
+    decision: Literal["approve", "reject"]
+    claims: list[dict[str, Any]]
+    held_back: list[str]
+    repaired: bool
