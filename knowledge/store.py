@@ -1,0 +1,161 @@
+"""Vectors in Chroma, embedded or as a server: the only file that imports chromadb."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from knowledge.database import LAYOUT_VERSION
+from knowledge.embed import Vectors
+from knowledge.errors import BadInputError, KnowledgeError, StoreMismatchError, UnavailableError
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
+logger = logging.getLogger(f"readingroom.{__name__}")
+
+_BATCH = 4000  # below Chroma's own limit of ids in one call
+SENTENCES = "readingroom_sentences"
+IMAGES = "readingroom_images"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Which model made the vectors: a collection of one is never read with another."""
+
+    name: str
+    hash: str
+    dimension: int
+
+
+def vector_id(key: str) -> str:
+    """Return the id under which a sentence's vector is stored."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+class VectorStore:
+    """One collection of unit vectors.
+
+    Args:
+        location: a folder for Chroma inside this process, or "http://host:port" of a `chroma run`.
+        collection: its name.
+        encoding: the model of its vectors.
+
+    Raises:
+        StoreMismatchError: the collection was made by another model or layout.
+        UnavailableError: the server does not answer, or the folder can't be opened.
+    """
+
+    def __init__(self, location: Path | str, collection: str, encoding: Encoding) -> None:
+        self._location = location
+        self._client = _connect(location)
+        metadata = {
+            "embedder": encoding.name,
+            "embedder_hash": encoding.hash,
+            "dimension": encoding.dimension,
+            "layout": LAYOUT_VERSION,
+        }
+        with _translated(location):
+            self._collection = self._client.get_or_create_collection(
+                collection,
+                metadata=metadata,
+                embedding_function=None,
+                configuration={"hnsw": {"space": "cosine", "ef_search": 200}},
+            )
+        _check_metadata(collection, dict(self._collection.metadata or {}), metadata)
+
+    def put(self, ids: Sequence[str], vectors: Vectors) -> None:
+        """Store vectors, replacing those of the same id."""
+        with _translated(self._location):
+            for start in range(0, len(ids), _BATCH):
+                part = slice(start, start + _BATCH)
+                self._collection.upsert(ids=list(ids[part]), embeddings=vectors[part])
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove vectors; unknown ids are passed over."""
+        with _translated(self._location):
+            for start in range(0, len(ids), _BATCH):
+                self._collection.delete(ids=list(ids[start : start + _BATCH]))
+
+    def nearest(self, vector: Vectors, k: int) -> list[tuple[str, float]]:
+        """Return the ids of the k nearest vectors with their cosine similarity, best first.
+
+        Args:
+            vector: float32 (dimension,), length 1.
+            k: how many at most.
+        """
+        with _translated(self._location):
+            found = self._collection.query(query_embeddings=vector[None, :], n_results=k, include=["distances"])
+        distances = (found["distances"] or [[]])[0]
+        return [(name, 1.0 - float(distance)) for name, distance in zip(found["ids"][0], distances, strict=True)]
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        """Return the stored vectors of these ids; unknown ids are left out."""
+        with _translated(self._location):
+            found = self._collection.get(ids=list(ids), include=["embeddings"])
+        embeddings: Any = found["embeddings"]
+        return {name: np.asarray(row, dtype=np.float32) for name, row in zip(found["ids"], embeddings, strict=True)}
+
+    def count(self) -> int:
+        """Return how many vectors are stored."""
+        with _translated(self._location):
+            return int(self._collection.count())
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._client.close()
+
+
+@contextmanager
+def _translated(location: Path | str) -> Iterator[None]:
+    """Turn what Chroma and its transport raise into our errors."""
+    try:
+        yield
+    except KnowledgeError:
+        raise
+    except (TypeError, AttributeError):  # ours or theirs, but a bug
+        raise
+    except Exception as error:  # chromadb, httpx and the Rust core share no base
+        raise UnavailableError(_explain(location, error)) from error
+
+
+def _explain(location: Path | str, error: Exception) -> str:
+    if isinstance(location, str):
+        return f"Chroma server {location} failed ({error}); start it with 'chroma run', then repeat: nothing is lost"
+    return f"vector store {location} failed ({error}); check the folder's space and permissions, then repeat"
+
+
+def _connect(location: Path | str) -> "ClientAPI":
+    import chromadb
+    from chromadb.config import Settings
+
+    settings = Settings(anonymized_telemetry=False)
+    with _translated(location):
+        if isinstance(location, Path):
+            return chromadb.PersistentClient(location, settings=settings)
+        parts = urlsplit(location)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise BadInputError(f"server must be a URL such as 'http://127.0.0.1:8000', got {location!r}")
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 8000)
+        return chromadb.HttpClient(parts.hostname, port, ssl=secure, settings=settings)
+
+
+def _check_metadata(collection: str, found: dict[str, object], wanted: dict[str, object]) -> None:
+    if found.get("layout") != wanted["layout"]:
+        raise StoreMismatchError(
+            f"collection {collection!r} has layout {found.get('layout')!r}, this version reads layout "
+            f"{wanted['layout']}; ingest the reports into a new folder or collection"
+        )
+    for key in ("embedder", "embedder_hash", "dimension"):
+        if found.get(key) != wanted[key]:
+            raise StoreMismatchError(
+                f"collection {collection!r} was made with {key} {found.get(key)!r}, the embedder in use has "
+                f"{wanted[key]!r}; use that embedder, or ingest the reports into a new folder"
+            )
