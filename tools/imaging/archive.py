@@ -1,0 +1,90 @@
+"""Unpacking a zip that somebody sent, without letting it write elsewhere or fill the disk."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from tools.errors import BadInputError, UnavailableError, UnsupportedError
+
+MAX_MEMBERS = 20_000
+"""Files in an archive; a large study has a few thousand slices."""
+MAX_TOTAL_BYTES = 8 * 2**30
+"""Bytes after unpacking, all members together."""
+MAX_RATIO = 200
+"""Unpacked over packed bytes of one member; CT slices reach about 10, blank ones a few hundred at small size."""
+RATIO_COUNTS_FROM_BYTES = 32 * 2**20
+"""Members smaller than this may compress as well as they like."""
+
+
+def extract_zip(archive: Path, folder: Path) -> int:
+    """Unpack the files of a zip archive into an empty folder and return how many they are.
+
+    Members are written under numbered names with their own suffix, so that no name of the archive reaches the disk.
+
+    Args:
+        archive: the zip file.
+        folder: an existing, empty folder.
+
+    Raises:
+        BadInputError: damaged, encrypted, or a member that points outside the archive or is a link.
+        UnsupportedError: more members, bytes or compression than the limits of this module.
+        UnavailableError: the disk is full.
+    """
+    try:
+        with zipfile.ZipFile(archive) as source:
+            members = [member for member in source.infolist() if not member.is_dir()]
+            _require_sane(members, archive.name)
+            budget = MAX_TOTAL_BYTES
+            for number, member in enumerate(members):
+                budget -= _extract_member(source, member, folder / f"{number:06d}", budget)
+            return len(members)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise BadInputError(f"{archive.name!r} is a damaged zip file ({error}): make it again") from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise UnavailableError(f"disk full while unpacking {archive.name!r}: free some space") from error
+        raise BadInputError(f"{archive.name!r} could not be unpacked ({error.strerror or error})") from error
+
+
+def _require_sane(members: list[zipfile.ZipInfo], name: str) -> None:
+    if not members:
+        raise BadInputError(f"{name!r} is an empty zip file: attach one with a DICOM series inside")
+    if len(members) > MAX_MEMBERS:
+        raise UnsupportedError(f"{name!r} holds {len(members)} files, more than {MAX_MEMBERS}: zip one study only")
+    total = sum(member.file_size for member in members)
+    if total > MAX_TOTAL_BYTES:
+        raise UnsupportedError(
+            f"{name!r} unpacks to {total / 2**30:.1f} GiB, more than {MAX_TOTAL_BYTES / 2**30:.0f}: zip one series only"
+        )
+    for member in members:
+        _require_safe(member, name)
+
+
+def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
+    inside = PurePosixPath(member.filename.replace("\\", "/"))
+    if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+        raise BadInputError(f"{name!r} has a member that points outside the archive: it was not unpacked")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise BadInputError(f"{name!r} has a member that is a link: zip the files themselves")
+    if member.flag_bits & 0x1:
+        raise BadInputError(f"{name!r} is encrypted: unpack it and attach the folder")
+    if member.file_size > max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * member.compress_size):
+        raise UnsupportedError(
+            f"{name!r} has a member that unpacks to more than {MAX_RATIO} times its size (a zip bomb?): "
+            "unpack it yourself and attach the folder"
+        )
+
+
+def _extract_member(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, budget: int) -> int:
+    """Write one member and return its size, which may not exceed what its header declares."""
+    with source.open(member) as packed, target.open("wb") as out:
+        shutil.copyfileobj(packed, out, 2**20)
+    size = target.stat().st_size
+    if size > budget:
+        raise UnsupportedError(f"{member.filename!r} unpacks to more than it declares: it was not used")
+    return size

@@ -1,0 +1,225 @@
+"""DICOM files: telling them by content, opening them, saying what they are, decoding their pixels."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
+from tools.imaging.dicom_header import text_of
+from tools.imaging.volume import AnyArray
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+PARSE_ERRORS = (
+    OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, RuntimeError,
+    OverflowError, struct.error,
+)  # fmt: skip
+"""What pydicom and its decoders raise on a damaged file."""
+
+_KEEPS_VALUES = ("CT", "PT", "NM")  # their values are physical (HU, Bq/ml, counts): MONOCHROME1 only says how to show
+
+_NOT_IMAGES = {
+    "SEG": "a segmentation", "SR": "a structured report", "PR": "a presentation state", "KO": "a key-object list",
+    "RTSTRUCT": "a set of radiotherapy contours", "RTPLAN": "a radiotherapy plan", "RTDOSE": "a radiotherapy dose",
+    "REG": "a registration", "ECG": "an electrocardiogram", "DOC": "an encapsulated document", "AU": "audio",
+}  # fmt: skip
+
+
+def is_dicom(path: Path) -> bool:
+    """Say by content whether a file is DICOM: the DICM mark, or a plausible first element where the mark is missing."""
+    with path.open("rb") as stream:
+        start = stream.read(132)
+    return start[128:132] == b"DICM" or is_bare_dicom(start)
+
+
+def is_bare_dicom(start: bytes) -> bool:
+    """Say whether bytes begin with a DICOM element of group 0002 or 0008, as files without preamble do."""
+    if len(start) < 12 or start[:2] not in (b"\x02\x00", b"\x08\x00") or start[3] != 0:
+        return False
+    explicit = start[4:6] in (b"UL", b"UI", b"CS", b"DA", b"SH", b"OB")
+    return explicit or struct.unpack("<I", start[4:8])[0] <= 64
+
+
+def read_dataset(path: Path, *, pixels: bool) -> Dataset:
+    """Open a DICOM file.
+
+    Args:
+        path: a file for which `is_dicom` holds.
+        pixels: False leaves the pixel data on disk.
+
+    Raises:
+        BadInputError: the file is damaged.
+    """
+    import pydicom
+    from pydicom import config
+    from pydicom.uid import UID
+
+    config.settings.reading_validation_mode = config.IGNORE  # odd values of old scanners are no reason to stop
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = UID(_plain_syntax(dataset))
+        text_of(dataset, "SOPClassUID")
+    except PARSE_ERRORS as error:
+        raise BadInputError(f"{path.name!r} is a damaged DICOM file ({error}): send it again") from error
+    return dataset
+
+
+def require_image(dataset: Dataset, name: str) -> None:
+    """Refuse DICOM objects that are no image, saying what they are.
+
+    Args:
+        dataset: header, with or without pixels.
+        name: file name for the message.
+    """
+    reason = not_an_image(dataset)
+    if reason:
+        raise UnsupportedError(f"{name!r} is DICOM but {reason}, not an image: attach the image it belongs to")
+
+
+def not_an_image(dataset: Dataset) -> str:
+    """Return what a dataset is when it is no image ("a segmentation"); "" for images."""
+    from pydicom.uid import UID
+
+    meta = getattr(dataset, "file_meta", {})
+    sop_class = text_of(dataset, "SOPClassUID") or str(meta.get("MediaStorageSOPClassUID", ""))
+    if sop_class == "1.2.840.10008.1.3.10":
+        return "an index of files (DICOMDIR; attach its folder instead)"
+    modality = text_of(dataset, "Modality")
+    if modality in _NOT_IMAGES:
+        return _NOT_IMAGES[modality]
+    if "Rows" in dataset and "Columns" in dataset:
+        return ""
+    return UID(sop_class).name if sop_class else "an object without pixels"
+
+
+def frame_count(dataset: Dataset, name: str) -> int:
+    """Return NumberOfFrames, 1 where absent.
+
+    Raises:
+        BadInputError: it is no positive whole number.
+    """
+    text = text_of(dataset, "NumberOfFrames") or "1"
+    if not text.isdigit() or int(text) < 1:
+        raise BadInputError(f"{name!r}: NumberOfFrames must be a positive whole number, got {text!r}")
+    return int(text)
+
+
+def is_inverted(dataset: Dataset) -> bool:
+    """Say whether `stored_frame` turns the gray scale over: MONOCHROME1, except where values are physical."""
+    return text_of(dataset, "PhotometricInterpretation") == "MONOCHROME1" and (
+        text_of(dataset, "Modality") not in _KEEPS_VALUES
+    )
+
+
+def stored_frame(dataset: Dataset, name: str, index: int = 0) -> AnyArray:
+    """Decode one frame.
+
+    Args:
+        dataset: with pixels.
+        name: file name for messages.
+        index: 0-based frame.
+
+    Returns:
+        (row, column) stored values before rescale, or after the modality LUT where there is one; larger is brighter
+        (MONOCHROME1 is inverted within its stored bits); or (row, column, 3) uint8 RGB.
+
+    Raises:
+        BadInputError: damaged or missing pixel data.
+        UnsupportedError: a pixel type we do not read.
+        UnavailableError: no decoder for this compression.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    if "PixelData" not in dataset:
+        kind = "float pixels" if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset else "no pixel data"
+        raise UnsupportedError(f"{name!r} has {kind}: attach an image with integer pixels")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        raise UnsupportedError(
+            f"{name!r} is compressed as {syntax.name!r}, which is not read: store it as JPEG 2000"
+        ) from None
+    if not decoder.is_available:
+        missing = "; ".join(decoder.missing_dependencies)
+        raise UnavailableError(f"no decoder for {syntax.name!r}: pip install python-gdcm ({missing})")
+    try:
+        array, properties = decoder.as_array(dataset, index=index)
+    except PARSE_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise BadInputError(f"{name!r}: the pixel data are damaged or cut short ({reason}): send it again") from error
+    return _as_shown(array, str(properties["photometric_interpretation"]), dataset, name)
+
+
+def _as_shown(array: AnyArray, photometric: str, dataset: Dataset, name: str) -> AnyArray:
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+
+    if photometric == "PALETTE COLOR":
+        array, photometric = _eight_bits(apply_color_lut(array, dataset)), "RGB"
+    if array.ndim == 3:
+        if array.dtype != np.uint8 or photometric not in ("RGB", "YBR_ICT", "YBR_RCT"):
+            raise UnsupportedError(f"{name!r} has colour of type {photometric} {array.dtype}: store it as 8-bit RGB")
+        return array
+    if photometric not in ("MONOCHROME1", "MONOCHROME2") or dataset.BitsAllocated == 1:
+        raise UnsupportedError(
+            f"{name!r} has pixels of type {photometric}, {dataset.BitsAllocated} bit: attach an image"
+        )
+    array = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    if is_inverted(dataset):
+        array = _inverted(array, int(dataset.BitsStored), signed=bool(dataset.PixelRepresentation))
+    return apply_modality_lut(array, dataset) if dataset.get("ModalityLUTSequence") else array
+
+
+def _inverted(array: AnyArray, bits: int, *, signed: bool) -> AnyArray:
+    """Turn the gray scale over within its stored bits: lowest ↔ highest possible value."""
+    if signed:
+        return -1 - array
+    return ((1 << bits) - 1) - array
+
+
+def _eight_bits(array: AnyArray) -> AnyArray:
+    return (array >> 8).astype(np.uint8) if array.dtype.itemsize == 2 else array
+
+
+def _plain_syntax(dataset: Any) -> str:
+    """Return the uncompressed transfer syntax that a file without meta header was parsed as."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return str(ImplicitVRLittleEndian)
+    return str(ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
+
+
+def find_dicom_files(folder: Path) -> list[Path]:
+    """Return the DICOM files under a folder, in the order of their names; hidden files and DICOMDIR are passed over.
+
+    Raises:
+        BadInputError: a file is named .dcm but is something else.
+        NotFoundError: there is none.
+    """
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "DICOMDIR" and not path.name.startswith(".") and "__MACOSX" not in path.parts
+    )
+    found = []
+    for path in files:
+        if is_dicom(path):
+            found.append(path)
+        elif path.suffix.lower() in (".dcm", ".dicom"):
+            raise BadInputError(
+                f"{path.name!r} in {folder.name!r} is named .dcm but is not DICOM: remove it or send it again"
+            )
+    if not found:
+        what = f"{len(files)} files, none of them DICOM" if files else "no files"
+        raise NotFoundError(
+            f"folder {folder.name!r} holds {what}: attach a folder with a DICOM series, or one image file"
+        )
+    return found

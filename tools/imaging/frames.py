@@ -1,0 +1,117 @@
+"""Enhanced multi-frame DICOM: one file, one volume, each frame with its own position and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tools.errors import BadInputError, UnsupportedError
+from tools.imaging.dicom import PARSE_ERRORS, frame_count, read_dataset, require_image, stored_frame
+from tools.imaging.dicom_header import (
+    NO_SPACING,
+    PixelSpacing,
+    PlanePosition,
+    body_part,
+    numbers,
+    pixel_spacing,
+    plane_affine,
+    plane_position,
+    text_of,
+)
+from tools.imaging.series import DicomFile
+from tools.imaging.stack import Grid, common_header, lone_step, regular_grid, scale_of, stacked, units_of
+from tools.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_GROUPS = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence",
+           "PixelValueTransformationSequence", "CTImageFrameTypeSequence", "MRImageFrameTypeSequence",
+           "FrameAnatomySequence")  # fmt: skip
+
+
+def is_enhanced(dataset: Dataset) -> bool:
+    """Say whether a dataset describes each frame by functional groups."""
+    return "PerFrameFunctionalGroupsSequence" in dataset
+
+
+def read_frames(file: DicomFile) -> Volume:
+    """Read an enhanced multi-frame image (CT, MR, PET, legacy converted) as one volume.
+
+    Raises:
+        UnsupportedError: cine or other frames without positions, several stacks, or no regular grid.
+        BadInputError: a damaged file.
+    """
+    name = file.path.name
+    require_image(file.dataset, name)
+    count = frame_count(file.dataset, name)
+    if not is_enhanced(file.dataset):
+        raise UnsupportedError(
+            f"{name!r} is a cine of {count} frames, which have no place in space: attach one frame as an image"
+        )
+    dataset = read_dataset(file.path, pixels=True)
+    try:
+        frames = [_flattened(dataset, index) for index in range(count)]
+    except PARSE_ERRORS as error:
+        raise BadInputError(f"{name!r}: the functional groups of its frames are damaged ({error})") from error
+    planes = _planes(frames, name)
+    spacing = _one_spacing(frames, name)
+    grid = _grid(planes, frames, name)
+    first = planes[grid.order[0]]
+    return Volume(
+        stacked(
+            (stored_frame(dataset, name, index) for index in grid.order), [scale_of(frames[k]) for k in grid.order]
+        ),
+        plane_affine(first, spacing, grid.step_lps),
+        spacing_source=spacing.source,
+        modality=text_of(dataset, "Modality"),
+        body_part=body_part(frames[0]),
+        units=units_of(frames[0]),
+        header=common_header([frames[index] for index in grid.order]),
+    )
+
+
+def _flattened(dataset: Dataset, index: int) -> Dataset:
+    """Return one frame's header as a classic image has it: top level, shared groups, then the frame's own."""
+    from pydicom import Dataset as NewDataset
+
+    flat = NewDataset()
+    flat.file_meta = dataset.file_meta
+    for element in dataset:
+        if element.VR != "SQ" and element.tag.group < 0x7FE0:
+            flat.add(element)
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [NewDataset()]
+    for groups in (shared[0], dataset.PerFrameFunctionalGroupsSequence[index]):
+        for keyword in _GROUPS:
+            for item in (groups.get(keyword) or [])[:1]:
+                flat.update({element.tag: element for element in item})
+    if "FrameType" in flat:
+        flat.ImageType = flat.FrameType
+    return flat
+
+
+def _planes(frames: Sequence[Dataset], name: str) -> list[PlanePosition]:
+    planes = [plane_position(frame) for frame in frames]
+    known = [plane for plane in planes if plane is not None]
+    if len(known) < len(planes):
+        raise UnsupportedError(f"{name!r} has frames without a position in the patient: they are no volume")
+    for keyword in ("ImageOrientationPatient", "RescaleType"):
+        values = {text_of(frame, keyword) for frame in frames}
+        if len(values) > 1:
+            raise UnsupportedError(
+                f"{name!r} mixes {len(values)} values of {keyword} in its frames: it is not one volume"
+            )
+    return known
+
+
+def _one_spacing(frames: Sequence[Dataset], name: str) -> PixelSpacing:
+    found = {pixel_spacing(frame) for frame in frames}
+    if len(found) > 1:
+        raise UnsupportedError(f"{name!r} mixes {len(found)} pixel spacings in its frames: it is not one volume")
+    return found.pop() if found else NO_SPACING
+
+
+def _grid(planes: Sequence[PlanePosition], frames: Sequence[Dataset], name: str) -> Grid:
+    if len(planes) == 1:
+        return Grid((0,), lone_step(planes[0], numbers(frames[0], "SliceThickness", 1)))
+    return regular_grid(planes, [f"{name} frame {index + 1}" for index in range(len(planes))])
