@@ -67,10 +67,16 @@ class _Ended:
 
 
 class Dispatcher:
-    """Runs one plan. Make one per run."""
+    """Runs one plan. Make one per run.
 
-    def __init__(self, run: RunContext) -> None:
+    Args:
+        run: what the run lends.
+        reraise: raise a step's ToolError instead of recording it, for a single call without a plan.
+    """
+
+    def __init__(self, run: RunContext, *, reraise: bool = False) -> None:
         self._run = run
+        self._reraise = reraise
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._running: dict[str, _Running] = {}
         self._results: dict[str, StepRecord] = {}
@@ -191,6 +197,8 @@ class Dispatcher:
         seconds = time.monotonic() - running.started
         error = _translated(ended.error)
         if isinstance(error, ToolError):
+            if self._reraise:
+                raise error
             self._fail(running.step, seconds, error)
         elif error is not None:
             self._crash(running.step, seconds, error)
@@ -285,9 +293,7 @@ def _translated(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _record(
-    step: Step, status: str, seconds: float, kind: str, message: str, *, retry: bool = False
-) -> StepRecord:
+def _record(step: Step, status: str, seconds: float, kind: str, message: str, *, retry: bool = False) -> StepRecord:
     return StepRecord(
         tool=step.tool,
         status=status,

@@ -108,6 +108,7 @@ class Failed(_Event):
     """The run stopped; what was computed stays in the reading."""
 
     type: Literal["error"] = "error"
+    reading: str
     kind: str
     message: str
 

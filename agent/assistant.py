@@ -1,0 +1,367 @@
+"""The programmatic door: ask, stream, resume, cancel.
+
+    from readingroom import Assistant
+    answer = Assistant().ask("Segment the lungs and measure their volume.", ["ct.nii.gz"])
+    print(answer.text)
+
+Making an assistant is cheap; models, stores and the language model open at first use and are shared by its readings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import secrets
+import shutil
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from agent.answer import Answer, answer_of
+from agent.attach import Attach, attach
+from agent.context import RunContext
+from agent.errors import AttachmentError, ReadingError
+from agent.events import Answered, AnyEvent, Attached, Failed
+from agent.plan import Plan
+from agent.record import RunRecord
+from agent.run import Turn, run_turn
+from agent.settings import Settings
+from tools.registry import Registry
+from tools.workspace import Artifact, Workspace
+
+if TYPE_CHECKING:
+    from tools.models.hub import Hub
+
+    from agent.planner import Planner
+    from knowledge.assets import Assets
+    from knowledge.embed import Embedder
+    from knowledge.search import Knowledge
+    from tools.contract import TextModel
+
+logger = logging.getLogger(f"readingroom.{__name__}")
+
+Decision = Literal["approve", "reject", "edit"]
+Attachable = Attach | Path | str
+
+
+class Assistant:
+    """Plans requests over attached studies, runs tools, and answers with evidence.
+
+    Args:
+        settings: every setting; None reads the environment and `readingroom.toml`.
+        registry: the tools; None takes every installed one.
+        hub: the models; None takes every installed card.
+        llm: the language model; None follows the settings (an endpoint, or the embedded default).
+        embedder: sentence embedding for planner and report store; None takes the cached MiniLM.
+        knowledge: the report store; None opens the one in the settings' data folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        registry: Registry | None = None,
+        hub: Hub | None = None,
+        llm: TextModel | None = None,
+        embedder: Embedder | None = None,
+        knowledge: Knowledge | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._given_registry = registry
+        self._given_hub = hub
+        self._llm = llm
+        self._embedder = embedder
+        self._knowledge = knowledge
+        self._planner: Planner | None = None
+        self._opening = threading.RLock()
+        self._cancels: dict[str, threading.Event] = {}
+        self._workspaces: dict[str, Workspace] = {}
+
+    # --- asking
+
+    def ask(
+        self,
+        request: str,
+        attachments: Sequence[Attachable] = (),
+        *,
+        reading: str | None = None,
+        on_event: Callable[[AnyEvent], None] | None = None,
+    ) -> Answer:
+        """Answer a request; with `reading`, as a follow-up in that reading.
+
+        Raises:
+            AttachmentError: a file cannot be used.
+            RunError: the run could not be done; what was computed stays in the reading.
+        """
+        return self._drain(self.stream(request, attachments, reading=reading), on_event)
+
+    def stream(
+        self, request: str, attachments: Sequence[Attachable] = (), *, reading: str | None = None
+    ) -> Iterator[AnyEvent]:
+        """Yield events as they happen; the last is `Answered`, or `Failed` before the error is raised.
+
+        Closing the iterator cancels the run; what had finished is kept.
+        """
+        if reading is not None:
+            self._must_exist(reading)
+        reading_id = reading or new_reading_id()
+        return self._stream(reading_id, Turn(request=request), attachments)
+
+    async def aask(
+        self,
+        request: str,
+        attachments: Sequence[Attachable] = (),
+        *,
+        reading: str | None = None,
+        on_event: Callable[[AnyEvent], None] | None = None,
+    ) -> Answer:
+        """Do what `ask` does without holding the event loop."""
+        return await asyncio.to_thread(self.ask, request, attachments, reading=reading, on_event=on_event)
+
+    async def astream(
+        self, request: str, attachments: Sequence[Attachable] = (), *, reading: str | None = None
+    ) -> AsyncIterator[AnyEvent]:
+        """Do what `stream` does without holding the event loop."""
+        events = self.stream(request, attachments, reading=reading)
+        try:
+            while (event := await asyncio.to_thread(next, events, None)) is not None:
+                yield event
+        finally:
+            await asyncio.to_thread(events.close)  # type: ignore[attr-defined]  # a generator
+
+    def resume(
+        self,
+        reading: str,
+        *,
+        decision: Decision = "approve",
+        comment: str | None = None,
+        plan: Plan | None = None,
+        on_event: Callable[[AnyEvent], None] | None = None,
+    ) -> Answer:
+        """Go on with a reading that waits for approval or whose process was killed; finished steps are not run again.
+
+        Args:
+            reading: the reading's id.
+            decision: for a plan that waits: approve it, reject it (a comment plans again), or edit it.
+            comment: what should be different.
+            plan: with "edit", the plan to run instead.
+            on_event: called with each event.
+        """
+        stream = self.resume_stream(reading, decision=decision, comment=comment, plan=plan)
+        return self._drain(stream, on_event)
+
+    def resume_stream(
+        self, reading: str, *, decision: Decision = "approve", comment: str | None = None, plan: Plan | None = None
+    ) -> Iterator[AnyEvent]:
+        """Do what `resume` does, as a stream of events."""
+        self._must_exist(reading)
+        if decision == "edit" and plan is None:
+            raise ReadingError("decision 'edit' needs the plan to run instead")
+        answer = {"decision": decision, "comment": comment, "plan": plan.model_dump(mode="json") if plan else None}
+        return self._stream(reading, Turn(decision=answer), ())
+
+    def cancel(self, reading: str) -> None:
+        """Stop a running reading; what has finished is kept."""
+        if event := self._cancels.get(reading):
+            event.set()
+
+    def run_tool(self, name: str, args: Mapping[str, Any], attachments: Sequence[Attachable] = ()) -> Artifact:
+        """Run one tool on attachments, without planner or language model.
+
+        Raises:
+            ToolError: the tool refused; says why.
+        """
+        from agent.run import run_one_tool
+
+        reading_id = new_reading_id()
+        workspace = self._open(reading_id)
+        for item in attachments:
+            attach(workspace, item)
+        return run_one_tool(self._context(reading_id, lambda event: None), name, args)
+
+    # --- readings
+
+    def readings(self) -> list[str]:
+        """Return the ids of all readings, oldest first."""
+        folders = sorted(self.settings.readings_dir.glob("*/record.jsonl"))
+        return [f.parent.name for f in folders]
+
+    def workspace(self, reading: str) -> Workspace:
+        """Return a reading's workspace."""
+        self._must_exist(reading)
+        return self._open(reading)
+
+    def answer(self, reading: str) -> Answer:
+        """Return the last answer of a reading."""
+        self._must_exist(reading)
+        return answer_of(reading, self._open(reading), self._record(reading))
+
+    # --- collaborators
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The tools."""
+        return self._given_registry or Registry.installed()
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The models."""
+        from tools.models.hub import Hub
+
+        return self._given_hub or Hub.installed(assets=self.assets, device=self.device)
+
+    @cached_property
+    def assets(self) -> Assets:
+        """The cached samples and weights."""
+        from knowledge.assets import Assets
+
+        return Assets(self.settings.cache_dir)
+
+    @cached_property
+    def device(self) -> str:
+        """The device that models run on."""
+        if self.settings.device != "auto":
+            return self.settings.device
+        if not Path("/dev/nvidiactl").exists() and sys.platform != "win32":
+            return "cpu"  # no driver: spare the two seconds that importing torch takes
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def open_knowledge(self) -> Knowledge:
+        """Return the report store, opened at first use."""
+        from knowledge.search import Knowledge
+
+        with self._opening:
+            if self._knowledge is None:
+                folder = self.settings.data_dir / "reports"
+                self._knowledge = Knowledge.open(folder, self.open_embedder(), server=self.settings.chroma_url)
+            return self._knowledge
+
+    def open_embedder(self) -> Embedder:
+        """Return the sentence embedder, loaded at first use."""
+        from knowledge.embed import load_embedder
+
+        with self._opening:
+            if self._embedder is None:
+                self._embedder = load_embedder(self.assets)
+            return self._embedder
+
+    def open_llm(self) -> TextModel:
+        """Return the language model, started at first use."""
+        from agent.llm import open_llm
+
+        with self._opening:
+            if self._llm is None:
+                self._llm = open_llm(self.settings, self.assets)
+            return self._llm
+
+    def open_planner(self) -> Planner:
+        """Return the planner, made at first use."""
+        from agent.planner import Planner
+
+        with self._opening:
+            if self._planner is None:
+                self._planner = Planner(
+                    llm=self.open_llm(),
+                    registry=self.registry,
+                    hub=self.hub,
+                    embedder=self.open_embedder(),
+                    max_steps=self.settings.max_steps,
+                    max_seconds=self.settings.max_seconds,
+                )
+            return self._planner
+
+    # --- inside
+
+    def _stream(self, reading_id: str, turn: Turn, attachments: Sequence[Attachable]) -> Iterator[AnyEvent]:
+        events: queue.SimpleQueue[AnyEvent | BaseException | None] = queue.SimpleQueue()
+        cancelled = self._cancels[reading_id] = threading.Event()
+
+        def work() -> None:
+            try:
+                self._attach(reading_id, attachments, events.put)
+                run_turn(self._context(reading_id, events.put, cancelled), turn)
+            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+                events.put(error)
+            finally:
+                events.put(None)
+
+        threading.Thread(target=work, name=f"reading-{reading_id}", daemon=True).start()
+        try:
+            while (event := events.get()) is not None:
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+        finally:
+            cancelled.set()
+
+    def _attach(self, reading_id: str, items: Sequence[Attachable], emit: Callable[[AnyEvent], None]) -> None:
+        is_new = not self._folder(reading_id).exists()
+        workspace = self._open(reading_id)
+        try:
+            for item in items:
+                taken = attach(workspace, item)
+                emit(Attached(facts=taken.facts, name=taken.file))
+        except AttachmentError as error:
+            emit(Failed(reading=reading_id, kind="attachment", message=str(error)))
+            if is_new:  # an empty reading would only be litter
+                self._workspaces.pop(reading_id)
+                shutil.rmtree(workspace.root, ignore_errors=True)
+            raise
+
+    def _drain(self, stream: Iterator[AnyEvent], on_event: Callable[[AnyEvent], None] | None) -> Answer:
+        reading = ""
+        for event in stream:
+            if on_event:
+                on_event(event)
+            if isinstance(event, Answered | Failed):
+                reading = event.reading
+        return self.answer(reading)
+
+    def _context(
+        self, reading_id: str, emit: Callable[[AnyEvent], None], cancelled: threading.Event | None = None
+    ) -> RunContext:
+        return RunContext(
+            reading=reading_id,
+            settings=self.settings,
+            workspace=self._open(reading_id),
+            registry=self.registry,
+            hub=self.hub,
+            record=self._record(reading_id),
+            emit=emit,
+            open_planner=self.open_planner,
+            open_knowledge=self.open_knowledge,
+            open_llm=self.open_llm,
+            device=self.device,
+            cancelled=cancelled or threading.Event(),
+        )
+
+    def _open(self, reading_id: str) -> Workspace:
+        with self._opening:
+            if reading_id not in self._workspaces:
+                self._workspaces[reading_id] = Workspace(self._folder(reading_id))
+            return self._workspaces[reading_id]
+
+    def _record(self, reading_id: str) -> RunRecord:
+        return RunRecord(self._folder(reading_id) / "record.jsonl")
+
+    def _folder(self, reading_id: str) -> Path:
+        if not reading_id.replace("-", "").isalnum():
+            raise ReadingError(f"a reading's id has letters, digits and hyphens, got {reading_id!r}")
+        return self.settings.readings_dir.absolute() / reading_id
+
+    def _must_exist(self, reading_id: str) -> None:
+        if not self._folder(reading_id).is_dir():
+            have = ", ".join(self.readings()[-5:]) or "none yet"
+            raise ReadingError(f"no reading {reading_id!r} in {self.settings.readings_dir}; the latest are: {have}")
+
+
+def new_reading_id() -> str:
+    """Return a new id: the time it began, for a person, and four random digits."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,0 +1,107 @@
+"""Takes a person's files into a reading: reads each once, says what it is, keeps a copy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from agent.errors import AttachmentError
+from tools.errors import ToolError
+from tools.facts import AttachmentFacts, AttachmentKind
+from tools.workspace import Attachment, Workspace
+
+if TYPE_CHECKING:
+    from tools.imaging.volume import Volume
+
+REPORT_SUFFIXES = frozenset({".txt", ".md"})
+# https://bids-specification.readthedocs.io, "Magnetic Resonance Imaging": the suffix is the last part of the name
+_BIDS_MR = re.compile(r"_(T1w|T2w|T1rho|T1map|T2map|PDw|FLAIR|inplaneT1|inplaneT2|bold|dwi|swi)\.nii(\.gz)?$")
+
+
+@dataclass(frozen=True)
+class Attach:
+    """A file or folder to attach, and what the person says of it."""
+
+    path: Path | str
+    series: str | None = None
+    """Which of several series (number in the list, or SeriesInstanceUID) or volumes."""
+    modality: str | None = None
+    """DICOM code, for files that do not say (NIfTI, PNG); never overrules a header."""
+    kind: AttachmentKind = "image"
+    prior: bool = False
+    of: str = ""
+    """For a mask: the image it belongs to, for instance "img1"."""
+    label: str = ""
+    """For a mask: what it outlines, for instance "lungs"."""
+
+
+def attach(workspace: Workspace, given: Attach | Path | str) -> Attachment:
+    """Take one file or folder into a reading.
+
+    Raises:
+        AttachmentError: it does not exist or cannot be used; says why and what to do.
+    """
+    item = given if isinstance(given, Attach) else Attach(given)
+    path, series = _split_series(Path(item.path), item.series)
+    if item.kind == "image" and path.suffix.lower() in REPORT_SUFFIXES and path.is_file():
+        item = Attach(path, kind="report", prior=item.prior)
+    try:
+        facts = _facts(workspace, item, path, series)
+        return workspace.add_attachment(path, facts, series)
+    except ToolError as error:
+        raise AttachmentError(str(error)) from error
+
+
+def _split_series(path: Path, series: str | None) -> tuple[Path, str | None]:
+    """Read `folder#2` as the second series of a folder."""
+    head, mark, tail = path.name.rpartition("#")
+    if series is None and mark and head and not path.exists():
+        return path.with_name(head), tail
+    return path, series
+
+
+def _facts(workspace: Workspace, item: Attach, path: Path, series: str | None) -> AttachmentFacts:
+    new_id = workspace.next_id(item.kind)
+    if item.kind == "report":
+        if not path.is_file():
+            raise AttachmentError(f"{path} does not exist; attach a text file")
+        return AttachmentFacts(id=new_id, kind="report", prior=item.prior)
+
+    from tools.imaging.read import read_image
+
+    volume = read_image(path, series=series)
+    if item.kind == "mask":
+        label = item.label or path.name.split(".")[0]
+        return AttachmentFacts(id=new_id, kind="mask", dims=volume.dims, of=item.of or "img1", label=label)
+    modality, source = _modality(volume, path, item.modality)
+    return AttachmentFacts(
+        id=new_id,
+        modality=modality,
+        modality_source=source,
+        body_part=volume.body_part,
+        dims=volume.dims,
+        has_spacing=volume.spacing_source is not None,
+        prior=item.prior,
+    )
+
+
+Source = Literal["header", "voxel values", "BIDS file name", "stated by the person", ""]
+
+
+def _modality(volume: Volume, path: Path, stated: str | None) -> tuple[str, Source]:
+    """Say which modality an image is and who says so: header, then voxel values, then the file's name, then the person."""
+    from tools.imaging.nifti import looks_like_ct
+
+    if volume.modality:
+        if stated and stated.upper() != volume.modality:
+            raise AttachmentError(f"{path.name} is {volume.modality} by its header, but was attached as {stated!r}")
+        return volume.modality, "header"
+    if looks_like_ct(volume):
+        return "CT", "voxel values"
+    if _BIDS_MR.search(path.name):
+        return "MR", "BIDS file name"
+    if stated:
+        return stated.upper(), "stated by the person"
+    return "", ""

@@ -1,0 +1,34 @@
+"""answer: sentences from what the steps made, each with its evidence; what failed is said as such."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from agent.context import RunContext
+from agent.plan import OUTCOME, Clarify, Decline
+from agent.state import State
+from tools.claims import claims_of
+from tools.results import Claim
+
+
+def answer(state: State, runtime: Runtime[RunContext]) -> State:
+    """Compose the answer of this turn."""
+    outcome = OUTCOME.validate_python(state["outcome"])
+    if isinstance(outcome, Clarify):
+        claims = [Claim(text=outcome.question, kind="general")]
+    elif isinstance(outcome, Decline):
+        claims = [Claim(text=outcome.reason, kind="general")]
+    else:
+        claims = _from_steps(state, runtime.context)
+    return {"claims": [c.model_dump(mode="json") for c in claims], "held_back": []}
+
+
+def _from_steps(state: State, run: RunContext) -> list[Claim]:
+    claims: list[Claim] = []
+    for step_id, result in state.get("results", {}).items():
+        if result["status"] == "done":
+            claims += claims_of(run.workspace.artifact(step_id))
+        else:
+            text = f"Step {step_id} ({result['tool']}) gave no result: {result['message']}"
+            claims.append(Claim(text=text, kind="not examined"))
+    return claims

@@ -1,0 +1,160 @@
+"""Runs one turn of a reading through the graph, from a request, a decision or where a killed process stopped."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from agent.answer import Ending
+from agent.context import RunContext
+from agent.dispatch import Dispatcher, StepBugError, software
+from agent.errors import ReadingError, RunError
+from agent.events import Answered, Failed
+from agent.plan import Step
+from tools.errors import ToolError
+from tools.preconditions import check_call
+from tools.results import Claim
+from tools.workspace import Artifact
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+    from agent.graph import Graph
+    from agent.state import State
+
+WAITING = Claim(text="The plan waits for a person: approve, edit or reject it.", kind="general")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What starts a run: a request, or a decision on a reading that paused or was killed."""
+
+    request: str | None = None
+    decision: Mapping[str, Any] | None = None
+
+
+def run_turn(run: RunContext, turn: Turn) -> None:
+    """Run the graph until it answers or pauses; the last event is `Answered` or `Failed`.
+
+    Raises:
+        RunError: the run could not be done; the reading keeps what was computed.
+    """
+    from agent.checkpoints import sqlite_checkpoints
+    from agent.graph import build_graph
+
+    started = time.monotonic()
+    with _reported(run), _locked(run.workspace.root):
+        with sqlite_checkpoints(run.workspace.root / "checkpoints.sqlite") as saver:
+            graph = build_graph(saver)
+            config: RunnableConfig = {"configurable": {"thread_id": run.reading}}
+            given = _input(graph, config, turn, run)
+            run.record.append("turn", request=turn.request, decision=turn.decision, software=software())
+            state = graph.invoke(given, config, context=run, durability="sync")
+        _answer(run, state, time.monotonic() - started)
+
+
+def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifact:
+    """Run one tool on what is attached, after the same checks that a plan passes.
+
+    Raises:
+        ToolError: the tool or its preconditions refused.
+    """
+    tool = run.registry.get(name)
+    valid = tool.validate_args(args)
+    check_call(tool, valid, run.workspace.facts(), run.hub)
+    step = Step(id="s1", tool=name, args=dict(args))
+    Dispatcher(run, reraise=True).run_steps([step])
+    return run.workspace.artifact("s1")
+
+
+def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) -> Any:
+    from langgraph.types import Command
+
+    if turn.request is not None:
+        return {"request": turn.request}
+    snapshot = graph.get_state(config)
+    if any(task.interrupts for task in snapshot.tasks):
+        return Command(resume=dict(turn.decision or {}))
+    if snapshot.next:
+        return None  # a killed process: go on from the last saved state
+    if snapshot.values:
+        raise ReadingError(f"reading {run.reading} is finished; ask a follow-up with '--reading {run.reading}'")
+    raise ReadingError(f"reading {run.reading} was stopped before it began; ask again")
+
+
+def _answer(run: RunContext, state: State, seconds: float) -> None:
+    ending, claims = _ending(state)
+    results = state.get("results", {})
+    failures = [
+        {"step": i, "tool": r["tool"], "kind": r["kind"], "message": r["message"]}
+        for i, r in results.items()
+        if r["status"] != "done"
+    ]
+    outcome = state["outcome"]
+    plan = {"outcome": "plan", "steps": state["all_steps"]} if outcome["outcome"] == "plan" else None
+    held_back = list(state.get("held_back", []))
+    run.record.append(
+        "answer",
+        request=state["request"],
+        outcome=ending,
+        plan=plan,
+        steps=[s["id"] for s in state.get("all_steps", [])],
+        claims=[c.model_dump(mode="json") for c in claims],
+        held_back=held_back,
+        failures=failures,
+        seconds=round(seconds, 3),
+    )
+    run.emit(Answered(reading=run.reading, outcome=ending, claims=tuple(claims), held_back=tuple(held_back)))
+
+
+def _ending(state: State) -> tuple[Ending, list[Claim]]:
+    if "__interrupt__" in state:
+        return "waiting", [WAITING]
+    claims = [Claim.model_validate(c) for c in state.get("claims", [])]
+    outcome = state["outcome"]["outcome"]
+    if outcome == "clarify":
+        return "clarify", claims
+    if outcome == "decline":
+        return "declined", claims
+    done = any(r["status"] == "done" for r in state.get("results", {}).values())
+    return ("answered" if done else "failed"), claims
+
+
+@contextmanager
+def _reported(run: RunContext) -> Iterator[None]:
+    """Emit `Failed` for whatever stops a run, keep the traceback of bugs in the record, and tell the caller in one line."""
+    try:
+        yield
+    except (RunError, ToolError, StepBugError) as error:
+        kind = getattr(error, "kind", type(error).__name__)
+        run.record.append("run failed", kind=kind, message=str(error))
+        run.emit(Failed(reading=run.reading, kind=kind, message=str(error)))
+        if isinstance(error, RunError):
+            raise
+        raise RunError(str(error)) from error
+    except Exception as error:
+        run.record.append("bug", traceback=traceback.format_exc())
+        message = f"stopped by an unexpected {type(error).__name__}; the traceback is in {run.record.path}"
+        run.emit(Failed(reading=run.reading, kind="bug", message=message))
+        raise RunError(message) from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a reading for one process at a time; a killed process lets go by itself."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ReadingError(f"reading {folder.name} is being run by another process; wait or cancel it there") from None
+    try:
+        yield
+    finally:
+        lock.release()

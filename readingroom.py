@@ -1,0 +1,59 @@
+"""Reading Room's public API: import from here. Everything else may move.
+
+from readingroom import Assistant
+print(Assistant().ask("Segment the lungs and measure their volume.", ["ct.nii.gz"]).text)
+"""
+
+from agent.answer import Answer
+from agent.assistant import Assistant
+from agent.attach import Attach
+from agent.errors import AttachmentError, ConfigError, LimitError, LLMUnavailableError, ReadingError, RunError
+from agent.events import AnyEvent
+from agent.plan import Clarify, Decline, Plan, Step
+from agent.settings import Settings
+from tools.contract import Cost, Example, ImageRef, MaskRef, Tool, ToolContext, example, plan_example, tool
+from tools.errors import BadInputError, NotFoundError, ToolError, UnavailableError, UnsupportedError
+from tools.facts import AttachmentFacts, Requires
+from tools.registry import Registry
+from tools.results import Claim, Draft, Masks, Measurement, Measurements, ToolResult
+
+__all__ = [
+    "Answer",
+    "AnyEvent",
+    "Assistant",
+    "Attach",
+    "AttachmentError",
+    "AttachmentFacts",
+    "BadInputError",
+    "Claim",
+    "Clarify",
+    "ConfigError",
+    "Cost",
+    "Decline",
+    "Draft",
+    "Example",
+    "ImageRef",
+    "LLMUnavailableError",
+    "LimitError",
+    "MaskRef",
+    "Masks",
+    "Measurement",
+    "Measurements",
+    "NotFoundError",
+    "Plan",
+    "ReadingError",
+    "Registry",
+    "Requires",
+    "RunError",
+    "Settings",
+    "Step",
+    "Tool",
+    "ToolContext",
+    "ToolError",
+    "ToolResult",
+    "UnavailableError",
+    "UnsupportedError",
+    "example",
+    "plan_example",
+    "tool",
+]
