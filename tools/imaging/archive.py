@@ -24,7 +24,8 @@ RATIO_COUNTS_FROM_BYTES = 32 * 2**20
 def extract_zip(archive: Path, folder: Path) -> int:
     """Unpack the files of a zip archive into an empty folder and return how many they are.
 
-    Members are written under numbered names with their own suffix, so that no name of the archive reaches the disk.
+    Members land in one flat folder as a number and their plain base name, so that no path of the archive is followed.
+    Hidden members (macOS resource forks) are left out.
 
     Args:
         archive: the zip file.
@@ -37,13 +38,13 @@ def extract_zip(archive: Path, folder: Path) -> int:
     """
     try:
         with zipfile.ZipFile(archive) as source:
-            members = [member for member in source.infolist() if not member.is_dir()]
+            members = [member for member in source.infolist() if not (member.is_dir() or _is_hidden(member))]
             _require_sane(members, archive.name)
-            budget = MAX_TOTAL_BYTES
             for number, member in enumerate(members):
-                budget -= _extract_member(source, member, folder / f"{number:06d}", budget)
+                with source.open(member) as packed, (folder / _plain_name(number, member)).open("wb") as out:
+                    shutil.copyfileobj(packed, out, 2**20)  # zipfile stops at the declared size and checks the CRC
             return len(members)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BadInputError(f"{archive.name!r} is a damaged zip file ({error}): make it again") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -67,7 +68,7 @@ def _require_sane(members: list[zipfile.ZipInfo], name: str) -> None:
 
 def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
     inside = PurePosixPath(member.filename.replace("\\", "/"))
-    if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+    if inside.is_absolute() or ".." in inside.parts or inside.parts[:1] == () or inside.parts[0].endswith(":"):
         raise BadInputError(f"{name!r} has a member that points outside the archive: it was not unpacked")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise BadInputError(f"{name!r} has a member that is a link: zip the files themselves")
@@ -80,11 +81,12 @@ def _require_safe(member: zipfile.ZipInfo, name: str) -> None:
         )
 
 
-def _extract_member(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, budget: int) -> int:
-    """Write one member and return its size, which may not exceed what its header declares."""
-    with source.open(member) as packed, target.open("wb") as out:
-        shutil.copyfileobj(packed, out, 2**20)
-    size = target.stat().st_size
-    if size > budget:
-        raise UnsupportedError(f"{member.filename!r} unpacks to more than it declares: it was not used")
-    return size
+def _is_hidden(member: zipfile.ZipInfo) -> bool:
+    parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+    return "__MACOSX" in parts or (bool(parts) and parts[-1].startswith(".") and parts[-1] != "..")
+
+
+def _plain_name(number: int, member: zipfile.ZipInfo) -> str:
+    base = PurePosixPath(member.filename.replace("\\", "/")).name
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in base)
+    return f"{number:06d}-{kept[-80:]}"

@@ -66,7 +66,7 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
             dataset.file_meta.TransferSyntaxUID = UID(_plain_syntax(dataset))
         text_of(dataset, "SOPClassUID")
     except PARSE_ERRORS as error:
-        raise BadInputError(f"{path.name!r} is a damaged DICOM file ({error}): send it again") from error
+        raise BadInputError(f"{path.name!r} is a damaged DICOM file ({_short(error)}): send it again") from error
     return dataset
 
 
@@ -135,6 +135,7 @@ def stored_frame(dataset: Dataset, name: str, index: int = 0) -> AnyArray:
         UnavailableError: no decoder for this compression.
     """
     from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import JPEGExtended12Bit
 
     if "PixelData" not in dataset:
         kind = "float pixels" if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset else "no pixel data"
@@ -149,31 +150,70 @@ def stored_frame(dataset: Dataset, name: str, index: int = 0) -> AnyArray:
     if not decoder.is_available:
         missing = "; ".join(decoder.missing_dependencies)
         raise UnavailableError(f"no decoder for {syntax.name!r}: pip install python-gdcm ({missing})")
+    if syntax == JPEGExtended12Bit and dataset.BitsStored > 8 and "pylibjpeg" not in decoder.available_plugins:
+        raise UnavailableError(
+            f"{name!r} is 12-bit JPEG, which no decoder here reads: pip install pylibjpeg pylibjpeg-libjpeg (GPL)"
+        )
     try:
         array, properties = decoder.as_array(dataset, index=index)
     except PARSE_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise BadInputError(f"{name!r}: the pixel data are damaged or cut short ({reason}): send it again") from error
+        raise BadInputError(
+            f"{name!r}: the pixel data are damaged or cut short ({_short(error)}): send it again"
+        ) from error
     return _as_shown(array, str(properties["photometric_interpretation"]), dataset, name)
 
 
 def _as_shown(array: AnyArray, photometric: str, dataset: Dataset, name: str) -> AnyArray:
-    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     if photometric == "PALETTE COLOR":
-        array, photometric = _eight_bits(apply_color_lut(array, dataset)), "RGB"
+        array, photometric = _coloured(array, dataset, name), "RGB"
     if array.ndim == 3:
         if array.dtype != np.uint8 or photometric not in ("RGB", "YBR_ICT", "YBR_RCT"):
             raise UnsupportedError(f"{name!r} has colour of type {photometric} {array.dtype}: store it as 8-bit RGB")
         return array
     if photometric not in ("MONOCHROME1", "MONOCHROME2") or dataset.BitsAllocated == 1:
-        raise UnsupportedError(
-            f"{name!r} has pixels of type {photometric}, {dataset.BitsAllocated} bit: attach an image"
-        )
+        raise UnsupportedError(f"{name!r} has pixels of type {photometric}, {dataset.BitsAllocated} bit: not read")
     array = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if is_inverted(dataset):
         array = _inverted(array, int(dataset.BitsStored), signed=bool(dataset.PixelRepresentation))
     return apply_modality_lut(array, dataset) if dataset.get("ModalityLUTSequence") else array
+
+
+def _coloured(array: AnyArray, dataset: Dataset, name: str) -> AnyArray:
+    """Return palette indices as RGB uint8."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    palette = _native_palette(dataset)
+    try:
+        rgb = apply_color_lut(array, palette)
+    except PARSE_ERRORS as error:
+        raise BadInputError(f"{name!r}: its colour palette is damaged ({_short(error)}): send it again") from error
+    if rgb.dtype.itemsize == 1:
+        return rgb
+    shift = 8 if rgb.max() > 255 else 0  # some palettes are declared 16-bit but hold 8-bit entries; >> 8 would be black
+    return (rgb >> shift).astype(np.uint8)
+
+
+def _native_palette(dataset: Dataset) -> Dataset:
+    """Return the dataset with 16-bit palette entries in this machine's byte order, which pydicom expects."""
+    import copy
+
+    if dataset.original_encoding[1] is not False or "RedPaletteColorLookupTableData" not in dataset:
+        return dataset
+    if int(dataset.RedPaletteColorLookupTableDescriptor[2]) != 16:
+        return dataset
+    turned = copy.copy(dataset)
+    for colour in ("Red", "Green", "Blue"):
+        keyword = f"{colour}PaletteColorLookupTableData"
+        setattr(turned, keyword, np.frombuffer(dataset[keyword].value, ">u2").astype("<u2").tobytes())
+    return turned
+
+
+def _short(error: BaseException) -> str:
+    """Return the beginning of an error's text on one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "…"
 
 
 def _inverted(array: AnyArray, bits: int, *, signed: bool) -> AnyArray:
@@ -181,10 +221,6 @@ def _inverted(array: AnyArray, bits: int, *, signed: bool) -> AnyArray:
     if signed:
         return -1 - array
     return ((1 << bits) - 1) - array
-
-
-def _eight_bits(array: AnyArray) -> AnyArray:
-    return (array >> 8).astype(np.uint8) if array.dtype.itemsize == 2 else array
 
 
 def _plain_syntax(dataset: Any) -> str:

@@ -47,7 +47,7 @@ def read_frames(file: DicomFile) -> Volume:
     count = frame_count(file.dataset, name)
     if not is_enhanced(file.dataset):
         raise UnsupportedError(
-            f"{name!r} is a cine of {count} frames, which have no place in space: attach one frame as an image"
+            f"{name!r} has {count} frames without a place in space (a cine): attach one frame as an image"
         )
     dataset = read_dataset(file.path, pixels=True)
     try:

@@ -79,9 +79,10 @@ def find_series(paths: Iterable[Path], where: str) -> tuple[Series, ...]:
         else:
             groups.setdefault(_group(dataset, path.name), []).append(DicomFile(path, dataset))
     if not groups:
-        raise UnsupportedError(
-            f"{where!r} holds no DICOM image but {', '.join(sorted(set(others)))}: attach the images"
-        )
+        what = ", ".join(sorted(set(others)))
+        if len(others) == 1:
+            raise UnsupportedError(f"{where!r} is DICOM but {what}, not an image: attach the image it belongs to")
+        raise UnsupportedError(f"{where!r} holds no DICOM image but {what}: attach the images")
     ordered = sorted(groups.items(), key=lambda item: _listing_order(item[1][0].dataset, item[0]))
     return tuple(
         Series(_info(uid, number, files), tuple(files)) for number, ((uid, _), files) in enumerate(ordered, start=1)

@@ -130,7 +130,7 @@ def _require_distinct(along: FloatArray, names: Sequence[str]) -> None:
 
 def _require_even(along: FloatArray) -> None:
     steps = np.diff(along)
-    usual = float(np.median(steps))
+    usual = float(np.percentile(steps, 25, method="lower"))
     long = np.flatnonzero(steps > 1.5 * usual)
     if len(long) and len(long) <= len(steps) / 4 + 1 and len(steps) > 1:
         at = int(long[0])
