@@ -186,6 +186,12 @@ class Assistant:
 
     # --- readings
 
+    def begin(self) -> str:
+        """Make an empty reading and return its id, for callers that show or cancel it before its first event."""
+        reading_id = new_reading_id()
+        self._open(reading_id)
+        return reading_id
+
     def readings(self) -> list[str]:
         """Return the ids of all readings, oldest first."""
         folders = sorted(self.settings.readings_dir.glob("*/record.jsonl"))
@@ -302,8 +308,8 @@ class Assistant:
             cancelled.set()
 
     def _attach(self, reading_id: str, items: Sequence[Attachable], emit: Callable[[AnyEvent], None]) -> None:
-        is_new = not self._folder(reading_id).exists()
         workspace = self._open(reading_id)
+        is_new = not workspace.attachments() and not self._record(reading_id).path.exists()
         try:
             for item in items:
                 taken = attach(workspace, item)
