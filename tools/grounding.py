@@ -1,4 +1,4 @@
-"""Does a sentence follow from its evidence? Ids must exist, numbers must equal a measured value, quotes must be word for word.
+"""Does a sentence follow from its evidence? Ids exist, numbers equal a measured value, quotes are word for word.
 
 A number agrees with a value when the value, rounded to the digits shown, equals it; ml and l, mm and cm are converted.
 """
@@ -8,8 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from knowledge.errors import NotFoundError
+from tools.facts import AttachmentFacts
 from tools.results import Claim
+
+if TYPE_CHECKING:
+    from knowledge.search import Knowledge
+    from tools.workspace import Workspace
 
 NUMBER = re.compile(
     r"(?<![\w.])([−-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[−-]?\d+(?:\.\d+)?)(?!\w)(?:\s?(ml|cm3|l|mm|cm|HU|%|cm2|mm2))?"
@@ -92,6 +99,33 @@ def _agrees(number: float, unit: str, digits: int, quantity: Quantity) -> bool:
             return False
         value = quantity.value * factor
     return abs(value - number) <= 0.5 * 10**-digits + 1e-9
+
+
+def evidence_in(workspace: Workspace, open_knowledge: Callable[[], Knowledge]) -> Callable[[str], Evidence | None]:
+    """Return a look-up of what an evidence id holds: an attachment, a step's result, or a stored report."""
+
+    def look_up(evidence_id: str) -> Evidence | None:
+        if evidence_id in (facts := workspace.facts()):
+            return _of_attachment(workspace, facts[evidence_id])
+        if workspace.has_artifact(evidence_id):
+            artifact = workspace.artifact(evidence_id)
+            return Evidence(tuple(quantities_in({"summary": artifact.summary, "data": artifact.data})))
+        try:
+            return Evidence(text=open_knowledge().report(evidence_id).text)
+        except NotFoundError:
+            return None
+
+    return look_up
+
+
+def _of_attachment(workspace: Workspace, facts: AttachmentFacts) -> Evidence:
+    found = list(quantities_in(facts.model_dump(mode="json")))
+    if facts.kind == "image":
+        from tools.imaging.geometry import describe_geometry
+
+        volume = workspace.volume(facts.id)
+        found += quantities_in(describe_geometry(volume))
+    return Evidence(tuple(found))
 
 
 def quantities_in(data: object) -> Iterator[Quantity]:
