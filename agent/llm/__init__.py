@@ -1,0 +1,44 @@
+"""Language models: one client for every endpoint, the embedded default, and the egress gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.llm.chat import Ask, CallHook, ChatModel, Message, Reply
+
+if TYPE_CHECKING:
+    from agent.llm.client import LLM
+    from agent.settings import Settings
+    from knowledge.assets import Assets
+
+__all__ = ["Ask", "CallHook", "ChatModel", "Message", "Reply", "open_llm"]
+
+
+def open_llm(settings: Settings, assets: Assets) -> LLM:
+    """Return the language model that the settings name; the embedded one when they name none.
+
+    Raises:
+        ConfigError: the settings contradict each other.
+        LLMUnavailableError: the embedded model's weights are missing.
+    """
+    from agent.errors import LLMUnavailableError
+    from agent.llm.client import DEFAULT_OPENAI_MODEL, LLM, OPENAI_URL, Endpoint
+    from agent.llm.embedded import embedded_llm
+    from knowledge.errors import UnavailableError
+
+    if settings.uses_embedded_llm:
+        try:
+            weights = assets.path("smollm2", "model.gguf")
+        except UnavailableError as error:
+            raise LLMUnavailableError(str(error)) from error
+        return embedded_llm(weights, timeout_s=settings.llm_timeout_s)
+    asks_openai = settings.llm_base_url is None
+    endpoint = Endpoint(
+        base_url=settings.llm_base_url or OPENAI_URL,
+        model=settings.llm_model or (DEFAULT_OPENAI_MODEL if asks_openai else None),
+        api_key=settings.llm_api_key,
+        timeout_s=settings.llm_timeout_s,
+        egress=settings.egress,
+        log_payloads=settings.log_payloads,
+    )
+    return LLM(endpoint)

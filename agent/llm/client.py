@@ -1,0 +1,291 @@
+"""The one door to language models: any OpenAI-compatible endpoint, through the openai package.
+
+OpenAI, vLLM, Ollama, llama.cpp and the embedded server all answer here. Structured output is a JSON schema in
+`response_format`, so nothing depends on one vendor's tool calling.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
+from agent.llm.chat import Ask, CallHook, Reply
+from agent.llm.egress import Passage, policy_for
+from agent.settings import EgressPolicy, is_loopback
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+    from openai.types.chat import ChatCompletion
+
+logger = logging.getLogger(f"readingroom.{__name__}")
+
+OPENAI_URL = "https://api.openai.com/v1"
+DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"  # asked when there is a key but no model named
+
+_CONNECT_S = 5.0
+_MAX_TRIES = 4
+_MAX_WAIT_S = 10.0
+_DROPPABLE = ("temperature", "seed", "max_completion_tokens", "max_tokens")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a language model answers, and what may leave to it."""
+
+    base_url: str
+    model: str | None = None
+    """None: the only model that the endpoint serves."""
+    api_key: SecretStr | None = None
+    timeout_s: float = 120.0
+    egress: EgressPolicy | None = None
+    capable: bool = True
+    """Whether its prose and judgement are good enough to rely on."""
+    log_payloads: bool = False
+
+
+class LLM:
+    """A language model behind an endpoint. Implements tools.contract.TextModel.
+
+    Args:
+        endpoint: where it answers.
+        sleep: waits between retries; tests pass their own.
+    """
+
+    def __init__(self, endpoint: Endpoint, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._endpoint = endpoint
+        self._sleep = sleep
+        self._policy = policy_for(endpoint.base_url, endpoint.egress)
+
+    @cached_property
+    def name(self) -> str:
+        """Which model answers; asks the endpoint when no model was set."""
+        if self._endpoint.model:
+            return self._endpoint.model
+        served = self._guarded(lambda: [model.id for model in self._client.models.list()])
+        if len(served) != 1:
+            raise ConfigError(
+                f"READINGROOM_LLM_MODEL must name a model of {self._endpoint.base_url}; it serves "
+                f"{', '.join(served[:8]) or 'none'}"
+            )
+        return str(served[0])
+
+    @property
+    def can_write(self) -> bool:
+        """Whether its prose and judgement are good enough to rely on."""
+        return self._endpoint.capable
+
+    def complete(self, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512) -> str:
+        """Return the answer to a prompt, decoded under a JSON schema where one is given."""
+        return self.chat(Ask(prompt, schema=schema, max_tokens=max_tokens)).text
+
+    def chat(self, ask: Ask, on_call: CallHook | None = None) -> Reply:
+        """Answer one call.
+
+        Raises:
+            LLMUnavailableError: bad key, dead or slow endpoint, rate limit that does not end, model unknown.
+            ModelBehaviorError: an empty answer, a refusal, or JSON cut off or malformed.
+            ConfigError: something would leave that the egress policy forbids.
+        """
+        started = time.monotonic()
+        passage = Passage(self._policy)
+        parameters = self._parameters(ask, passage)
+        notes: list[str] = []
+        reply: Reply | None = None
+        try:
+            answer = self._create(parameters, notes)
+            reply = self._reply(answer, ask, passage, time.monotonic() - started, notes)
+        finally:
+            self._record(on_call, ask, reply, time.monotonic() - started, notes)
+        return reply
+
+    def stream(self, ask: Ask) -> Iterator[str]:
+        """Yield the answer piece by piece, as it is written.
+
+        Raises:
+            LLMUnavailableError: as for `chat`; also when the answer takes longer than the time limit in all.
+        """
+        passage = Passage(self._policy)
+        parameters = self._parameters(ask, passage) | {"stream": True}
+        deadline = time.monotonic() + self._endpoint.timeout_s
+        pieces = self._create(parameters, [])
+        held = ""
+        while (piece := self._guarded(lambda: next(pieces, None))) is not None:
+            if time.monotonic() > deadline:
+                raise self._too_slow()
+            held += (piece.choices[0].delta.content or "") if piece.choices else ""
+            if "[" in held[-12:]:
+                continue  # a placeholder of the egress gate may still be growing
+            yield passage.incoming(held)
+            held = ""
+        if held:
+            yield passage.incoming(held)
+
+    # --- inside
+
+    @cached_property
+    def _client(self) -> OpenAI:
+        from openai import DefaultHttpxClient, OpenAI, Timeout
+
+        key = self._endpoint.api_key.get_secret_value() if self._endpoint.api_key else "none"
+        timeout = Timeout(self._endpoint.timeout_s, connect=min(_CONNECT_S, self._endpoint.timeout_s))
+        local = is_loopback(self._endpoint.base_url)
+        http = DefaultHttpxClient(timeout=timeout, trust_env=not local)
+        return OpenAI(base_url=self._endpoint.base_url, api_key=key, timeout=timeout, max_retries=0, http_client=http)
+
+    def _parameters(self, ask: Ask, passage: Passage) -> dict[str, Any]:
+        limit = "max_completion_tokens" if self._endpoint.base_url == OPENAI_URL else "max_tokens"
+        parameters: dict[str, Any] = {
+            "model": self.name,
+            "messages": passage.outgoing(ask.messages),
+            "temperature": ask.temperature,
+            "seed": ask.seed,
+            limit: ask.max_tokens,
+        }
+        if ask.schema is not None:
+            schema = {"name": "answer", "strict": True, "schema": dict(ask.schema)}
+            parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return parameters
+
+    def _create(self, parameters: dict[str, Any], notes: list[str]) -> Any:
+        """Call the endpoint; try again where that can help."""
+        import openai
+
+        for attempt in range(1, _MAX_TRIES + 1):
+            try:
+                return self._client.chat.completions.create(**parameters)
+            except openai.BadRequestError as error:
+                if not (refused := _refused_parameter(error, parameters)):
+                    raise self._unavailable(error) from None
+                value = parameters.pop(refused)
+                if refused == "max_tokens":
+                    parameters["max_completion_tokens"] = value
+                notes.append(f"endpoint takes no {refused}")
+            except (openai.RateLimitError, openai.InternalServerError) as error:
+                if attempt == _MAX_TRIES or getattr(error, "code", "") == "insufficient_quota":
+                    raise self._unavailable(error) from None
+                wait = _wait_s(error, attempt)
+                notes.append(f"{type(error).__name__}, waited {wait:.1f} s")
+                self._sleep(wait)
+            except openai.OpenAIError as error:
+                raise self._unavailable(error) from None
+        raise LLMUnavailableError(f"{self._where} refuses the request's parameters: {'; '.join(notes)}")
+
+    def _reply(self, answer: ChatCompletion, ask: Ask, passage: Passage, seconds: float, notes: list[str]) -> Reply:
+        if not answer.choices:
+            raise ModelBehaviorError(f"{self._where} answered without any choice")
+        choice, usage = answer.choices[0], answer.usage
+        if refusal := getattr(choice.message, "refusal", None):
+            raise ModelBehaviorError(f"{self.name} refused: {refusal[:200]}")
+        if choice.finish_reason == "content_filter":
+            raise ModelBehaviorError(f"{self.name}: the answer was stopped by the endpoint's content filter")
+        if not (choice.message.content or "").strip():
+            raise ModelBehaviorError(f"{self.name} gave an empty answer (finish reason {choice.finish_reason!r})")
+        reply = Reply(
+            text=passage.incoming(choice.message.content or ""),
+            tokens_in=usage.prompt_tokens if usage else 0,
+            tokens_out=usage.completion_tokens if usage else 0,
+            seconds=seconds,
+            model=self.name,
+            finish_reason=choice.finish_reason or "stop",
+            notes=tuple(notes),
+        )
+        if ask.schema is not None:
+            reply.json()
+        return reply
+
+    def _record(
+        self, on_call: CallHook | None, ask: Ask, reply: Reply | None, seconds: float, notes: list[str]
+    ) -> None:
+        if on_call is None:
+            return
+        line: dict[str, Any] = {
+            "model": self.name,
+            "endpoint": self._endpoint.base_url,
+            "egress": self._policy,
+            "prompt": ask.purpose,
+            "prompt_sha256": ask.prompt_sha256,
+            "seed": ask.seed,
+            "seconds": round(seconds, 3),
+            "tokens_in": reply.tokens_in if reply else None,
+            "tokens_out": reply.tokens_out if reply else None,
+            "finish_reason": reply.finish_reason if reply else "failed",
+            "notes": notes,
+        }
+        if self._endpoint.log_payloads:
+            line |= {"messages": ask.messages, "answer": reply.text if reply else None}
+        on_call(line)
+
+    @property
+    def _where(self) -> str:
+        return f"the LLM at {self._endpoint.base_url}"
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        import openai
+
+        try:
+            return call()
+        except openai.OpenAIError as error:
+            raise self._unavailable(error) from None
+        except Exception as error:
+            if not type(error).__module__.startswith("httpx"):  # openai 2 has httpx, openai 3 httpx2
+                raise
+            raise LLMUnavailableError(f"{self._where} stopped answering: {type(error).__name__}") from None
+
+    def _too_slow(self) -> LLMUnavailableError:
+        return LLMUnavailableError(
+            f"{self._where} gave no whole answer within {self._endpoint.timeout_s:g} s (READINGROOM_LLM_TIMEOUT_S)"
+        )
+
+    def _unavailable(self, error: Exception) -> LLMUnavailableError:
+        """Say in one line what is wrong and what to do."""
+        import openai
+
+        if isinstance(error, openai.APITimeoutError):
+            return self._too_slow()
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            return LLMUnavailableError(f"{self._where} refuses the key; set OPENAI_API_KEY or READINGROOM_LLM_API_KEY")
+        if isinstance(error, openai.NotFoundError):
+            return LLMUnavailableError(
+                f"{self._where} knows no model {self._endpoint.model!r} or no such path; "
+                "set READINGROOM_LLM_MODEL, and end READINGROOM_LLM_BASE_URL in /v1"
+            )
+        if isinstance(error, openai.APIConnectionError):
+            return LLMUnavailableError(
+                f"{self._where} cannot be reached ({_cause(error)}); start it or set READINGROOM_LLM_BASE_URL"
+            )
+        if isinstance(error, openai.RateLimitError):
+            return LLMUnavailableError(f"{self._where} limits the rate or the quota is used up: {_first_line(error)}")
+        return LLMUnavailableError(f"{self._where} cannot answer: {_first_line(error)}")
+
+
+def _refused_parameter(error: Exception, parameters: Mapping[str, Any]) -> str:
+    """Return which optional parameter an endpoint will not take, by its own words; "" when it is something else."""
+    named = getattr(error, "param", None)
+    candidates = [named] if named else [name for name in _DROPPABLE if f"'{name}'" in str(error)]
+    return next((name for name in candidates if name in _DROPPABLE and name in parameters), "")
+
+
+def _wait_s(error: Exception, attempt: int) -> float:
+    """Wait as long as the endpoint asks, else 0.5, 1, 2 s; never longer than ten seconds."""
+    response = getattr(error, "response", None)
+    asked = response.headers.get("retry-after", "") if response is not None else ""
+    try:
+        wait = float(asked)
+    except ValueError:
+        wait = 0.5 * 2 ** (attempt - 1)
+    return min(max(wait, 0.0), _MAX_WAIT_S)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _cause(error: Exception) -> str:
+    return str(error.__cause__ or error).splitlines()[0][:120] or type(error).__name__

@@ -1,0 +1,115 @@
+"""The embedded language model: llama.cpp inside this process, behind an OpenAI-compatible server on loopback.
+
+It is started once per process at first use, shared by every reading, and stopped when the process ends. The server
+asks for a random key, so that nobody else on the machine can use it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from agent.errors import LLMUnavailableError
+from agent.llm.client import LLM, Endpoint
+
+logger = logging.getLogger(f"readingroom.{__name__}")
+
+MODEL_NAME = "SmolLM2-135M-Instruct-Q4_1"
+MAX_THREADS = 4  # 135 million parameters gain nothing from more
+CONTEXT_TOKENS = 4096
+SLOTS = 2  # requests answered side by side; each has half of the context
+
+_starting = threading.Lock()
+_running: dict[Path, _Embedded] = {}
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    server: Any
+    base_url: str
+    key: SecretStr
+    pid: int
+
+
+def embedded_llm(weights: Path, *, threads: int | None = None, timeout_s: float = 120.0) -> LLM:
+    """Return the embedded model; starts its server at first use.
+
+    Args:
+        weights: the GGUF file.
+        threads: upper bound of the threads that it computes with; None: the machine's cores, at most four.
+        timeout_s: seconds that one answer may take.
+
+    Raises:
+        LLMUnavailableError: weights or the xllamacpp package are missing, or the server did not start.
+    """
+    running = _start_once(weights, threads or min(MAX_THREADS, os.cpu_count() or 1))
+    endpoint = Endpoint(
+        base_url=running.base_url,
+        model=MODEL_NAME,
+        api_key=running.key,
+        timeout_s=timeout_s,
+        egress="local",
+        capable=False,
+    )
+    return LLM(endpoint)
+
+
+def _start_once(weights: Path, threads: int) -> _Embedded:
+    with _starting:
+        running = _running.get(weights)
+        if running is None or running.pid != os.getpid():
+            running = _running[weights] = _start(weights, threads)
+        return running
+
+
+def _start(weights: Path, threads: int) -> _Embedded:
+    if not weights.is_file():
+        raise LLMUnavailableError(
+            f"the embedded LLM's weights are missing ({weights.name}); run 'readingroom samples get smollm2'"
+        )
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise LLMUnavailableError(f"the embedded LLM needs xllamacpp ({error}); pip install xllamacpp") from error
+    key = secrets.token_hex(16)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.model_alias = {MODEL_NAME}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0  # the operating system chooses a free one
+    params.api_keys = [key]
+    params.cors_origins = "http://127.0.0.1"
+    params.ui = False
+    params.verbosity = 0
+    params.n_ctx = CONTEXT_TOKENS
+    params.n_parallel = SLOTS
+    params.n_gpu_layers = 0
+    params.n_threads_http = SLOTS
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    try:
+        server = xllamacpp.Server(params)
+    except Exception as error:  # xllamacpp raises a bare RuntimeError or ValueError
+        raise LLMUnavailableError(
+            f"the embedded LLM did not start from {weights.name} ({error}); "
+            "fetch its weights again: 'readingroom samples get smollm2'"
+        ) from error
+    logger.info("embedded LLM %s on %s with %d threads", MODEL_NAME, server.listening_address, threads)
+    return _Embedded(server, f"{server.listening_address}/v1", SecretStr(key), os.getpid())
+
+
+@atexit.register
+def stop_embedded() -> None:
+    """Stop every embedded server of this process."""
+    with _starting:
+        mine = [weights for weights, running in _running.items() if running.pid == os.getpid()]
+        for weights in mine:
+            del _running[weights]
