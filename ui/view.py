@@ -1,0 +1,123 @@
+"""What a person sees of a run: events folded into one state, the same for the terminal and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from agent.events import Answered, Attached, Failed, Planned, Planning, Progress, StepFailed, StepFinished, StepStarted
+from agent.plan import Step
+
+if TYPE_CHECKING:
+    from agent.answer import Answer
+    from agent.events import AnyEvent
+    from tools.facts import AttachmentFacts
+
+StepState = Literal["waiting", "running", "done", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class AttachmentView:
+    """An attachment and the name of its file."""
+
+    facts: AttachmentFacts
+    name: str
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step as far as it is."""
+
+    id: str
+    tool: str
+    args: Mapping[str, Any]
+    state: StepState = "waiting"
+    fraction: float = 0.0
+    """0 to 1, as the tool reports it."""
+    message: str = ""
+    """What it is doing, what it made, or why it failed."""
+    started_at: float = 0.0
+    """Seconds since the epoch; 0 until it starts."""
+    seconds: float = 0.0
+    marks: tuple[str, ...] = ()
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run as far as it is."""
+
+    request: str = ""
+    reading: str = ""
+    attachments: tuple[AttachmentView, ...] = ()
+    planning_by: str = ""
+    """The language model that is planning; empty before and after."""
+    planning_since: float = 0.0
+    planned: Planned | None = None
+    steps: tuple[StepView, ...] = ()
+    answered: Answered | None = None
+    failed: Failed | None = None
+    answer: Answer | None = None
+    """The whole answer, once the run has ended."""
+    log: tuple[str, ...] = field(default=())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last event has come."""
+        return self.answered is not None or self.failed is not None
+
+
+def fold(view: RunView, event: AnyEvent) -> RunView:
+    """Return the state after an event."""
+    match event:
+        case Attached():
+            return replace(view, attachments=(*view.attachments, AttachmentView(event.facts, event.name)))
+        case Planning():
+            return replace(view, planning_by=event.llm, planning_since=event.at)
+        case Planned():
+            return replace(view, planning_by="", planned=event, steps=_with_plan(view.steps, event.plan.steps))
+        case StepStarted() | Progress() | StepFinished() | StepFailed():
+            return replace(view, steps=_with_step(view.steps, event))
+        case Answered():
+            return replace(view, planning_by="", answered=event, reading=event.reading)
+        case Failed():
+            return replace(view, planning_by="", failed=event, reading=event.reading or view.reading)
+
+
+def _with_plan(steps: tuple[StepView, ...], planned: tuple[Step, ...]) -> tuple[StepView, ...]:
+    """Keep what has run; steps of an earlier plan that never started are gone."""
+    kept = tuple(s for s in steps if s.state != "waiting")
+    known = {s.id for s in kept}
+    return kept + tuple(StepView(s.id, s.tool, s.args) for s in planned if s.id not in known)
+
+
+def _with_step(
+    steps: tuple[StepView, ...], event: StepStarted | Progress | StepFinished | StepFailed
+) -> tuple[StepView, ...]:
+    if not any(s.id == event.step for s in steps):
+        if isinstance(event, Progress):
+            return steps
+        steps = (*steps, StepView(event.step, event.tool, {}))
+    return tuple(_advanced(s, event) if s.id == event.step else s for s in steps)
+
+
+def _advanced(step: StepView, event: StepStarted | Progress | StepFinished | StepFailed) -> StepView:
+    match event:
+        case StepStarted():
+            return replace(step, state="running", started_at=event.at, args=event.args)
+        case Progress():
+            return replace(step, fraction=min(1.0, max(0.0, event.fraction)), message=event.message)
+        case StepFinished():
+            return replace(
+                step,
+                state="done",
+                fraction=1.0,
+                message=event.summary,
+                seconds=event.seconds,
+                marks=event.marks,
+                kind=event.kind,
+            )
+        case StepFailed():
+            state: StepState = "skipped" if event.kind == "skipped" else "failed"
+            return replace(step, state=state, message=event.message, seconds=event.seconds, kind=event.kind)
