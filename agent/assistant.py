@@ -59,6 +59,7 @@ class Assistant:
         llm: the language model; None follows the settings (an endpoint, or the embedded default).
         embedder: sentence embedding for planner and report store; None takes the cached MiniLM.
         knowledge: the report store; None opens the one in the settings' data folder.
+        planner: turns requests into plans; None makes one from the above.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Assistant:
         llm: TextModel | None = None,
         embedder: Embedder | None = None,
         knowledge: Knowledge | None = None,
+        planner: Planner | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self._given_registry = registry
@@ -77,7 +79,7 @@ class Assistant:
         self._llm = llm
         self._embedder = embedder
         self._knowledge = knowledge
-        self._planner: Planner | None = None
+        self._planner = planner
         self._opening = threading.RLock()
         self._cancels: dict[str, threading.Event] = {}
         self._workspaces: dict[str, Workspace] = {}
@@ -212,14 +214,16 @@ class Assistant:
     @cached_property
     def registry(self) -> Registry:
         """The tools."""
-        return self._given_registry or Registry.installed()
+        return Registry.installed() if self._given_registry is None else self._given_registry
 
     @cached_property
     def hub(self) -> Hub:
         """The models."""
+        if self._given_hub is not None:
+            return self._given_hub
         from tools.models.hub import Hub
 
-        return self._given_hub or Hub.installed(assets=self.assets, device=self.device)
+        return Hub.installed(assets=self.assets, device=self.device)
 
     @cached_property
     def assets(self) -> Assets:

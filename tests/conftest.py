@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the person's environment, readings and report store out of the tests."""
     for name in list(os.environ):
         if name.startswith("READINGROOM_") or name == "OPENAI_API_KEY":
@@ -29,8 +28,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("READINGROOM_READINGS_DIR", str(tmp_path / "readings"))
     monkeypatch.setenv("READINGROOM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("READINGROOM_CACHE_DIR", str(tmp_path / "cache"))
-    return
-    yield
 
 
 @pytest.fixture(scope="session")

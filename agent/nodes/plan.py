@@ -7,8 +7,7 @@ from langgraph.runtime import Runtime
 from agent.context import RunContext
 from agent.costing import cost_of
 from agent.events import Planned, Planning
-from agent.plan import Plan
-from agent.planner import PriorResult
+from agent.plan import Plan, PriorResult
 from agent.state import State
 from tools.results import Masks
 from tools.workspace import Artifact
