@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.imaging.reasons import one_line
 
 MAX_MEMBERS = 20_000
 """Files in an archive; a large study has a few thousand slices."""
@@ -45,7 +46,7 @@ def extract_zip(archive: Path, folder: Path) -> int:
                     shutil.copyfileobj(packed, out, 2**20)  # zipfile stops at the declared size and checks the CRC
             return len(members)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadInputError(f"{archive.name!r} is a damaged zip file ({error}): make it again") from error
+        raise BadInputError(f"{archive.name!r} is a damaged zip file ({one_line(error)}): make it again") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise UnavailableError(f"disk full while unpacking {archive.name!r}: free some space") from error

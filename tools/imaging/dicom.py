@@ -10,6 +10,7 @@ import numpy as np
 
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
 from tools.imaging.dicom_header import text_of
+from tools.imaging.reasons import one_line
 from tools.imaging.volume import AnyArray
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
             dataset.file_meta.TransferSyntaxUID = UID(_plain_syntax(dataset))
         text_of(dataset, "SOPClassUID")
     except PARSE_ERRORS as error:
-        raise BadInputError(f"{path.name!r} is a damaged DICOM file ({_short(error)}): send it again") from error
+        raise BadInputError(f"{path.name!r} is a damaged DICOM file ({one_line(error)}): send it again") from error
     return dataset
 
 
@@ -137,9 +138,10 @@ def stored_frame(dataset: Dataset, name: str, index: int = 0) -> AnyArray:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import JPEGExtended12Bit
 
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        raise UnsupportedError(f"{name!r} has float pixels, which are not read: store it with integer pixels")
     if "PixelData" not in dataset:
-        kind = "float pixels" if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset else "no pixel data"
-        raise UnsupportedError(f"{name!r} has {kind}: attach an image with integer pixels")
+        raise BadInputError(f"{name!r} describes an image but holds no pixel data (cut short?): send it again")
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
@@ -158,7 +160,7 @@ def stored_frame(dataset: Dataset, name: str, index: int = 0) -> AnyArray:
         array, properties = decoder.as_array(dataset, index=index)
     except PARSE_ERRORS as error:
         raise BadInputError(
-            f"{name!r}: the pixel data are damaged or cut short ({_short(error)}): send it again"
+            f"{name!r}: the pixel data are damaged or cut short ({one_line(error)}): send it again"
         ) from error
     return _as_shown(array, str(properties["photometric_interpretation"]), dataset, name)
 
@@ -188,7 +190,7 @@ def _coloured(array: AnyArray, dataset: Dataset, name: str) -> AnyArray:
     try:
         rgb = apply_color_lut(array, palette)
     except PARSE_ERRORS as error:
-        raise BadInputError(f"{name!r}: its colour palette is damaged ({_short(error)}): send it again") from error
+        raise BadInputError(f"{name!r}: its colour palette is damaged ({one_line(error)}): send it again") from error
     if rgb.dtype.itemsize == 1:
         return rgb
     shift = 8 if rgb.max() > 255 else 0  # some palettes are declared 16-bit but hold 8-bit entries; >> 8 would be black
@@ -208,12 +210,6 @@ def _native_palette(dataset: Dataset) -> Dataset:
         keyword = f"{colour}PaletteColorLookupTableData"
         setattr(turned, keyword, np.frombuffer(dataset[keyword].value, ">u2").astype("<u2").tobytes())
     return turned
-
-
-def _short(error: BaseException) -> str:
-    """Return the beginning of an error's text on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else text[:157] + "…"
 
 
 def _inverted(array: AnyArray, bits: int, *, signed: bool) -> AnyArray:

@@ -18,6 +18,7 @@ from tools.imaging.dicom_header import (
     plane_position,
     text_of,
 )
+from tools.imaging.reasons import one_line
 from tools.imaging.series import DicomFile
 from tools.imaging.stack import Grid, common_header, lone_step, regular_grid, scale_of, stacked, units_of
 from tools.imaging.volume import Volume
@@ -53,7 +54,7 @@ def read_frames(file: DicomFile) -> Volume:
     try:
         frames = [_flattened(dataset, index) for index in range(count)]
     except PARSE_ERRORS as error:
-        raise BadInputError(f"{name!r}: the functional groups of its frames are damaged ({error})") from error
+        raise BadInputError(f"{name!r}: the functional groups of its frames are damaged ({one_line(error)})") from error
     planes = _planes(frames, name)
     spacing = _one_spacing(frames, name)
     grid = _grid(planes, frames, name)

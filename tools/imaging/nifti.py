@@ -13,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
+from tools.imaging.reasons import one_line
 from tools.imaging.rescale import rescaled
 from tools.imaging.volume import ORIENTATION_UNKNOWN, Affine, AnyArray, Volume
 
@@ -46,9 +47,9 @@ def read_nifti(path: Path, *, volume_number: int | None = None) -> Volume:
             affine, notes = _forms(header, path.name)
             array = _voxels(stream, header, path.name, volume_number)
     except (ImageFileError, HeaderDataError) as error:
-        raise BadInputError(f"{path.name!r} is a damaged NIfTI file ({error}): export it again") from error
+        raise BadInputError(f"{path.name!r} is a damaged NIfTI file ({one_line(error)}): export it again") from error
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise BadInputError(f"{path.name!r} is damaged or cut short ({error}): copy it again") from error
+        raise BadInputError(f"{path.name!r} is damaged or cut short ({one_line(error)}): copy it again") from error
     _require_finite(array, path.name)
     return _made(array, affine, notes, header)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tools.errors import BadInputError, UnsupportedError
+from tools.imaging.reasons import one_line
 from tools.imaging.volume import ORIENTATION_UNKNOWN, AnyArray, Volume
 
-MAX_PIXELS = 100_000_000  # a 400-megabyte picture; the largest radiograph detectors have under 20 million pixels
+MAX_PIXELS = 89_000_000  # just under where Pillow starts to warn; the largest detectors have under 20 million pixels
 
 PICTURE_AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 """float64 (4, 4), voxel units: i runs right, j down the picture, as an axial slice in LPS is shown."""
@@ -35,22 +36,32 @@ def read_raster(path: Path) -> Volume:
     """
     from PIL import Image, UnidentifiedImageError
 
+    _require_eight_bit_colour(path)
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise UnsupportedError(
-                    f"{path.name!r} has {picture.width} x {picture.height} pixels, more than the {MAX_PIXELS} "
-                    "that are read: scale it down"
-                )
+                raise UnsupportedError(_too_large(path))
             if getattr(picture, "n_frames", 1) > 1:
                 raise UnsupportedError(f"{path.name!r} is animated: save one frame as PNG")
             _require_upright(picture.getexif().get(0x0112, 1), path)
             array = _pixels(picture, path)
-    except Image.DecompressionBombError:
-        raise UnsupportedError(f"{path.name!r} unpacks to more than {MAX_PIXELS} pixels: scale it down") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UnsupportedError(_too_large(path)) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise BadInputError(f"{path.name!r} is a damaged picture ({error}): export it again") from error
+        raise BadInputError(f"{path.name!r} is a damaged picture ({one_line(error)}): export it again") from error
     return Volume(array.swapaxes(0, 1)[:, :, np.newaxis], PICTURE_AFFINE, header=ORIENTATION_UNKNOWN)
+
+
+def _too_large(path: Path) -> str:
+    return f"{path.name!r} unpacks to more than {MAX_PIXELS} pixels, the most that are read: scale it down"
+
+
+def _require_eight_bit_colour(path: Path) -> None:
+    """Refuse 16-bit colour and 16-bit gray with alpha in PNG, which Pillow would cut to 8 bits without a word."""
+    with path.open("rb") as stream:
+        start = stream.read(26)
+    if start.startswith(b"\x89PNG") and start[24:25] == b"\x10" and start[25:26] != b"\0":
+        raise UnsupportedError(f"{path.name!r} is 16-bit colour PNG: save it as 16-bit gray or as 8-bit colour")
 
 
 def _require_upright(exif_orientation: int, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import tempfile
 import zlib
@@ -16,6 +17,7 @@ from tools.imaging.frames import is_enhanced, read_frames
 from tools.imaging.geometry import describe_geometry
 from tools.imaging.nifti import looks_like_ct, read_nifti, write_nifti
 from tools.imaging.raster import read_raster
+from tools.imaging.reasons import one_line
 from tools.imaging.series import Series, SeriesInfo, choose_series, find_series
 from tools.imaging.stack import read_slices
 from tools.imaging.volume import Volume
@@ -129,7 +131,7 @@ def _unzipped_start(path: Path) -> bytes:
         with gzip.open(path, "rb") as stream:
             return stream.read(552)
     except (OSError, EOFError, zlib.error) as error:
-        raise BadInputError(f"{path.name!r} is a damaged gzip file ({error}): send it again") from error
+        raise BadInputError(f"{path.name!r} is a damaged gzip file ({one_line(error)}): send it again") from error
 
 
 def _is_nifti(start: bytes) -> bool:
@@ -152,7 +154,7 @@ def _not_readable(path: Path, start: bytes, inside: bytes) -> str:
 
 def _is_text(start: bytes) -> bool:
     try:
-        text = start[:200].decode("utf-8", errors="strict" if len(start) < 200 else "ignore")
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
         return False
     return all(character.isprintable() or character.isspace() for character in text)

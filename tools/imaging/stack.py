@@ -130,11 +130,13 @@ def _require_distinct(along: FloatArray, names: Sequence[str]) -> None:
 
 def _require_even(along: FloatArray) -> None:
     steps = np.diff(along)
-    usual = float(np.percentile(steps, 25, method="lower"))
+    usual = float(np.percentile(steps, 50, method="lower"))
     long = np.flatnonzero(steps > 1.5 * usual)
-    if len(long) and len(long) <= len(steps) / 4 + 1 and len(steps) > 1:
+    times = steps[long] / usual
+    whole = np.abs(times - np.round(times)).max(initial=0) < 1.5 * STEP_TOLERANCE
+    if len(long) and whole and len(long) <= len(steps) / 4 + 1:
         at = int(long[0])
-        count = int(np.sum(np.round(steps[long] / usual) - 1))
+        count = int(np.sum(np.round(times) - 1))
         raise UnsupportedError(
             f"missing slices: about {count} where steps are {usual:.2f} mm, first between {along[at]:.2f} and "
             f"{along[at + 1]:.2f} mm along the normal; send the whole series again"
