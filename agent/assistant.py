@@ -245,38 +245,38 @@ class Assistant:
 
     def open_knowledge(self) -> Knowledge:
         """Return the report store, opened at first use."""
-        from knowledge.search import Knowledge
-
         with self._opening:
             if self._knowledge is None:
+                from knowledge.search import Knowledge
+
                 folder = self.settings.data_dir / "reports"
                 self._knowledge = Knowledge.open(folder, self.open_embedder(), server=self.settings.chroma_url)
             return self._knowledge
 
     def open_embedder(self) -> Embedder:
         """Return the sentence embedder, loaded at first use."""
-        from knowledge.embed import load_embedder
-
         with self._opening:
             if self._embedder is None:
+                from knowledge.embed import load_embedder
+
                 self._embedder = load_embedder(self.assets)
             return self._embedder
 
     def open_llm(self) -> TextModel:
         """Return the language model, started at first use."""
-        from agent.llm import open_llm
-
         with self._opening:
             if self._llm is None:
+                from agent.llm import open_llm
+
                 self._llm = open_llm(self.settings, self.assets)
             return self._llm
 
     def open_planner(self) -> Planner:
         """Return the planner, made at first use."""
-        from agent.planner import Planner
-
         with self._opening:
             if self._planner is None:
+                from agent.planner import Planner
+
                 self._planner = Planner(
                     llm=self.open_llm(),
                     registry=self.registry,

@@ -91,7 +91,7 @@ Source = Literal["header", "voxel values", "BIDS file name", "stated by the pers
 
 
 def _modality(volume: Volume, path: Path, stated: str | None) -> tuple[str, Source]:
-    """Say which modality an image is and who says so: header, then voxel values, then the file's name, then the person."""
+    """Say which modality an image is, and who says so: header, voxel values, the file's name, the person."""
     from tools.imaging.nifti import looks_like_ct
 
     if volume.modality:

@@ -100,12 +100,14 @@ class Dispatcher:
         waiting = [s for s in waiting if not self._finished_before(s)]
         while waiting or self._running:
             if self._run.cancelled.is_set():
-                self._stop_all()
-                raise CancelledError("the run was cancelled; what had finished is kept")
+                break
             waiting = self._start_ready(waiting)
             if not self._running:
                 break
             self._collect()
+        if self._run.cancelled.is_set():
+            self._stop_all()
+            raise CancelledError("the run was cancelled; what had finished is kept")
         for step in waiting:
             self._skip(step, f"it refers to {', '.join(sorted(depends_on(step)))}, which nothing makes")
         if self._bug:
@@ -269,7 +271,8 @@ class Dispatcher:
     def _crash(self, step: Step, seconds: float, error: BaseException) -> None:
         trace = "".join(traceback.format_exception(error))
         self._run.record.append("bug", step=step.id, tool=step.tool, traceback=trace)
-        message = f"{step.tool} stopped with an unexpected {type(error).__name__}; the traceback is in {self._run.record.path}"
+        where = self._run.record.path
+        message = f"{step.tool} stopped with an unexpected {type(error).__name__}; the traceback is in {where}"
         self._results[step.id] = _record(step, "failed", seconds, "bug", message)
         self._run.emit(StepFailed(step=step.id, tool=step.tool, seconds=seconds, kind="bug", message=message))
         self._bug = StepBugError(message)

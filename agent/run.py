@@ -129,7 +129,7 @@ def _ending(state: State) -> tuple[Ending, list[Claim]]:
 
 @contextmanager
 def _reported(run: RunContext) -> Iterator[None]:
-    """Emit `Failed` for whatever stops a run, keep the traceback of bugs in the record, and tell the caller in one line."""
+    """Emit `Failed` for whatever stops a run, keep the traceback of a bug in the record, tell the caller in one line."""
     try:
         yield
     except (RunError, ToolError, StepBugError) as error:

@@ -64,8 +64,8 @@ def problem_with(claim: Claim, look_up: Callable[[str], Evidence | None]) -> str
         if evidence is None:
             return f"it cites {evidence_id!r}, which does not exist"
         found.append(evidence)
-    if not found and claim.kind not in ("general", "not examined"):
-        return "it cites no evidence"
+    if not found:
+        return None if claim.kind in ("general", "not examined") else "it cites no evidence"
     if claim.kind == "quoted":
         return _misquoted(claim.text, found)
     return _unmeasured(claim.text, [q for e in found for q in e.quantities])

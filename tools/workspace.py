@@ -100,7 +100,7 @@ class Workspace:
         return {a.id: a.facts for a in self.attachments()}
 
     def next_id(self, kind: AttachmentKind) -> str:
-        """Return the next free id for an attachment of a kind: img1, img2, …"""
+        """Return the next free id for an attachment of a kind, such as img2."""
         prefix = {"image": "img", "mask": "mask", "report": "rep"}[kind]
         taken = [a.id for a in self.attachments() if a.facts.kind == kind]
         return f"{prefix}{len(taken) + 1}"

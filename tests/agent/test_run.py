@@ -57,7 +57,7 @@ def test_one_failing_step_does_not_lose_the_others(make_assistant, box) -> None:
     plan = plan_of(("refuse", {}), ("wait", {"seconds": 0.1}), ("wait", {"after": ["@s1"]}))
     answer = make_assistant(plan).ask("try")
     assert answer.outcome == "answered"
-    assert "Volume of the phantom: 0.1 ml. [s2]" in answer.text
+    assert "Volume of the phantom: 0.100 ml. [s2]" in answer.text
     assert [(f.step, f.kind) for f in answer.failures] == [("s1", "unsupported"), ("s3", "skipped")]
     assert "this phantom has no lungs" in answer.text
     assert box.runs == ["s1", "s2"] or box.runs == ["s2", "s1"]
@@ -185,7 +185,7 @@ def test_a_follow_up_goes_on_with_new_step_ids_and_knows_earlier_results(make_as
     assistant = make_assistant(plan_of(("wait", {})), plan_of(("wait", {"seconds": 0.1})))
     first = assistant.ask("wait")
     second = assistant.ask("again", reading=first.reading)
-    assert second.text == "Volume of the phantom: 0.1 ml. [s2]"
+    assert second.text == "Volume of the phantom: 0.100 ml. [s2]"
     assert [r.id for r in assistant.open_planner().asked[1]["results"]] == ["s1"]
 
 
@@ -241,7 +241,7 @@ def test_an_edited_plan_runs_instead(make_assistant, box) -> None:
     assistant = make_assistant(plan_of(("delicate", {})))
     waiting = assistant.ask("do it")
     answer = assistant.resume(waiting.reading, decision="edit", plan=plan_of(("wait", {"seconds": 0.2})))
-    assert answer.text == "Volume of the phantom: 0.2 ml. [s1]"
+    assert answer.text == "Volume of the phantom: 0.200 ml. [s1]"
     assert answer.plan.steps[0].tool == "wait"
 
 
@@ -304,7 +304,7 @@ def test_readings_at_once_do_not_mix(make_assistant, box) -> None:
         t.start()
     for t in threads:
         t.join()
-    assert [a.text for a in answers] == [f"Volume of the phantom: 0.{n} ml. [s1]" for n in range(1, 5)]
+    assert [a.text for a in answers] == [f"Volume of the phantom: 0.{n}00 ml. [s1]" for n in range(1, 5)]
     assert len({a.reading for a in answers}) == 4
 
 

@@ -41,7 +41,7 @@ NAMES = {
     ],
 )
 def describe(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the image to describe")]) -> Description:
-    """Say what an image is: modality, body part, geometry, intensity range, acquisition, and what can be done with it."""
+    """Say what an image is: modality, body part, geometry, intensity, acquisition, what can be done with it."""
     from tools.imaging.geometry import describe_geometry
     from tools.imaging.render import key_image
 

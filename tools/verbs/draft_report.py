@@ -210,11 +210,9 @@ def _ask(llm: TextModel, sentences: list[str]) -> list[str]:
         worded = json.loads(answer)["sentences"]
     except (json.JSONDecodeError, KeyError, TypeError):
         return sentences
-    if (
-        not isinstance(worded, list)
-        or len(worded) != count
-        or not all(isinstance(w, str) and w.strip() for w in worded)
-    ):
+    if not isinstance(worded, list) or len(worded) != count:
+        return sentences
+    if not all(isinstance(w, str) and w.strip() for w in worded):
         return sentences
     return [" ".join(w.split()) for w in worded]
 
