@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from knowledge.database import Database, ReportRow, SentenceRow
 from knowledge.embed import Embedder
 from knowledge.errors import BadRecordError
+from knowledge.findings import analyse, analysis_version
 from knowledge.report import Report
 from knowledge.sentences import sentence_key, split_sentences
 from knowledge.store import VectorStore, vector_id
@@ -71,8 +72,17 @@ class Ingestion:
         if fresh:
             self.vectors.put([vector_id(key) for key in fresh], self.embedder.embed(fresh))
         with self.database.transaction():
-            self.database.put(rows, dict.fromkeys(fresh, "[]"))
+            self.database.put(rows, {key: analyse(key).to_json() for key in fresh})
         hashes.update({row.report.id: row.hash for row in rows})
+
+
+def refresh_analyses(database: Database) -> None:
+    """Analyse the stored sentences anew when vocabulary or rules have changed since; the vectors stay."""
+    if database.get_meta("analysis") == analysis_version():
+        return
+    with database.transaction():
+        database.replace_analyses({key: analyse(key).to_json() for _, key, _ in database.all_texts()})
+        database.set_meta("analysis", analysis_version())
 
 
 def report_hash(report: Report) -> str:

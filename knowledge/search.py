@@ -1,5 +1,6 @@
 """The facade of the knowledge folder: open a store, ingest, search, look up."""
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,17 @@ from pathlib import Path
 from knowledge.database import Database
 from knowledge.embed import Embedder
 from knowledge.errors import BadInputError, BadRecordError, UnavailableError
+from knowledge.explain import explain
+from knowledge.fusion import Parts, Ranked, rank
 from knowledge.hits import Filters, Hit
-from knowledge.ingest import Ingestion, IngestSummary, OnReports
+from knowledge.index import Index
+from knowledge.ingest import Ingestion, IngestSummary, OnReports, refresh_analyses
+from knowledge.query import Query, understand
 from knowledge.report import Report
-from knowledge.store import SENTENCES, Encoding, VectorStore, vector_id
+from knowledge.store import SENTENCES, Encoding, VectorStore
 
-_CANDIDATES = 200
-_MIN_SIMILARITY = 0.35  # below this MiniLM's neighbours share no topic with the query
+_NEIGHBOURS = 300
+ALL_PARTS = Parts()
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Knowledge:
         self._database = database
         self._vectors = vectors
         self._embedder = embedder
+        self._lock = threading.Lock()
+        self._loaded: Index | None = None
 
     @classmethod
     def open(cls, path: Path, embedder: Embedder, server: str | None = None) -> "Knowledge":
@@ -55,6 +62,7 @@ class Knowledge:
             raise UnavailableError(f"store folder {path} can't be made ({error.strerror}); choose another") from error
         encoding = Encoding(embedder.name, embedder.hash, embedder.dimension)
         database = Database(path / "reports.sqlite")
+        refresh_analyses(database)
         vectors = VectorStore(server or path / "chroma", SENTENCES, encoding)
         return cls(path, database, vectors, embedder)
 
@@ -78,39 +86,47 @@ class Knowledge:
         """
         return Ingestion(self._database, self._vectors, self._embedder).run(records, on_progress, total)
 
-    def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[Hit]:
+    def search(self, query: str, k: int = 10, filters: Filters | None = None, parts: Parts = ALL_PARTS) -> list[Hit]:
         """Return at most k hits, one a report, best first; empty when nothing comes near the query.
 
         Args:
-            query: plain language.
+            query: plain language, such as "effusion without cardiomegaly".
             k: how many, at least 1.
             filters: what a hit's report must be.
+            parts: which parts of the search take part; leave it as it is but to measure one.
 
         Raises:
-            BadInputError: the query is empty or k is below 1.
+            BadInputError: the query is empty, k is below 1, or a filter names an unknown finding.
         """
         if not query.strip() or k < 1:
             raise BadInputError(f"query must have text and k be at least 1, got {query!r} and k={k}")
-        del filters
-        found = self._vectors.nearest(self._embedder.embed([query.lower()])[0], _CANDIDATES)
-        similarity = {name: value for name, value in found if value >= _MIN_SIMILARITY}
-        tids = {
-            tid: similarity[name]
-            for tid, key, _ in self._database.all_texts()
-            if (name := vector_id(key)) in similarity
-        }
-        best: dict[int, tuple[float, str, int, int]] = {}
-        for rid, tid, section, start, end in self._database.all_sentences():
-            if tid in tids and section in {"findings", "impression", "body"} and tids[tid] > best.get(rid, (0.0,))[0]:
-                best[rid] = (tids[tid], section, start, end)
-        order = sorted(best, key=lambda rid: (-best[rid][0], rid))[:k]
-        ids = {row[0]: row[1] for row in self._database.all_reports()}
-        return [self._hit(ids[rid], *best[rid]) for rid in order]
+        index = self._index()
+        understood = understand(query)
+        neighbours = self._neighbours(query) if parts.dense else []
+        ranked = rank(index, understood, neighbours, filters, parts)
+        return [self._hit(index, understood, ranked, int(row)) for row in ranked.order[:k]]
 
-    def _hit(self, report_id: str, score: float, section: str, start: int, end: int) -> Hit:
-        sentence = self.report(report_id).text[start:end]
+    def _neighbours(self, query: str) -> list[tuple[str, float]]:
+        return self._vectors.nearest(self._embedder.embed([query.lower()])[0], _NEIGHBOURS)
+
+    def _index(self) -> Index:
+        with self._lock:
+            if self._loaded is None or self._loaded.generation != self._database.get_meta("generation"):
+                self._loaded = Index(self._database)
+            return self._loaded
+
+    def _hit(self, index: Index, query: Query, ranked: Ranked, row: int) -> Hit:
+        sentence = int(ranked.sentence[row])
+        start, end = int(index.sentence_start[sentence]), int(index.sentence_end[sentence])
+        report_id = index.report_ids[row]
         return Hit(
-            report_id, sentence, start, end, section, min(1.0, score), f"meaning close to the query ({score:.2f})"
+            report_id=report_id,
+            sentence=self.report(report_id).text[start:end],
+            start=start,
+            end=end,
+            section=index.section_names[index.sentence_section[sentence]],
+            score=min(1.0, float(ranked.score[row])),
+            why=explain(index, query, ranked, row),
         )
 
     def report(self, report_id: str) -> Report:
