@@ -62,7 +62,7 @@ class Assistant:
         planner: turns requests into plans; None makes one from the above.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  every collaborator can be replaced
         self,
         *,
         settings: Settings | None = None,
@@ -184,7 +184,7 @@ class Assistant:
         workspace = self._open(reading_id)
         for item in attachments:
             attach(workspace, item)
-        return run_one_tool(self._context(reading_id, lambda event: None), name, args)
+        return run_one_tool(self.context(reading_id), name, args)
 
     # --- readings
 
@@ -207,7 +207,7 @@ class Assistant:
     def answer(self, reading: str) -> Answer:
         """Return the last answer of a reading."""
         self._must_exist(reading)
-        return answer_of(reading, self._open(reading), self._record(reading))
+        return answer_of(reading, self._open(reading), self.record(reading))
 
     # --- collaborators
 
@@ -296,7 +296,7 @@ class Assistant:
         def work() -> None:
             try:
                 self._attach(reading_id, attachments, events.put)
-                run_turn(self._context(reading_id, events.put, cancelled), turn)
+                run_turn(self.context(reading_id, events.put, cancelled), turn)
             except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
                 events.put(error)
             finally:
@@ -313,7 +313,7 @@ class Assistant:
 
     def _attach(self, reading_id: str, items: Sequence[Attachable], emit: Callable[[AnyEvent], None]) -> None:
         workspace = self._open(reading_id)
-        is_new = not workspace.attachments() and not self._record(reading_id).path.exists()
+        is_new = not workspace.attachments() and not self.record(reading_id).path.exists()
         try:
             for item in items:
                 taken = attach(workspace, item)
@@ -334,16 +334,20 @@ class Assistant:
                 reading = event.reading
         return self.answer(reading)
 
-    def _context(
-        self, reading_id: str, emit: Callable[[AnyEvent], None], cancelled: threading.Event | None = None
+    def context(
+        self,
+        reading_id: str,
+        emit: Callable[[AnyEvent], None] = lambda event: None,
+        cancelled: threading.Event | None = None,
     ) -> RunContext:
+        """Return what a run in a reading is lent."""
         return RunContext(
             reading=reading_id,
             settings=self.settings,
             workspace=self._open(reading_id),
             registry=self.registry,
             hub=self.hub,
-            record=self._record(reading_id),
+            record=self.record(reading_id),
             emit=emit,
             open_planner=self.open_planner,
             open_knowledge=self.open_knowledge,
@@ -358,7 +362,8 @@ class Assistant:
                 self._workspaces[reading_id] = Workspace(self._folder(reading_id))
             return self._workspaces[reading_id]
 
-    def _record(self, reading_id: str) -> RunRecord:
+    def record(self, reading_id: str) -> RunRecord:
+        """Return the run record of a reading."""
         return RunRecord(self._folder(reading_id) / "record.jsonl")
 
     def _folder(self, reading_id: str) -> Path:

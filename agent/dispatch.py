@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from agent.context import RunContext
 from agent.events import Progress, StepFailed, StepFinished, StepStarted
 from agent.plan import Step, depends_on
-from agent.state import StepRecord
+from agent.state import StepRecord, StepStatus
 from knowledge.errors import KnowledgeError
 from tools.contract import Tool, ToolContext
 from tools.errors import (
@@ -30,7 +30,7 @@ from tools.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from tools.results import ToolResult
+from tools.results import Mark, ToolResult
 from tools.workspace import Artifact, Provenance
 
 CANCEL_GRACE_S = 1.5  # a cancelled tool gets this long to stop by itself
@@ -127,7 +127,7 @@ class Dispatcher:
         left = []
         for step in waiting:
             needs = depends_on(step)
-            broken = [n for n in needs if self._results.get(n, {}).get("status") in ("failed", "skipped")]
+            broken = [n for n in needs if n in self._results and self._results[n]["status"] != "done"]
             open_needs = [n for n in needs if n not in self._results and not self._run.workspace.has_artifact(n)]
             if self._bug:
                 self._skip(step, "the run was stopped by a bug in another step")
@@ -235,7 +235,7 @@ class Dispatcher:
         self._run.workspace.add_artifact(artifact)
         return artifact
 
-    def _inherited_marks(self, inputs: Iterable[str]) -> tuple[str, ...]:
+    def _inherited_marks(self, inputs: Iterable[str]) -> tuple[Mark, ...]:
         """Keep marks through every copy: what is made from something synthetic is synthetic."""
         marks = [m for i in inputs if i.startswith("s") for m in self._run.workspace.artifact(i).marks]
         return tuple(marks)
@@ -296,14 +296,16 @@ def _translated(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _record(step: Step, status: str, seconds: float, kind: str, message: str, *, retry: bool = False) -> StepRecord:
+def _record(
+    step: Step, status: StepStatus, seconds: float, kind: str, message: str, *, retry: bool = False
+) -> StepRecord:
     return StepRecord(
         tool=step.tool,
         status=status,
         seconds=round(seconds, 3),
         kind=kind,
         message=message,
-        retry=retry,  # type: ignore[typeddict-item]
+        retry=retry,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock, Timeout
 
@@ -57,7 +57,7 @@ def run_turn(run: RunContext, turn: Turn) -> None:
             given = _input(graph, config, turn, run)
             run.record.append("turn", request=turn.request, decision=turn.decision, software=software())
             state = graph.invoke(given, config, context=run, durability="sync")
-        _answer(run, state, time.monotonic() - started)
+        _answer(run, cast("State", state), time.monotonic() - started)
 
 
 def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifact:
@@ -129,7 +129,7 @@ def _ending(state: State) -> tuple[Ending, list[Claim]]:
 
 @contextmanager
 def _reported(run: RunContext) -> Iterator[None]:
-    """Emit `Failed` for whatever stops a run, keep the traceback of a bug in the record, tell the caller in one line."""
+    """Emit `Failed` for what stops a run, keep a bug's traceback in the record, tell the caller in one line."""
     try:
         yield
     except (RunError, ToolError, StepBugError) as error:

@@ -27,9 +27,10 @@ class StepRecord(TypedDict):
     """Whether other arguments could help."""
 
 
-class State(InputState, total=False):
+class State(TypedDict, total=False):
     """What the graph keeps of one turn. Each turn starts it anew; results of earlier turns are artifacts."""
 
+    request: str
     outcome: dict[str, Any]
     """The plan, question or refusal, as agent/plan.py has it."""
     decided_by: str

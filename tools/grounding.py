@@ -98,7 +98,7 @@ def _agrees(number: float, unit: str, digits: int, quantity: Quantity) -> bool:
         if factor is None:
             return False
         value = quantity.value * factor
-    return abs(value - number) <= 0.5 * 10**-digits + 1e-9
+    return bool(abs(value - number) <= 0.5 * 10**-digits + 1e-9)
 
 
 def evidence_in(workspace: Workspace, open_knowledge: Callable[[], Knowledge]) -> Callable[[str], Evidence | None]:

@@ -54,7 +54,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
 
 
 def _prior(artifact: Artifact) -> PriorResult:
-    targets = ()
+    targets: tuple[str, ...] = ()
     if artifact.kind == "mask":
         targets = tuple(m.target for m in Masks.model_validate(artifact.data).masks)
     return PriorResult(

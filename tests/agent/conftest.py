@@ -63,8 +63,15 @@ def plan_of(*steps: tuple[str, dict]) -> Plan:
 
 def one_value(ctx: ToolContext, value: float) -> Measurements:
     row = Measurement(
-        target="phantom", quantity="volume", value=value, unit="ml", image="img1", mask="mask1", spacing_source="NIfTI header", method="given",
-    )  # fmt: skip
+        target="phantom",
+        quantity="volume",
+        value=value,
+        unit="ml",
+        image="img1",
+        mask="mask1",
+        spacing_source="NIfTI header",
+        method="given",
+    )
     (ctx.folder / "value.txt").write_text(f"{value}")
     return Measurements(summary=f"The phantom has {value:g} ml.", rows=(row,), files=("value.txt",))
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.assistant import Assistant
 from agent.errors import AttachmentError, ReadingError, RunError
 from agent.events import Answered, Failed, Planned, Progress, StepFailed, StepFinished, StepStarted
 from agent.plan import Clarify, Decline, Plan
@@ -156,8 +155,7 @@ def test_a_bug_stops_the_run_in_one_line_and_its_traceback_stays_in_the_record(m
     assistant = make_assistant(plan_of(("crash", {}), ("wait", {})))
     events = []
     with pytest.raises(RunError, match="unexpected ZeroDivisionError") as caught:
-        for event in assistant.stream("crash"):
-            events.append(event)
+        events.extend(assistant.stream("crash"))
     assert "\n" not in str(caught.value)
     assert "PATIENT" not in str(caught.value)
     assert isinstance(events[-1], Failed)
@@ -317,7 +315,6 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from conftest import Toolbox, ScriptedPlanner, plan_of
 from types import SimpleNamespace
-from agent.assistant import Assistant
 from agent.settings import Settings
 box = Toolbox()
 assistant = Assistant(
@@ -387,9 +384,8 @@ def test_a_really_full_disk(tmp_path) -> None:
         pytest.skip("this system has no /dev/full")
     from tools.workspace import writing
 
-    with pytest.raises(UnavailableError, match="the disk is full"), writing(tmp_path), Path("/dev/full").open("w") as f:
-        f.write("x" * 100_000)
-        f.flush()
+    with pytest.raises(UnavailableError, match="the disk is full"), writing(tmp_path):
+        Path("/dev/full").write_text("x" * 100_000)
 
 
 def test_an_unwritable_folder_is_one_line(tmp_path) -> None:
