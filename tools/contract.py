@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from tools.errors import BadInputError, CancelledError
+from tools.errors import BadInputError, CancelledError, UnavailableError
 from tools.facts import ArtifactKind, AttachmentFacts, Requires
 from tools.results import ToolResult
 
@@ -182,9 +182,17 @@ class Tool:
     cost: Cost = field(default_factory=Cost)
     needs_approval: bool = False
     timeout_s: float = 600.0
+    unavailable: str = ""
+    """Why it cannot run in this version; empty: it can. The planner knows the verb all the same."""
 
     def __call__(self, ctx: ToolContext, **args: Any) -> ToolResult:
-        """Run the function with validated arguments."""
+        """Run the function with validated arguments.
+
+        Raises:
+            UnavailableError: this version has the verb's definition, and nothing behind it yet.
+        """
+        if self.unavailable:
+            raise UnavailableError(f"{self.name} cannot run in this version: {self.unavailable}")
         return self.function(ctx, **args)
 
     @property
@@ -227,7 +235,7 @@ class Tool:
         return found
 
 
-def tool(
+def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
     *,
     requires: Mapping[str, Requires] | None = None,
     precheck: Precheck | None = None,
@@ -235,6 +243,7 @@ def tool(
     cost: Cost | None = None,
     needs_approval: bool = False,
     timeout_s: float = 600.0,
+    unavailable: str = "",
 ) -> Callable[[Callable[..., ToolResult]], Tool]:
     """Turn a typed, documented function into a tool.
 
@@ -245,6 +254,7 @@ def tool(
         cost: typical seconds on two CPU cores and device memory.
         needs_approval: whether a person must agree before it runs.
         timeout_s: after how many seconds a run is stopped.
+        unavailable: why it cannot run in this version; empty: it can.
 
     Raises:
         TypeError: at definition, when the docstring, a description or the result type is missing.
@@ -273,6 +283,7 @@ def tool(
             cost=cost or Cost(),
             needs_approval=needs_approval,
             timeout_s=timeout_s,
+            unavailable=unavailable,
         )
 
     return define
