@@ -1,0 +1,113 @@
+"""Drafts hold what the evidence holds, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent.testing import ScriptedLLM
+from tools.errors import BadInputError
+from tools.grounding import evidence_in, problem_with
+from tools.results import Claim, Draft
+from tools.verbs.draft_markdown import as_markdown
+from tools.verbs.draft_report import draft_report
+
+VOLUME = "Volume of the lungs: 2,"  # the phantom's lungs: ellipsoids of known size, over two litres
+
+
+def test_every_sentence_follows_from_its_evidence(make_ctx, workspace) -> None:
+    ctx = make_ctx()
+    draft = draft_report(ctx, evidence=["s1", "s2", "s3"])
+    look_up = evidence_in(workspace, ctx.open_knowledge)
+    checked = [c for c in draft.claims() if c.evidence != ("PHANTOM1",)]
+    assert [problem_with(c, look_up) for c in checked] == [None] * len(checked)
+    assert draft.findings[0].evidence == ("s2",)
+    ml = workspace.artifact("s2").data["rows"][0]["value"]
+    assert draft.findings[0].text == f"Volume of the lungs: {ml:,.0f} ml."
+
+
+def test_reports_of_other_patients_are_quoted_apart_from_the_findings(make_ctx) -> None:
+    draft = draft_report(make_ctx(), evidence=["s2", "s3"])
+    assert [c.kind for c in draft.similar] == ["quoted"]
+    assert draft.similar[0].evidence == ("PHANTOM1",)
+    assert not any("No report" in c.text for c in (*draft.findings, *draft.impression))
+
+
+def test_what_no_tool_looked_at_is_named_and_nothing_is_called_normal(make_ctx) -> None:
+    draft = draft_report(make_ctx(), evidence=["s1", "s2"])
+    (unseen,) = [c for c in draft.limitations if c.kind == "not examined"]
+    assert unseen.text.startswith("Not examined by any tool: airways, pleura, heart and great vessels")
+    words = " ".join(c.text.lower() for c in draft.claims())
+    for claim in ("normal", "unremarkable", "no evidence of", "clear"):
+        assert claim not in words
+    assert "none is stated or excluded" in words
+
+
+def test_the_technique_says_what_the_image_is(make_ctx) -> None:
+    draft = draft_report(make_ctx(), evidence=["s1"])
+    assert draft.technique[0] == Claim(
+        text="CT, 110 × 90 × 60 voxels, 3.00 × 3.00 × 5.00 mm.", evidence=("img1",), kind="described"
+    )
+
+
+def test_the_markdown_carries_notice_ids_and_sections(make_ctx) -> None:
+    ctx = make_ctx()
+    draft_report(ctx, evidence=["s1", "s2", "s3"])
+    text = (ctx.folder / "draft.md").read_text()
+    order = [
+        text.index(part) for part in ("Research use only", "## Technique", "## Findings", "## Impression", "## Limit")
+    ]
+    assert order == sorted(order)
+    assert "[s2]" in text
+    assert "[PHANTOM1]" in text
+
+
+def test_html_and_markdown_in_a_report_are_shown_as_text() -> None:
+    evil = Claim(
+        text="A report says: “<script>alert(1)</script> [x](http://evil) **bold**”", evidence=("CXR7",), kind="quoted"
+    )
+    text = as_markdown(Draft(summary="x", similar=(evil,)))
+    assert "<script>" not in text
+    assert r"\[x\](http" in text
+    assert "**bold**" not in text
+    assert "script" in text
+
+
+def test_an_llm_may_reword_a_sentence_that_stays_true(make_ctx, workspace) -> None:
+    ml = f"{workspace.artifact('s2').data['rows'][0]['value']:,.0f}"
+    llm = ScriptedLLM([json.dumps({"sentences": [f"The lungs measure {ml} ml."]})], name="writer")
+    draft = draft_report(make_ctx(llm=llm), evidence=["s2"])
+    assert draft.findings[0].text == f"The lungs measure {ml} ml."
+    assert draft.worded_by == "writer"
+    llm.assert_complete()
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The lungs measure 9,999 ml.",
+        "The lungs measure {ml} ml, which is normal.",
+        "The right lung measures {ml} ml.",
+        "The lungs measure {ml} l.",
+        "",
+    ],
+)
+def test_a_rewording_that_changes_what_is_said_is_thrown_away(make_ctx, workspace, sentence) -> None:
+    ml = f"{workspace.artifact('s2').data['rows'][0]['value']:,.0f}"
+    llm = ScriptedLLM([json.dumps({"sentences": [sentence.format(ml=ml)]})], name="writer")
+    draft = draft_report(make_ctx(llm=llm), evidence=["s2"])
+    assert draft.findings[0].text == f"Volume of the lungs: {ml} ml."
+    assert draft.worded_by == "template"
+
+
+@pytest.mark.parametrize("reply", ["not json", "{}", '{"sentences": []}', '{"sentences": [1]}'])
+def test_a_reply_that_is_no_rewording_leaves_the_template(make_ctx, reply) -> None:
+    draft = draft_report(make_ctx(llm=ScriptedLLM([reply])), evidence=["s2"])
+    assert draft.findings[0].text.startswith(VOLUME) or draft.findings[0].text.startswith("Volume of the lungs: ")
+    assert draft.worded_by == "template"
+
+
+def test_an_attachment_alone_is_no_evidence(make_ctx) -> None:
+    with pytest.raises(BadInputError, match="evidence must name results of steps"):
+        draft_report(make_ctx(), evidence=["img1"])
