@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent.answer import Answer, answer_of
 from agent.attach import Attach, attach
+from agent.checkpoints import Checkpoints
 from agent.context import RunContext
 from agent.errors import AttachmentError, ReadingError
 from agent.events import Answered, AnyEvent, Attached, Failed
@@ -35,13 +36,12 @@ from tools.registry import Registry
 from tools.workspace import Artifact, Workspace
 
 if TYPE_CHECKING:
-    from tools.models.hub import Hub
-
     from agent.planner import Planner
     from knowledge.assets import Assets
     from knowledge.embed import Embedder
     from knowledge.search import Knowledge
     from tools.contract import TextModel
+    from tools.models.hub import Hub
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
@@ -80,6 +80,7 @@ class Assistant:
         self._embedder = embedder
         self._knowledge = knowledge
         self._planner = planner
+        self._checkpoints = Checkpoints(self.settings.checkpoints.get_secret_value())
         self._opening = threading.RLock()
         self._cancels: dict[str, threading.Event] = {}
         self._workspaces: dict[str, Workspace] = {}
@@ -352,6 +353,7 @@ class Assistant:
             open_planner=self.open_planner,
             open_knowledge=self.open_knowledge,
             open_llm=self.open_llm,
+            checkpoints=self._checkpoints,
             device=self.device,
             cancelled=cancelled or threading.Event(),
         )

@@ -1,25 +1,89 @@
-"""Where the graph's states are kept: SQLite, one file a reading."""
+"""Where the graph's states are kept: SQLite in the reading's folder (default), PostgreSQL, or memory."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from agent.errors import ConfigError
 from tools.workspace import writing
 
 if TYPE_CHECKING:
-    from langgraph.checkpoint.sqlite import SqliteSaver
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.checkpoint.memory import InMemorySaver
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+CONNECT_TIMEOUT_S = 5
+
+
+class Checkpoints:
+    """Opens the checkpointer that a setting names.
+
+    Args:
+        setting: "sqlite", "memory" (lost when the process ends), or a "postgresql://…" address.
+    """
+
+    def __init__(self, setting: str = "sqlite") -> None:
+        self._setting = setting
+
+    @contextmanager
+    def open(self, reading_folder: Path) -> Iterator[BaseCheckpointSaver[Any]]:
+        """Lend the checkpointer for one run.
+
+        Raises:
+            ConfigError: the PostgreSQL extra is missing, or its server does not answer.
+        """
+        if self._setting == "memory":
+            yield self._memory
+        elif self._setting == "sqlite":
+            with _sqlite(reading_folder / "checkpoints.sqlite") as saver:
+                yield saver
+        else:
+            with _postgres(self._setting) as saver:
+                yield saver
+
+    @cached_property
+    def _memory(self) -> InMemorySaver:
+        from langgraph.checkpoint.memory import InMemorySaver
+
+        return InMemorySaver(serde=_plain_json())
 
 
 @contextmanager
-def sqlite_checkpoints(path: Path) -> Iterator[SqliteSaver]:
-    """Open (and make) the checkpoint file of a reading."""
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+def _sqlite(path: Path) -> Iterator[BaseCheckpointSaver[Any]]:
     from langgraph.checkpoint.sqlite import SqliteSaver
 
     with writing(path), closing(sqlite3.connect(path, check_same_thread=False)) as connection:
-        # The state is plain JSON, so nothing but built-in types may come back from the file.
-        yield SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        yield SqliteSaver(connection, serde=_plain_json())
+
+
+@contextmanager
+def _postgres(address: str) -> Iterator[BaseCheckpointSaver[Any]]:
+    try:
+        from langgraph.checkpoint.postgres import PostgresSaver
+        from psycopg import Connection, OperationalError
+        from psycopg.rows import dict_row
+    except ImportError as error:
+        raise ConfigError("checkpoints in PostgreSQL need an extra: pip install 'readingroom[postgres]'") from error
+    try:
+        connection = Connection.connect(
+            address, autocommit=True, prepare_threshold=0, row_factory=dict_row, connect_timeout=CONNECT_TIMEOUT_S
+        )
+    except OperationalError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"checkpoints: the PostgreSQL server does not answer: {reason}") from None
+    with connection:
+        saver = PostgresSaver(connection, serde=_plain_json())
+        saver.setup()
+        yield saver
+
+
+def _plain_json() -> JsonPlusSerializer:
+    """The state is plain JSON, so nothing but built-in types may come back from a checkpoint."""
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    return JsonPlusSerializer(allowed_msgpack_modules=None)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agent.checkpoints import Checkpoints
 from agent.events import Emit
 from agent.record import RunRecord
 from agent.settings import Settings
@@ -15,10 +16,9 @@ from tools.registry import Registry
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tools.models.hub import Hub
-
     from agent.planner import Planner
     from knowledge.search import Knowledge
+    from tools.models.hub import Hub
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,6 @@ class RunContext:
     open_planner: Callable[[], Planner]
     open_knowledge: Callable[[], Knowledge]
     open_llm: Callable[[], TextModel]
+    checkpoints: Checkpoints
     device: str = "cpu"
     cancelled: threading.Event = field(default_factory=threading.Event)

@@ -46,12 +46,11 @@ def run_turn(run: RunContext, turn: Turn) -> None:
     Raises:
         RunError: the run could not be done; the reading keeps what was computed.
     """
-    from agent.checkpoints import sqlite_checkpoints
     from agent.graph import build_graph
 
     started = time.monotonic()
     with _reported(run), _locked(run.workspace.root):
-        with sqlite_checkpoints(run.workspace.root / "checkpoints.sqlite") as saver:
+        with run.checkpoints.open(run.workspace.root) as saver:
             graph = build_graph(saver)
             config: RunnableConfig = {"configurable": {"thread_id": run.reading}}
             given = _input(graph, config, turn, run)

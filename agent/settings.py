@@ -6,6 +6,7 @@ Explicit beats environment (`READINGROOM_…`) beats `readingroom.toml` in the w
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -46,6 +47,9 @@ class Settings(BaseSettings):
     chroma_url: str | None = None
     """A Chroma server (`http://127.0.0.1:8000`); None: Chroma runs inside this process, in `data_dir`."""
 
+    checkpoints: SecretStr = SecretStr("sqlite")
+    """Where paused and killed runs are kept: "sqlite" (in the reading), "memory", or "postgresql://user:key@host/db"."""
+
     device: str = "auto"
     """ "auto" (CUDA when there is one), "cpu", "cuda", "cuda:1"."""
     device_memory_mb: int | None = Field(default=None, gt=0)
@@ -60,6 +64,13 @@ class Settings(BaseSettings):
     """Estimated seconds a plan may cost."""
     log_payloads: bool = False
     """Write prompts and answers into the log, patient data included. Off unless asked for."""
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _is_checkpointer(cls, value: SecretStr) -> SecretStr:
+        if not re.match(r"^(sqlite|memory|postgres(ql)?://.+)$", value.get_secret_value()):
+            raise ValueError("must be 'sqlite', 'memory' or 'postgresql://user:key@host/database'")
+        return value
 
     @field_validator("llm_base_url", "chroma_url")
     @classmethod

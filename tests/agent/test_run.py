@@ -315,6 +315,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from conftest import Toolbox, ScriptedPlanner, plan_of
 from types import SimpleNamespace
+from agent.assistant import Assistant
 from agent.settings import Settings
 box = Toolbox()
 assistant = Assistant(
