@@ -4,7 +4,8 @@ import numpy as np
 
 from knowledge.fusion import Ranked
 from knowledge.index import ASSERTIONS, Index
-from knowledge.query import Query
+from knowledge.query import Query, Wanted
+from knowledge.ranking import narrower_factors
 from knowledge.vocabulary import load_vocabulary
 
 
@@ -17,7 +18,7 @@ def explain(index: Index, query: Query, ranked: Ranked, row: int) -> str:
         ranked: the result.
         row: the report's row in the index.
     """
-    reasons = [_stated(index, wanted.finding, row) for wanted in query.present]
+    reasons = [_stated(index, wanted, row) for wanted in query.present]
     reasons += [_denied(index, finding, row) for finding in query.absent]
     if query.normal:
         reasons.append("no abnormal finding stated")
@@ -29,17 +30,16 @@ def explain(index: Index, query: Query, ranked: Ranked, row: int) -> str:
     return "; ".join(reasons)
 
 
-def _stated(index: Index, finding: str, row: int) -> str:
+def _stated(index: Index, wanted: Wanted, row: int) -> str:
     vocabulary = load_vocabulary()
-    names = [finding, *(name for name in vocabulary.findings if finding in vocabulary.broader(name))]
     best: tuple[int, str] | None = None
-    for name in names:
+    for name in narrower_factors(wanted):
         for assertion in _assertions(index, name, row):
             if assertion in {"present", "uncertain"}:
                 rank = 0 if assertion == "present" else 1
                 best = min(best, (rank, name)) if best else (rank, name)
     if best is None:
-        return ""
+        return f"{vocabulary.findings[wanted.finding].name} not stated"
     return f"{vocabulary.findings[best[1]].name} stated as {'present' if best[0] == 0 else 'uncertain'}"
 
 

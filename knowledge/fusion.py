@@ -25,6 +25,7 @@ MIN_FINDING_SCORE = 0.2
 MIN_TEXT_SCORE = 0.3
 """Below this a report is no hit for a query of other words: MiniLM's neighbours then share no topic."""
 
+_INCOMPLETE = 0.7  # not every finding asked for is stated: after those that state all, and said in `why`
 _FINDINGS, _WORDS, _MEANING = 0.8, 0.1, 0.1  # the findings decide, words and meaning order what they leave equal
 
 
@@ -95,8 +96,9 @@ def _findings(index: Index, query: Query, view: SentenceView) -> Scores:
 
 def _joined(parts: list[Scores], either: bool) -> Scores:
     values = np.stack([part.value for part in parts])
-    value = values.max(axis=0) if either else np.where((values > 0).all(axis=0), values.mean(axis=0), 0)
-    which = values.argmax(axis=0) if either else np.zeros(values.shape[1], dtype=np.int64)
+    complete = np.where((values > 0).all(axis=0), 1.0, _INCOMPLETE)
+    value = values.max(axis=0) if either else values.mean(axis=0) * complete
+    which = values.argmax(axis=0) if either else (values > 0).argmax(axis=0)
     sentence = np.stack([part.sentence for part in parts])[which, np.arange(values.shape[1])]
     return Scores(value.astype(np.float32), sentence.astype(np.int32))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from knowledge.patterns import PatternIndex, PatternMatch
 
+_IGNORE = "ignore"
 _PREPOSITIONS = (
     "in",
     "of",
@@ -33,7 +34,7 @@ def _table() -> dict[str, dict[str, list[str]]]:
 @cache
 def modifier_labels() -> tuple[str, ...]:
     """Return every "axis:value", in the file's order."""
-    return tuple(f"{axis}:{value}" for axis, values in _table().items() for value in values)
+    return tuple(f"{axis}:{value}" for axis, values in _table().items() for value in values if axis != _IGNORE)
 
 
 @cache
@@ -58,7 +59,7 @@ def attach_modifiers(text: str, spans: Sequence[tuple[int, int]]) -> list[frozen
     """
     found: list[set[str]] = [set() for _ in spans]
     previous_end, owner = -1, None
-    for match in sorted(_index().find(text), key=lambda found: (found.start, found.end)):
+    for match in _modifiers(text):
         is_continued = owner is not None and not text[previous_end : match.start].strip(" -/")
         owner = owner if is_continued else _owner(text, match, spans)
         previous_end = max(previous_end, match.end)
@@ -67,6 +68,12 @@ def attach_modifiers(text: str, spans: Sequence[tuple[int, int]]) -> list[frozen
             if is_inside or (owner is not None and _overlap((start, end), spans[owner])):
                 found[place].add(match.label)
     return [frozenset(labels) for labels in found]
+
+
+def _modifiers(text: str) -> list[PatternMatch]:
+    matches = sorted(_index().find(text), key=lambda found: (found.start, found.end))
+    ignored = [(match.start, match.end) for match in matches if match.label.startswith(_IGNORE)]
+    return [match for match in matches if not any(_overlap((match.start, match.end), span) for span in ignored)]
 
 
 def _overlap(first: tuple[int, int], second: tuple[int, int]) -> bool:

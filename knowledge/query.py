@@ -13,10 +13,19 @@ _NORMAL_ALONE = re.compile(r"\b(?:normal|negative|unremarkable|healthy)\b")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A finding that a report must state as present, and the modifiers asked for."""
+    """A finding that a report must state as present, and the modifiers asked for.
+
+    `others` are findings that the same words of the query may also mean: one of them will do.
+    """
 
     finding: str
     modifiers: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Return the finding and the others."""
+        return (self.finding, *self.others)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,9 @@ def understand(text: str) -> Query:
     return Query(
         text=text,
         present=present,
-        absent=tuple(name for name in absent if name not in {wanted.finding for wanted in present}),
+        absent=tuple(
+            name for name in absent if name not in {choice for wanted in present for choice in wanted.choices}
+        ),
         either=len(present) > 1 and bool(_EITHER.search(text.lower())),
         normal=is_normal,
         words=tuple(dict.fromkeys(words_of(text.lower(), analysis.negated))),
@@ -65,9 +76,33 @@ def understand(text: str) -> Query:
 
 
 def _wanted(mentions: list[Mention]) -> tuple[Wanted, ...]:
-    """Join the mentions of one finding; a finding implied by another one asked for adds nothing."""
-    modifiers: dict[str, set[str]] = {}
-    for mention in mentions:
-        modifiers.setdefault(mention.finding, set()).update(mention.modifiers)
-    implied = {broader for name in modifiers for broader in load_vocabulary().broader(name)}
-    return tuple(Wanted(name, tuple(sorted(labels))) for name, labels in modifiers.items() if name not in implied)
+    """Join the mentions of one finding, and the findings that the same words may mean."""
+    groups: list[list[Mention]] = []
+    for mention in sorted(mentions, key=lambda found: (found.start - found.end, found.start)):
+        home = next((group for group in groups if _belongs(mention, group)), None)
+        if home is None:
+            groups.append([mention])
+        else:
+            home.append(mention)
+    groups.sort(key=lambda group: group[0].start)
+    wanted = []
+    for group in groups:
+        implied = {
+            broader
+            for other in groups
+            if other is not group
+            for mention in other
+            for broader in load_vocabulary().broader(mention.finding)
+        }
+        names = list(dict.fromkeys(mention.finding for mention in group))
+        labels = sorted({label for mention in group for label in mention.modifiers})
+        if names[0] not in implied:
+            others = tuple(name for name in names[1:] if name not in implied)
+            wanted.append(Wanted(names[0], tuple(labels), others))
+    return tuple(wanted)
+
+
+def _belongs(mention: Mention, group: list[Mention]) -> bool:
+    return any(
+        mention.finding == other.finding or (mention.start < other.end and other.start < mention.end) for other in group
+    )

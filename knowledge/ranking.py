@@ -14,6 +14,7 @@ FloatArray = NDArray[np.float32]
 # What a mention is worth by its assertion. Historical, hypothetical and absent mentions don't make a finding present.
 _WORTH = {"present": 1.0, "uncertain": 0.55}
 _NARROWER = 0.7  # a mention of a narrower finding, such as "bullous emphysema" for emphysema
+_ALSO_MEANT = 0.9  # a mention of another finding that the query's words may mean
 _REPEATED = 0.08  # added for each further mention, at most twice
 _CONTRADICTED = 0.75  # the same report also denies the finding
 _WRONG_MODIFIER = 0.6  # "left" asked for, "right" stated
@@ -74,13 +75,12 @@ class SentenceView:
 def finding_scores(index: Index, wanted: Wanted, view: "SentenceView") -> Scores:
     """Return how surely each report states one finding with the modifiers asked for."""
     scores = Scores.zeros(len(index.report_ids))
-    vocabulary = load_vocabulary()
-    names = [wanted.finding, *(name for name in vocabulary.findings if wanted.finding in vocabulary.broader(name))]
+    factors = narrower_factors(wanted)
     repeats = np.zeros(len(index.report_ids), dtype=np.int32)
     denied = np.zeros(len(index.report_ids), dtype=bool)
-    for name in names:
+    for name, factor in factors.items():
         facts = view.restrict(index.facts(name))
-        worth = _worth(facts) * _modifier_fit(facts, wanted) * (1.0 if name == wanted.finding else _NARROWER)
+        worth = _worth(facts) * _modifier_fit(facts, wanted) * factor
         stated = worth > 0
         worth = worth + view.closeness[facts.sentence]
         scores.raise_to(facts.report[stated], worth[stated], facts.sentence[stated])
@@ -91,6 +91,15 @@ def finding_scores(index: Index, wanted: Wanted, view: "SentenceView") -> Scores
     scores.value[denied] *= _CONTRADICTED
     scores.value /= 1.0 + 2 * _REPEATED + CLOSE
     return scores
+
+
+def narrower_factors(wanted: Wanted) -> dict[str, float]:
+    """Return every finding that answers one asked for, with what it is worth: 1 for the finding itself."""
+    factors = dict.fromkeys(wanted.choices, _ALSO_MEANT) | {wanted.finding: 1.0}
+    for choice in wanted.choices:
+        for name in load_vocabulary().narrower(choice):
+            factors.setdefault(name, _NARROWER)
+    return factors
 
 
 def _worth(facts: Facts) -> FloatArray:
@@ -113,9 +122,8 @@ def _modifier_fit(facts: Facts, wanted: Wanted) -> FloatArray:
 
 def denial_factor(index: Index, finding: str) -> FloatArray:
     """Return what a query's denial of a finding leaves of each report's score: 1 where the report denies it too."""
-    vocabulary = load_vocabulary()
     factor = np.full(len(index.report_ids), _UNMENTIONED, dtype=np.float32)
-    names = [finding, *(name for name in vocabulary.findings if finding in vocabulary.broader(name))]
+    names = [finding, *load_vocabulary().narrower(finding)]
     for name in names:
         facts = index.facts(name)
         if name == finding:

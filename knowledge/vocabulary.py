@@ -58,6 +58,9 @@ class Vocabulary:
         unknown = {parent for finding in self.findings.values() for parent in finding.is_a} - set(self.findings)
         if unknown:
             raise ValueError(f"is_a must name findings of the table, got {sorted(unknown)}")
+        self._narrower = {
+            name: tuple(other for other in self.findings if name in self.broader(other)) for name in self.findings
+        }
         self._index = PatternIndex(
             (f"{_OWN_NEGATION if _NEGATING.search(pattern) else ''}{prefix}{name}", pattern)
             for name, entry in table.items()
@@ -81,11 +84,15 @@ class Vocabulary:
                 pending += self.findings[parent].is_a
         return tuple(seen)
 
+    def narrower(self, finding: str) -> tuple[str, ...]:
+        """Return every finding that is a kind of this one, without itself."""
+        return self._narrower.get(finding, ())
+
     def name_findings(self, text: str) -> list[Naming]:
         """Return the findings named in a lower-case text, in order; the longest wording of each place counts."""
         matches = [match for match in self._index.find(text) if not self._is_excluded(match, text)]
         kept: list[PatternMatch] = []
-        for match in sorted(matches, key=lambda found: (found.start - found.end, found.start, found.label)):
+        for match in sorted(matches, key=self._specific_first):
             if not any(self._covers(longer, match, text) for longer in kept):
                 kept.append(match)
         kept.sort(key=lambda found: (found.start, found.end))
@@ -99,6 +106,9 @@ class Vocabulary:
             )
             for match in kept
         ]
+
+    def _specific_first(self, match: PatternMatch) -> tuple[int, int, int, str]:
+        return match.start - match.end, match.start, -len(self.broader(_finding_of(match))), match.label
 
     def _covers(self, longer: PatternMatch, match: PatternMatch, text: str) -> bool:
         if match.start >= longer.end or match.end <= longer.start:
