@@ -189,9 +189,13 @@ class Assistant:
 
     # --- readings
 
-    def begin(self) -> str:
-        """Make an empty reading and return its id, for callers that show or cancel it before its first event."""
-        reading_id = new_reading_id()
+    def begin(self, reading: str | None = None) -> str:
+        """Make an empty reading and return its id, for callers that show or cancel it before its first event.
+
+        Args:
+            reading: an id of the caller's own; a reading of that id that exists already is kept.
+        """
+        reading_id = reading or new_reading_id()
         self._open(reading_id)
         return reading_id
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
 
 from agent.context import RunContext
 from agent.nodes.act import act
@@ -19,17 +22,21 @@ from agent.nodes.verify import verify
 from agent.state import InputState, State
 
 Graph = CompiledStateGraph[State, RunContext, InputState, State]
+Node = Callable[[State, Runtime[RunContext]], State]
+Lend = Callable[[RunnableConfig], RunContext]
+NODES: tuple[Node, ...] = (guard, plan, review, act, reflect, answer, verify)
 
 
-def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Graph:
+def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None, lend: Lend | None = None) -> Graph:
     """Return the compiled graph.
 
     Args:
         checkpointer: where states are kept; None keeps none, so that a run cannot pause or resume.
+        lend: makes the run's context from its config, for a server that cannot pass one at `invoke`.
     """
-    graph = StateGraph(State, context_schema=RunContext, input_schema=InputState)
-    for node in (guard, plan, review, act, reflect, answer, verify):
-        graph.add_node(node.__name__, node)
+    graph = StateGraph(State, context_schema=None if lend else RunContext, input_schema=InputState)
+    for node in NODES:
+        graph.add_node(node.__name__, _lent(node, lend) if lend else node)
     graph.add_edge(START, "guard")
     graph.add_conditional_edges("guard", after_guard)
     graph.add_conditional_edges("plan", after_plan)
@@ -39,6 +46,13 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Graph:
     graph.add_edge("answer", "verify")
     graph.add_edge("verify", END)
     return graph.compile(checkpointer=checkpointer)
+
+
+def _lent(node: Node, lend: Lend) -> Callable[[State, RunnableConfig], State]:
+    def with_context(state: State, config: RunnableConfig) -> State:
+        return node(state, Runtime(context=lend(config)))
+
+    return with_context
 
 
 def after_guard(state: State) -> Literal["plan", "answer"]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class InputState(TypedDict):
-    """What the world gives: a request. What was attached lies in the workspace."""
+    """What the world gives: a request, and files to attach where they do not lie in the workspace yet."""
 
     request: str
+    attachments: NotRequired[list[str]]
 
 
 StepStatus = Literal["done", "failed", "skipped"]
@@ -31,6 +32,7 @@ class State(TypedDict, total=False):
     """What the graph keeps of one turn. Each turn starts it anew; results of earlier turns are artifacts."""
 
     request: str
+    attachments: list[str]
     outcome: dict[str, Any]
     """The plan, question or refusal, as agent/plan.py has it."""
     decided_by: str

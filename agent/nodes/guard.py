@@ -6,6 +6,7 @@ import re
 
 from langgraph.runtime import Runtime
 
+from agent.attach import attach
 from agent.context import RunContext
 from agent.plan import Clarify, Decline
 from agent.state import State
@@ -23,7 +24,15 @@ _STATED = {
 def guard(state: State, runtime: Runtime[RunContext]) -> State:
     """Look at request and attachments before the planner does; start the turn's state anew."""
     request = state["request"].strip()
-    fresh: State = {"request": request, "outcome": {}, "all_steps": [], "results": {}, "replans": 0, "comment": None}
+    fresh: State = {
+        "request": request,
+        "attachments": [],
+        "outcome": {},
+        "all_steps": [],
+        "results": {},
+        "replans": 0,
+        "comment": None,
+    }
     if not request:
         question = "Nothing was asked. What should be done with the study?"
         return {**fresh, "outcome": Clarify(question=question).model_dump()}
@@ -33,6 +42,8 @@ def guard(state: State, runtime: Runtime[RunContext]) -> State:
             "Attach long texts as a file and ask in a few sentences."
         )
         return {**fresh, "outcome": Decline(reason=reason).model_dump()}
+    for path in state.get("attachments", []):
+        attach(runtime.context.workspace, path)
     _take_stated_modality(request, runtime.context)
     return fresh
 
