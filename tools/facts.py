@@ -68,6 +68,7 @@ class Requires(BaseModel):
             wanted = " or ".join(f"{d}-D" for d in self.dims)
             return f"{facts.id} is {facts.dims}-D, {wanted} is needed{because}"
         if self.body_part and facts.body_part and facts.body_part not in self.body_part:
-            wanted = " or ".join(self.body_part)
+            named, rest = self.body_part[:3], len(self.body_part) - 3
+            wanted = f"{', '.join(named)} or {rest} like it" if rest > 0 else " or ".join(named)
             return f"{facts.id} shows {facts.body_part}, {wanted} is needed{because}"
         return None

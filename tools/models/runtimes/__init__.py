@@ -1,0 +1,12 @@
+"""Runtimes: the code that can run a family of models. Each module is imported when a card needs it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+RUNTIMES: Mapping[str, str] = MappingProxyType(
+    {
+        "deepbet": "tools.models.runtimes.deepbet:load",
+        "hu_threshold": "tools.models.runtimes.hu_threshold:load",
+    }
+)
+"""By the name that cards use: module and function `load(weights: Mapping[str, Path], device: str)`."""

@@ -1,0 +1,133 @@
+"""A model card: what a model can do and what it needs, as data in a TOML file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tools.errors import BadInputError
+from tools.facts import AttachmentFacts, Requires
+from tools.imaging.anatomy import members_of
+
+Trust = Literal["tested", "untested", "experimental"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(_Data):
+    """Where a model's weights lie, and how we know that they are the right ones."""
+
+    file: str = ""
+    """File or folder below the folder of weights, for weights that a person brings."""
+    distribution: str = ""
+    """Installed Python package that carries the files instead."""
+    asset: str = ""
+    """Asset of the catalogue that carries the files instead; its members are the names in `sha256`."""
+    sha256: dict[str, str] = Field(default_factory=dict)
+    """Hash by file name, relative to the package's site folder, or to the folder that `file` lies in."""
+    get: str = ""
+    """How to come by them, in words."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Weights:
+        if sum(map(bool, (self.file, self.distribution, self.asset))) != 1:
+            raise ValueError("give one of 'file', 'distribution' and 'asset'")
+        if not self.file and not self.sha256:
+            raise ValueError("weights from a package or asset need 'sha256'")
+        for name, digest in self.sha256.items():
+            if not re.fullmatch(r"[0-9a-f]{64}", digest):
+                raise ValueError(f"sha256 of {name!r} must be 64 hex digits, got {digest!r}")
+        return self
+
+
+class ModelCard(_Data):
+    """One model that can stand behind a verb."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    title: str
+    verb: str
+    """The tool that may use it: segment, classify, …"""
+    runtime: str
+    """The code that runs it: hu_threshold, deepbet, …"""
+    version: str
+    targets: tuple[str, ...] = ()
+    """Class names it can find; empty where the verb knows no targets."""
+    modality: tuple[str, ...] = ()
+    """DICOM codes it works on; empty: any."""
+    body_part: tuple[str, ...] = ()
+    """BodyPartExamined it works on; empty: any. An image that does not name its body part passes."""
+    dims: tuple[Literal[2, 3], ...] = ()
+    requires: str = ""
+    """Why it works on nothing else, in the words a person would read."""
+    weights: Weights | None = None
+    """None for a method without weights."""
+    extra: str = ""
+    """Python module that must be importable beyond our own dependencies; empty: none."""
+    extra_install: str = ""
+    """What to install for it."""
+    seconds: float = Field(ge=0)
+    """Typical, on two CPU cores."""
+    device_memory_mb: int = Field(default=0, ge=0)
+    """Peak on a GPU; 0 where it needs none."""
+    limits: tuple[str, ...] = ()
+    """What a reader of its results must know."""
+    trust: Trust = "untested"
+    """tested: we ran it on real data with a known answer; untested: the card is right, we could not run it;
+    experimental: its publisher shows no evaluation."""
+    licence: str
+    source: str
+    citation: str = ""
+
+    @property
+    def facts_needed(self) -> Requires:
+        """What an image must be, in the form that the guard checks."""
+        return Requires(modality=self.modality, body_part=self.body_part, dims=self.dims, reason=self.requires)
+
+    def refusal(self, facts: AttachmentFacts) -> str | None:
+        """Return why an image is not for this model, or None."""
+        return self.facts_needed.refusal(facts)
+
+    def serves(self, target: str) -> bool:
+        """Return whether the model finds a target, or all the parts that make it up."""
+        if target in self.targets:
+            return True
+        parts = members_of(target)
+        return bool(parts) and all(self.serves(part) for part in parts)
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read one card.
+
+    Raises:
+        BadInputError: the file is no TOML, or a key is unknown, missing or wrong; names file and key.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInputError(f"model card {path.name!r} is no valid TOML: {error}") from error
+    except OSError as error:
+        raise BadInputError(f"model card {path.name!r} could not be read: {error.strerror or error}") from error
+    try:
+        return ModelCard.model_validate(data)
+    except ValidationError as error:
+        raise BadInputError(f"model card {path.name!r}: {_problems(error)}") from None
+
+
+def _problems(error: ValidationError) -> str:
+    said = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "card"
+        match problem["type"]:
+            case "extra_forbidden":
+                said.append(f"unknown key {key!r}")
+            case "missing":
+                said.append(f"key {key!r} is missing")
+            case _:
+                said.append(f"key {key!r}: {problem['msg']}, got {problem['input']!r:.80}")
+    return "; ".join(said)

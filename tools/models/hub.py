@@ -1,0 +1,264 @@
+"""The hub: chooses the model behind a verb, says why, and lends it, loaded once."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from knowledge.assets import Assets
+from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
+from tools.facts import AttachmentFacts
+from tools.imaging.anatomy import resolve
+from tools.models.card import ModelCard, Trust
+from tools.models.installed import BrokenCard, installed_cards
+from tools.models.runtimes import RUNTIMES
+from tools.models.weights import check_hashes, weight_paths
+from tools.results import ModelUse
+
+logger = logging.getLogger(f"readingroom.{__name__}")
+
+State = Literal["ready", "needs weights", "needs extra", "too large"]
+_STATES: tuple[State, ...] = ("ready", "needs weights", "needs extra", "too large")
+_TRUST: tuple[Trust, ...] = ("tested", "untested", "experimental")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The card chosen for a verb, and why."""
+
+    card: ModelCard
+    reason: str
+
+
+@dataclass(frozen=True)
+class CardStatus:
+    """Whether a model can run here, and the command or path that mends it."""
+
+    state: State
+    remedy: str = ""
+
+
+class Hub:
+    """Cards by name. A card that is broken is reported and never takes the rest down.
+
+    Args:
+        cards: every card of this installation.
+        broken: what could not be read.
+        device: "cpu" or a torch device such as "cuda".
+        device_memory_mb: memory of that device; None: unlimited or unknown.
+        weights_dir: folder of the weights that a person brought; None: there is none.
+        assets: the cache of fetched assets, for cards whose weights are one.
+    """
+
+    def __init__(
+        self,
+        cards: Iterable[ModelCard],
+        broken: Iterable[BrokenCard] = (),
+        *,
+        device: str = "cpu",
+        device_memory_mb: int | None = None,
+        weights_dir: Path | None = None,
+        assets: Assets | None = None,
+    ) -> None:
+        by_name: dict[str, ModelCard] = {}
+        for card in cards:
+            if card.name in by_name:
+                raise ValueError(f"two model cards are named {card.name!r}; rename one")
+            by_name[card.name] = card
+        self._cards = by_name
+        self.broken = tuple(broken)
+        self.device = device
+        self._device_memory_mb = device_memory_mb
+        self._weights_dir = weights_dir
+        self._assets = assets
+        self._loaded: dict[str, Any] = {}
+        self._locks: dict[str, threading.Lock] = {name: threading.Lock() for name in by_name}
+
+    @classmethod
+    def installed(
+        cls,
+        *,
+        device: str = "cpu",
+        device_memory_mb: int | None = None,
+        weights_dir: Path | None = None,
+        assets: Assets | None = None,
+    ) -> Hub:
+        """Read every card of the entry-point group, ours first; for the arguments see the class."""
+        cards, broken = installed_cards()
+        return cls(
+            cards,
+            broken,
+            device=device,
+            device_memory_mb=device_memory_mb,
+            weights_dir=weights_dir,
+            assets=assets,
+        )
+
+    @cached_property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Every card, in the order of the names."""
+        return tuple(self._cards[name] for name in sorted(self._cards))
+
+    def get(self, name: str) -> ModelCard:
+        """Return a card.
+
+        Raises:
+            NotFoundError: no such card; says which there are.
+        """
+        if name not in self._cards:
+            raise NotFoundError(f"no model named {name!r}; there are: {', '.join(sorted(self._cards)) or 'none'}")
+        return self._cards[name]
+
+    def targets(self, verb: str) -> tuple[str, ...]:
+        """Return every target that some card of a verb names, sorted."""
+        return tuple(sorted({target for card in self.cards if card.verb == verb for target in card.targets}))
+
+    def choose(self, verb: str, facts: AttachmentFacts, targets: Sequence[str] = ()) -> Choice:
+        """Choose the model for a verb on facts alone: no pixels, and the weights need not be here.
+
+        One model must serve all targets, which may be everyday words. Ready comes before missing weights, tested before
+        untested, quick before slow.
+
+        Raises:
+            UnsupportedError: no card fits; says which would serve the target and what stands against it.
+        """
+        cards = [card for card in self.cards if card.verb == verb]
+        if not cards:
+            raise UnsupportedError(f"no model card serves {verb!r} in this installation")
+        targets = _resolved(targets, cards)
+        _require_served(verb, cards, targets)
+        refusals = {card.name: card.refusal(facts) for card in cards}
+        fitting = [card for card in cards if refusals[card.name] is None]
+        serving = [card for card in fitting if all(map(card.serves, targets))]
+        if serving:
+            ranked = sorted(serving, key=self._rank)
+            return Choice(ranked[0], self._reason(ranked, facts, targets))
+        raise UnsupportedError(_why_none(facts, targets, cards, refusals))
+
+    def _rank(self, card: ModelCard) -> tuple[int, int, int, float, str]:
+        state = _STATES.index(self.status(card).state)
+        return state, _TRUST.index(card.trust), len(card.body_part) == 0, card.seconds, card.name
+
+    def _reason(self, ranked: list[ModelCard], facts: AttachmentFacts, targets: Sequence[str]) -> str:
+        what = f" for {', '.join(targets)}" if targets else ""
+        seen = " ".join(part for part in (facts.modality, facts.body_part) if part) or "this image"
+        if len(ranked) == 1:
+            return f"the only model{what} on {seen}"
+        others = ", ".join(card.name for card in ranked[1:])
+        return f"{self.status(ranked[0]).state}, {ranked[0].trust}; preferred{what} on {seen} to {others}"
+
+    def status(self, card: ModelCard) -> CardStatus:
+        """Say whether a model can run here; looks at files and installed packages, imports nothing heavy."""
+        if card.runtime not in RUNTIMES:
+            return CardStatus("needs extra", f"the runtime {card.runtime!r} is not part of this installation")
+        if card.extra and importlib.util.find_spec(card.extra) is None:
+            return CardStatus("needs extra", f"install it: {card.extra_install or card.extra}")
+        missing = self._missing_weights(card)
+        if missing:
+            return CardStatus("needs weights", missing)
+        limit = self._device_memory_mb
+        if limit is not None and self.device != "cpu" and card.device_memory_mb > limit:
+            return CardStatus("too large", f"needs {card.device_memory_mb} MB on {self.device}, which has {limit} MB")
+        return CardStatus("ready")
+
+    def _missing_weights(self, card: ModelCard) -> str:
+        if card.weights is None:
+            return ""
+        how = f"; {card.weights.get}" if card.weights.get else ""
+        try:
+            paths = weight_paths(card.weights, self._weights_dir, self._assets)
+        except UnavailableError as error:
+            return f"{error}{how}"
+        absent = [str(path) for path in paths.values() if not path.exists()]
+        return f"missing: {', '.join(absent)}{how}" if absent else ""
+
+    def runtime(self, card: ModelCard) -> Any:
+        """Return the runtime of a card, loaded at first use and shared between threads.
+
+        Raises:
+            UnavailableError: weights, a package or memory is missing, or a weight file is not the one expected.
+        """
+        with self._locks.setdefault(card.name, threading.Lock()):
+            if card.name not in self._loaded:
+                status = self.status(card)
+                if status.state != "ready":
+                    raise UnavailableError(f"model {card.name!r} {status.state}: {status.remedy}")
+                paths = self._checked_weights(card)
+                module_name, _, attribute = RUNTIMES[card.runtime].partition(":")
+                load = getattr(importlib.import_module(module_name), attribute)
+                self._loaded[card.name] = load(paths, self.device)
+                logger.info("model %s loaded on %s", card.name, self.device)
+            return self._loaded[card.name]
+
+    def _checked_weights(self, card: ModelCard) -> dict[str, Path]:
+        if card.weights is None:
+            return {}
+        paths = weight_paths(card.weights, self._weights_dir, self._assets)
+        check_hashes(card.name, card.weights, paths)
+        return paths
+
+    def model_use(self, card: ModelCard, reason: str) -> ModelUse:
+        """Return what a result says about the model that made it."""
+        hashes = list(card.weights.sha256.values()) if card.weights else []
+        joined = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+        return ModelUse(
+            card=card.name,
+            runtime=card.runtime,
+            version=card.version,
+            weights_sha256=joined if hashes else "",
+            device=self.device if card.weights else "cpu",
+            licence=card.licence,
+            reason=reason,
+        )
+
+
+def _resolved(targets: Sequence[str], cards: list[ModelCard]) -> tuple[str, ...]:
+    """Turn words into targets, where they are not the cards' own; a word that anatomy does not know stays."""
+    names: dict[str, None] = {}
+    for word in targets:
+        if any(card.serves(word) for card in cards):
+            names[word] = None
+            continue
+        try:
+            names |= dict.fromkeys(resolve(word))
+        except BadInputError:
+            names[word] = None
+    return tuple(names)
+
+
+def _require_served(verb: str, cards: list[ModelCard], targets: Sequence[str]) -> None:
+    import difflib
+
+    for target in targets:
+        if any(card.serves(target) for card in cards):
+            continue
+        known = sorted({t for card in cards for t in card.targets})
+        near = difflib.get_close_matches(target, known, n=3, cutoff=0.5)
+        hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known[:12])}"
+        raise UnsupportedError(f"no model of this installation can {verb} {target!r}; {hint}")
+
+
+def _why_none(
+    facts: AttachmentFacts, targets: Sequence[str], cards: list[ModelCard], refusals: dict[str, str | None]
+) -> str:
+    """Say why no single card serves all targets on this image."""
+    serving = [card for card in cards if all(map(card.serves, targets))]
+    if serving:
+        said = list(dict.fromkeys(f"{refusals[card.name]} (model {card.name})" for card in serving))
+        return "; ".join(said[:3])
+    parts = []
+    for target in targets:
+        able = [card for card in cards if card.serves(target)]
+        fitting = [card.name for card in able if refusals[card.name] is None]
+        parts.append(f"{target}: {fitting[0] if fitting else refusals[able[0].name]}")
+    return (
+        f"no single model finds all of {', '.join(targets)} on {facts.id}; ask for them one by one ({'; '.join(parts)})"
+    )

@@ -1,0 +1,136 @@
+"""The verb segment: outline anatomy, one mask a target, in the image's own geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from tools.contract import Cost, ImageRef, ToolContext, tool
+from tools.errors import BadInputError
+from tools.examples import examples_of
+from tools.facts import AttachmentFacts
+from tools.imaging.anatomy import resolve
+from tools.results import MaskEntry, Masks
+
+if TYPE_CHECKING:
+    from tools.imaging.volume import BoolArray
+    from tools.models.hub import Choice, Hub
+    from tools.models.runtimes.base import Segmentation, SegmentRuntime
+
+MAX_TARGETS = 128  # one more than TotalSegmentator has classes, so that a slip cannot fill the disk
+KEY_IMAGE = "key-image.png"
+
+
+def _serves(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: Hub) -> None:
+    """Refuse before anything runs what no model can outline on this image."""
+    targets = resolve_targets(args["targets"])
+    image = facts.get(str(args["image"]).removeprefix("@"))
+    if image is not None:
+        hub.choose("segment", image, targets)
+
+
+def resolve_targets(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the targets that words mean, each once, in the order asked for.
+
+    Raises:
+        BadInputError: no word, a word that means nothing known, or more targets than one step may have.
+    """
+    targets = tuple(dict.fromkeys(target for word in words for target in resolve(word)))
+    if not targets:
+        raise BadInputError("targets: name at least one structure, such as lungs or liver; got an empty list")
+    if len(targets) > MAX_TARGETS:
+        raise BadInputError(f"targets: at most {MAX_TARGETS} in one step, got {len(targets)}; use several steps")
+    return targets
+
+
+@tool(
+    precheck=_serves,
+    cost=Cost(seconds=6),
+    examples=examples_of("segment"),
+)
+def segment(
+    ctx: ToolContext,
+    image: Annotated[ImageRef, Field(description="the image to outline structures in")],
+    targets: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            description="what to outline: anatomical names such as lungs, lung_left, liver, kidney_left, brain, bones",
+        ),
+    ],
+) -> Masks:
+    """Outline organs and other anatomical structures in an image; makes one mask per target.
+
+    The hub chooses the model by modality, body part and targets. Masks are NIfTI files on exactly the image's grid; a
+    key image shows them on the slices where they are largest.
+
+    Raises:
+        BadInputError: a target is not known, or the voxels are not usable.
+        UnsupportedError: no model finds these targets on this kind of image; says why.
+        UnavailableError: the model's weights or package are missing; says how to get them.
+    """
+    from tools.imaging.nifti import write_nifti
+    from tools.imaging.overlay import overlay_png
+
+    names = resolve_targets(targets)
+    choice = ctx.hub.choose("segment", _facts_of(ctx, image), names)
+    ctx.progress(0.02, f"{choice.card.title}: loading")
+    runtime: SegmentRuntime = ctx.hub.runtime(choice.card)
+    volume = ctx.workspace.volume(image)
+    found = runtime.segment(volume, names, lambda done, what: ctx.progress(0.05 + 0.75 * done, what))
+    entries = []
+    for number, name in enumerate(names):
+        mask = _checked(found, name, volume.shape)
+        ctx.progress(0.8 + 0.1 * number / len(names), f"writing {name}")
+        file = f"{name}.nii.gz"
+        write_nifti(ctx.folder / file, mask, like=volume)
+        entries.append(MaskEntry(target=name, file=file, voxels=int(np.count_nonzero(mask))))
+    ctx.progress(0.92, "drawing the key image")
+    seen = {e.target: found.masks[e.target] for e in entries if e.voxels}
+    shown = overlay_png(
+        volume, seen or found.masks, ctx.folder / KEY_IMAGE, title=f"{image}: {', '.join(seen) or 'nothing found'}"
+    )
+    return Masks(
+        summary=_summary(entries, choice),
+        files=(*(entry.file for entry in entries), KEY_IMAGE),
+        figures=(KEY_IMAGE,),
+        model=ctx.hub.model_use(choice.card, choice.reason),
+        notes=(*found.notes, *choice.card.limits, f"Key image: {shown}."),
+        image=image,
+        masks=tuple(entries),
+    )
+
+
+def _facts_of(ctx: ToolContext, image: str) -> AttachmentFacts:
+    """Return what is known of an image; raises the workspace's own errors for anything else."""
+    if ctx.workspace.kind_of(image) != "image":
+        raise BadInputError(f"image: {image!r} is of kind {ctx.workspace.kind_of(image)}, expected an image")
+    facts = ctx.workspace.facts()
+    if image not in facts:
+        raise BadInputError(f"image: {image!r} was made by a step; name the attached image that it came from")
+    return facts[image]
+
+
+def _checked(found: Segmentation, name: str, shape: tuple[int, int, int]) -> BoolArray:
+    """Return a runtime's mask after checking that it is one: a wrong shape is the runtime's bug, not the user's."""
+    mask = found.masks[name]
+    if mask.shape != shape or mask.dtype != np.bool_:
+        raise TypeError(f"runtime returned {mask.dtype} {mask.shape} for {name!r}, expected bool {shape}")
+    return mask
+
+
+def _summary(entries: Sequence[MaskEntry], choice: Choice) -> str:
+    present = [e.target.replace("_", " ") for e in entries if e.voxels]
+    absent = [e.target.replace("_", " ") for e in entries if not e.voxels]
+    said = f"Outlined {_listed(present)} with {choice.card.title}." if present else ""
+    missing = f"Looked for {_listed(absent)} with {choice.card.title} and found nothing." if absent else ""
+    return " ".join(part for part in (said, missing) if part)
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > 6:
+        return f"{', '.join(names[:5])} and {len(names) - 5} more"
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
