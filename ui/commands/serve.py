@@ -1,0 +1,28 @@
+"""`readingroom serve`: the page, on this machine only unless told otherwise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    *,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Anything but 127.0.0.1 shows patient data to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+) -> None:
+    """Serve the page at http://127.0.0.1:7860."""
+    from ui.assistants import open_assistant
+    from ui.console import Terminal
+    from ui.server import serve as run_server
+
+    terminal = Terminal()
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        terminal.note(
+            f"listening on {host}: everybody who reaches this machine can use the page; there is no log-in",
+            style="yellow",
+        )
+    run_server(open_assistant(), host, port, lambda url: terminal.note(f"Reading Room is at {url}  (Ctrl-C stops it)"))

@@ -1,0 +1,196 @@
+"""`readingroom tools`: what the planner can call, one tool alone, and whether a tool keeps its contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ui.failures import DONE, FAILED, MisuseError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tools.contract import Tool
+
+app = typer.Typer(help="The tools that the planner can call.", no_args_is_help=True, rich_markup_mode=None)
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command("list")
+def list_tools(*, as_json: AsJson = False) -> None:
+    """List the tools of this installation."""
+    from rich.table import Table
+
+    from tools.registry import Registry
+    from ui.console import Terminal
+
+    registry, terminal = Registry.installed(), Terminal()
+    if as_json:
+        tools = [{"name": t.name, "kind": t.kind, "description": t.description} for t in registry]
+        broken = [vars(b) for b in registry.broken]
+        terminal.json({"tools": tools, "broken": broken})
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("name", "gives", "what it does"):
+        table.add_column(column)
+    for tool in registry:
+        table.add_row(tool.name, tool.kind, tool.description)
+    terminal.show(table)
+    for broken in registry.broken:
+        terminal.note(f"{broken.name} of {broken.distribution} could not be loaded: {broken.reason}", style="yellow")
+
+
+@app.command("show")
+def show_tool(name: Annotated[str, typer.Argument(help="A tool's name.")], *, as_json: AsJson = False) -> None:
+    """Show a tool's arguments, what it asks of an image, and example requests."""
+    from tools.registry import Registry
+    from ui.console import Terminal
+
+    tool, terminal = Registry.installed().get(name), Terminal()
+    if as_json:
+        terminal.json(
+            {
+                "name": tool.name,
+                "version": tool.version,
+                "kind": tool.kind,
+                "description": tool.description,
+                "args_schema": tool.args_schema,
+                "requires": {p: r.model_dump(mode="json") for p, r in tool.requires.items()},
+                "examples": [e.model_dump(mode="json") for e in tool.examples],
+                "cost": tool.cost.model_dump(mode="json"),
+                "needs_approval": tool.needs_approval,
+                "timeout_s": tool.timeout_s,
+            }
+        )
+        return
+    terminal.show(*_sheet(tool))
+
+
+def _sheet(tool: Tool) -> list[RenderableType]:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="dim")
+    for column in ("argument", "type", "default", "what"):
+        table.add_column(column)
+    schema = tool.args_schema
+    required = schema.get("required", ())
+    for name, part in schema.get("properties", {}).items():
+        default = "(required)" if name in required else json.dumps(part.get("default"), ensure_ascii=False)
+        table.add_row(name, _type_text(part), default, part.get("description", ""))
+    asks = [f"  {p}: {_requires_text(r.model_dump())}" for p, r in tool.requires.items()]
+    examples = [f"  “{e.request}”" for e in tool.examples]
+    return [
+        f"{tool.name} → {tool.kind}",
+        tool.description,
+        "",
+        table,
+        *(["", "Asks of its images", *asks] if asks else []),
+        *(["", "Example requests", *examples] if examples else []),
+    ]
+
+
+def _type_text(part: Mapping[str, Any]) -> str:
+    if "enum" in part:
+        return " | ".join(str(v) for v in part["enum"])
+    if "anyOf" in part:
+        return " | ".join(_type_text(p) for p in part["anyOf"])
+    if part.get("type") == "array":
+        return f"list of {_type_text(part.get('items', {}))}"
+    if kinds := part.get("x-kinds"):
+        return f"id of {'/'.join(kinds)}"
+    return str(part.get("type", part.get("$ref", "any")))
+
+
+def _requires_text(requires: Mapping[str, Any]) -> str:
+    parts = [f"{name} {' or '.join(map(str, value))}" for name, value in requires.items() if value and name != "reason"]
+    reason = f": {requires['reason']}" if requires.get("reason") else ""
+    return ", ".join(parts) + reason
+
+
+@app.command("run")
+def run_tool(
+    name: Annotated[str, typer.Argument(help="A tool's name.")],
+    given: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Its arguments.")] = None,
+    images: Annotated[
+        list[Path] | None, typer.Option("-i", "--image", metavar="PATH", help="Becomes @img1, @img2, …")
+    ] = None,
+    mask: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Becomes @mask1, …")] = None,
+    modality: Annotated[str | None, typer.Option(help="DICOM code for files that do not say.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one tool on files, without planner or language model."""
+    from agent.attach import Attach
+    from ui.assistants import open_assistant
+    from ui.console import Terminal
+    from ui.render import clean, seconds_text
+
+    assistant, terminal = open_assistant(), Terminal()
+    tool = assistant.registry.get(name)
+    attachments = [Attach(p, modality=modality) for p in images or ()]
+    attachments += [Attach(p, kind="mask") for p in mask or ()]
+    args = parse_arguments(tool, given or (), has_image=bool(images))
+    artifact = assistant.run_tool(name, args, attachments)
+    if as_json:
+        terminal.json(artifact.model_dump(mode="json"))
+        return
+    terminal.show(f"{clean(artifact.summary)}  ({seconds_text(artifact.provenance.seconds)})")
+    terminal.show(json.dumps(artifact.data, indent=1, ensure_ascii=False))
+
+
+def parse_arguments(tool: Tool, given: list[str] | tuple[str, ...], *, has_image: bool) -> dict[str, Any]:
+    """Return arguments from `name=value` words: values are JSON where they parse as such, else text.
+
+    A list argument may be written with commas: `targets=lungs,body`. A sole image stands for a missing `image`.
+
+    Raises:
+        MisuseError: a word without '=', or an unknown name.
+    """
+    properties = tool.args_schema.get("properties", {})
+    args: dict[str, Any] = {}
+    for word in given:
+        name, sign, value = word.partition("=")
+        if not sign or name not in properties:
+            raise MisuseError(f"arguments are NAME=VALUE with NAME one of {', '.join(properties)}; got {word!r}")
+        args[name] = _value(value, properties[name])
+    if has_image and "image" in properties and "image" not in args:
+        args["image"] = "@img1"
+    return args
+
+
+def _value(text: str, schema: Mapping[str, Any]) -> Any:
+    kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    if "array" in kinds and not isinstance(value, list):
+        return [part.strip() for part in text.split(",")]
+    if "string" in kinds and not isinstance(value, str) and not kinds & {"number", "integer", "boolean"}:
+        return text
+    return value
+
+
+@app.command("check")
+def check_tools(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; none: all of them.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Run the conformance kit over tools: described, JSON-safe, deterministic, typed errors."""
+    from tools.registry import Registry
+    from ui.checks import check_all
+    from ui.console import Terminal
+
+    registry, terminal = Registry.installed(), Terminal()
+    chosen = [registry.get(n) for n in names] if names else list(registry)
+    found = check_all(chosen)
+    if as_json:
+        terminal.json({name: list(problems) for name, problems in found.items()})
+    else:
+        for name, problems in found.items():
+            terminal.show(f"{'✗' if problems else '✓'} {name}", *(f"    {p}" for p in problems))
+    raise typer.Exit(FAILED if any(found.values()) else DONE)

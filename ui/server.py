@@ -1,0 +1,138 @@
+"""The page's server: health, files of readings, and the page; nothing is fetched from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ui.shelf import PREFIX, Shelf
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from agent.assistant import Assistant
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+)
+"""Gradio needs inline scripts and eval; whatever it would load from elsewhere is refused by the browser."""
+_HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+SHOWN_IN_PAGE = {".png": "image/png"}
+"""The only kind of file that a browser opens; all others are downloaded."""
+
+
+def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
+    """Return the web application.
+
+    Args:
+        assistant: answers the page's requests.
+        host: the address it will listen on; on loopback other host names are refused (DNS rebinding).
+    """
+    import gradio as gr
+    from fastapi import FastAPI
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from ui.app import STATIC, build_page
+    from ui.page import Page
+
+    shelf = Shelf()
+    app = FastAPI(title="Reading Room", docs_url=None, redoc_url=None, openapi_url=None)
+    _add_routes(app, shelf)
+    app.add_middleware(_SafeHeaders)
+    if host in ("127.0.0.1", "localhost", "::1"):
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "testserver"])
+    return gr.mount_gradio_app(
+        app,
+        build_page(Page(assistant, shelf)),
+        path="/",
+        server_name=host,
+        allowed_paths=[],
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        theme=_theme(),
+        css_paths=STATIC / "page.css",
+        head=f"<script>{(STATIC / 'page.js').read_text(encoding='utf-8')}</script>",
+    )
+
+
+def _add_routes(app: FastAPI, shelf: Shelf) -> None:
+    from fastapi import HTTPException
+    from starlette.responses import FileResponse
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(PREFIX + "/{key}/{name}")
+    async def file(key: str, name: str) -> FileResponse:
+        path = shelf.get(key)
+        if path is None or path.name != name:
+            raise HTTPException(404, "no such file in a reading of this page")
+        shown = SHOWN_IN_PAGE.get(path.suffix.lower())
+        return FileResponse(
+            path,
+            media_type=shown or "application/octet-stream",
+            filename=path.name,
+            content_disposition_type="inline" if shown else "attachment",
+            headers={"Cache-Control": "private, max-age=3600"},
+        )
+
+
+class _SafeHeaders:
+    """Adds headers to every response; streams pass through untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def _theme() -> object:
+    import gradio as gr
+
+    sans, mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
+    return gr.themes.Base(primary_hue="teal", neutral_hue="slate", radius_size="md", font=sans, font_mono=mono)
+
+
+def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve the page until the process is stopped.
+
+    Args:
+        assistant: answers the page's requests.
+        host: the address to listen on.
+        port: the port; 0 takes a free one.
+        on_ready: called with the page's address once it answers.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    import socket
+
+    import uvicorn
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        shown = f"[{host}]" if ":" in host else host
+        config = uvicorn.Config(build_app(assistant, host), log_level="warning", lifespan="on", access_log=False)
+        on_ready(f"http://{shown}:{listener.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,68 @@
+"""Turns what a browser uploads into attachments: DICOM files that come together are one folder of series."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.errors import ToolError
+
+_DICOM_MARK = slice(128, 132)  # PS3.10, section 7.1: "DICM" after a preamble of 128 bytes
+
+
+@dataclass(frozen=True)
+class Brought:
+    """One thing to attach."""
+
+    path: Path
+    name: str
+    """For the person; DICOM files that came together have a name of their own."""
+    choices: tuple[str, ...] = ()
+    """One line per series where there are several: one must be chosen."""
+    problem: str = ""
+    """Why it can't be read; empty when it can."""
+
+
+def bring(paths: Sequence[Path]) -> list[Brought]:
+    """Group uploaded files and look at each: what it is called, which series it holds, why it can't be read."""
+    dicom = [p for p in paths if _is_dicom(p)]
+    items = [(p, p.name) for p in paths if p not in dicom]
+    if len(dicom) == 1:
+        items.append((dicom[0], dicom[0].name))
+    elif dicom:
+        items.append((_together(dicom), f"{len(dicom)} DICOM files"))
+    return [look(path, name) for path, name in items]
+
+
+def look(path: Path, name: str) -> Brought:
+    """Look at one file or folder."""
+    from tools.imaging.read import list_series
+
+    if path.suffix.lower() in (".txt", ".md"):
+        return Brought(path, name)
+    try:
+        series = list_series(path)
+    except ToolError as error:
+        return Brought(path, name, problem=str(error))
+    if len(series) < 2:
+        return Brought(path, name)
+    choices = tuple(
+        f"{s.number}: {s.modality or '?'}, {s.images} images, {s.description or 'no description'}" for s in series
+    )
+    return Brought(path, name, choices)
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132)[_DICOM_MARK] == b"DICM"
+
+
+def _together(paths: Sequence[Path]) -> Path:
+    """Copy files into one folder beside the first; names that clash get a number."""
+    folder = Path(tempfile.mkdtemp(prefix="dicom-", dir=paths[0].parent.parent))
+    for number, path in enumerate(paths):
+        shutil.copyfile(path, folder / f"{number:05d}-{path.name}")
+    return folder
