@@ -225,3 +225,29 @@ class Database:
     def _all(self, query: str, values: tuple[object, ...] = ()) -> list[tuple]:  # type: ignore[type-arg]
         with self._lock:
             return self._connection.execute(query, values).fetchall()
+
+
+class WriteLock:
+    """One writer at a time over all processes; released when the holder ends, however it ends.
+
+    Args:
+        path: a SQLite file of its own, so that readers are never held up.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> None:
+        self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            raise StoreBusyError(
+                f"store {self._path.parent} is being written by another process; wait for it, then repeat"
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()

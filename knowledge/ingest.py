@@ -1,8 +1,10 @@
-"""Reports into the store: idempotent by content, resumable, bad records listed and passed over."""
+"""Reports into the store: masked, idempotent by content, resumable, bad records listed and passed over."""
 
 import hashlib
 import itertools
 import logging
+import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +12,9 @@ from knowledge.database import Database, ReportRow, SentenceRow
 from knowledge.embed import Embedder
 from knowledge.errors import BadRecordError
 from knowledge.findings import analyse, analysis_version
+from knowledge.masking import mask
+from knowledge.readers.formats import Record
+from knowledge.readers.incoming import Incoming
 from knowledge.report import Report
 from knowledge.sentences import sentence_key, split_sentences
 from knowledge.store import VectorStore, vector_id
@@ -31,6 +36,8 @@ class IngestSummary:
     unchanged: int = 0
     bad: list[str] = field(default_factory=list)
     """One line a record that was passed over, with the reason."""
+    masked: Counter[str] = field(default_factory=Counter)
+    """Kind → how many identifiers were masked in the reports added or updated; never the identifiers."""
 
     @property
     def stored(self) -> int:
@@ -40,32 +47,60 @@ class IngestSummary:
 
 @dataclass(frozen=True)
 class Ingestion:
-    """Where reports go: the database, the vectors and the embedder that makes them."""
+    """Where reports go: the database, the vectors and the embedder; `masking`: identifiers are taken out first."""
 
     database: Database
     vectors: VectorStore
     embedder: Embedder
+    masking: bool = True
 
     def run(
-        self, records: Iterable[Report | BadRecordError], on_progress: OnReports | None = None, total: int | None = None
+        self, records: Iterable[Record], on_progress: OnReports | None = None, total: int | None = None
     ) -> IngestSummary:
         """Store reports batch by batch; each batch is whole or not at all."""
         summary = IngestSummary()
         hashes = self.database.hashes()
+        salt = self._salt()
         done = 0
         for batch in _batched(records, _BATCH_REPORTS):
-            reports = [record for record in batch if isinstance(record, Report)]
-            summary.bad += [str(record) for record in batch if not isinstance(record, Report)]
-            self._store([report for report in reports if _count(report, hashes, summary)], hashes)
+            summary.bad += [str(record) for record in batch if isinstance(record, BadRecordError)]
+            fresh: dict[str, ReportRow] = {}
+            for record in batch:
+                if not isinstance(record, BadRecordError):
+                    self._take(record, salt, hashes, fresh, summary)
+            self._store(list(fresh.values()))
             done += len(batch)
             if on_progress is not None:
                 on_progress(done, total)
         return summary
 
-    def _store(self, reports: Sequence[Report], hashes: dict[str, str]) -> None:
-        if not reports:
+    def _take(
+        self,
+        record: Report | Incoming,
+        salt: str,
+        hashes: dict[str, str],
+        fresh: dict[str, ReportRow],
+        summary: IngestSummary,
+    ) -> None:
+        incoming = record if isinstance(record, Incoming) else Incoming(record)
+        name = incoming.report.id
+        digest = report_hash(incoming.report, self.masking)
+        known = hashes.get(name)
+        if known == digest:
+            summary.unchanged += 1
             return
-        rows = [ReportRow(report, report_hash(report), tuple(_sentences(report))) for report in reports]
+        summary.added += known is None
+        summary.updated += known is not None
+        report = incoming.report
+        if self.masking:
+            report, counts = mask(incoming, salt)
+            summary.masked += counts
+        hashes[name] = digest
+        fresh[name] = ReportRow(report, digest, tuple(_sentences(report)))
+
+    def _store(self, rows: Sequence[ReportRow]) -> None:
+        if not rows:
+            return
         keys = list(dict.fromkeys(part.key for row in rows for part in row.sentences))
         known = self.database.known_keys(keys)
         fresh = [key for key in keys if key not in known]
@@ -73,7 +108,22 @@ class Ingestion:
             self.vectors.put([vector_id(key) for key in fresh], self.embedder.embed(fresh))
         with self.database.transaction():
             self.database.put(rows, {key: analyse(key).to_json() for key in fresh})
-        hashes.update({row.report.id: row.hash for row in rows})
+
+    def _salt(self) -> str:
+        salt = self.database.get_meta("salt")
+        if salt is None:
+            salt = secrets.token_hex(16)
+            with self.database.transaction():
+                self.database.set_meta("salt", salt)
+        return salt
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove reports, and the sentences and vectors that no other report holds; return how many reports."""
+        with self.database.transaction():
+            removed = self.database.delete(ids)
+            unused = self.database.remove_unused_texts()
+        self.vectors.delete([vector_id(key) for key in unused])
+        return removed
 
 
 def refresh_analyses(database: Database) -> None:
@@ -85,21 +135,9 @@ def refresh_analyses(database: Database) -> None:
         database.set_meta("analysis", analysis_version())
 
 
-def report_hash(report: Report) -> str:
+def report_hash(report: Report, masking: bool) -> str:
     """Return what decides whether a report is stored already."""
-    return hashlib.sha256(report.content_hash.encode()).hexdigest()[:32]
-
-
-def _count(report: Report, hashes: dict[str, str], summary: IngestSummary) -> bool:
-    known = hashes.get(report.id)
-    if known is None:
-        summary.added += 1
-    elif known == report_hash(report):
-        summary.unchanged += 1
-        return False
-    else:
-        summary.updated += 1
-    return True
+    return hashlib.sha256(f"{report.content_hash}|{masking}".encode()).hexdigest()[:32]
 
 
 def _sentences(report: Report) -> Iterator[SentenceRow]:
@@ -108,7 +146,7 @@ def _sentences(report: Report) -> Iterator[SentenceRow]:
             yield SentenceRow(sentence_key(report.text[start:end]), section.name, start, end)
 
 
-def _batched(records: Iterable[Report | BadRecordError], size: int) -> Iterator[list[Report | BadRecordError]]:
+def _batched(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
     iterator = iter(records)
     while batch := list(itertools.islice(iterator, size)):
         yield batch

@@ -1,19 +1,20 @@
 """The facade of the knowledge folder: open a store, ingest, search, look up."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge.database import Database
+from knowledge.database import Database, WriteLock
 from knowledge.embed import Embedder
-from knowledge.errors import BadInputError, BadRecordError, UnavailableError
+from knowledge.errors import BadInputError, UnavailableError
 from knowledge.explain import explain
 from knowledge.fusion import Parts, Ranked, rank
 from knowledge.hits import Filters, Hit
 from knowledge.index import Index
 from knowledge.ingest import Ingestion, IngestSummary, OnReports, refresh_analyses
 from knowledge.query import Query, understand
+from knowledge.readers.formats import Record
 from knowledge.report import Report
 from knowledge.store import SENTENCES, Encoding, VectorStore
 
@@ -73,18 +74,43 @@ class Knowledge:
 
     def ingest(
         self,
-        records: Iterable[Report | BadRecordError],
+        records: Iterable[Record],
         on_progress: OnReports | None = None,
         total: int | None = None,
+        *,
+        masking: bool = True,
     ) -> IngestSummary:
-        """Store reports; those already there with the same content are passed over.
+        """Store reports; those already there with the same content are passed over, changed ones are replaced.
+
+        Killed in between, it goes on where it was when it is run again.
 
         Args:
             records: reports and the errors of records that are none, as the readers yield them.
             on_progress: called with reports done and `total`.
             total: how many there will be, where known.
+            masking: take patient identifiers out first.
+
+        Raises:
+            StoreBusyError: another process is writing the store.
         """
-        return Ingestion(self._database, self._vectors, self._embedder).run(records, on_progress, total)
+        with self._writing():
+            return self._ingestion(masking).run(records, on_progress, total)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove reports and return how many there were; unknown ids are passed over."""
+        with self._writing():
+            return self._ingestion(masking=True).delete(ids)
+
+    def export(self) -> Iterator[Report]:
+        """Yield every report as stored (masked), in the order of ingestion."""
+        for row in self._database.all_reports():
+            yield self.report(row[1])
+
+    def _ingestion(self, masking: bool) -> Ingestion:
+        return Ingestion(self._database, self._vectors, self._embedder, masking)
+
+    def _writing(self) -> WriteLock:
+        return WriteLock(self._path / "writer.sqlite")
 
     def search(self, query: str, k: int = 10, filters: Filters | None = None, parts: Parts = ALL_PARTS) -> list[Hit]:
         """Return at most k hits, one a report, best first; empty when nothing comes near the query.

@@ -113,3 +113,8 @@ def _stripped(text: str, start: int, end: int) -> Span:
     while end > start and text[end - 1].isspace():
         end -= 1
     return Span(start, end)
+
+
+def section_name(heading: str) -> str | None:
+    """Return the section that a heading opens; None where it is no heading we know."""
+    return _heading_names().get(re.sub(r"\s+", " ", heading.strip().rstrip(":").lower()))

@@ -134,3 +134,36 @@ def _check_total(path: Path, total: int) -> None:
             f"{path.name} would unpack to {total / 1e9:.1f} GB; an archive may hold {MAX_ARCHIVE_BYTES / 1e9:.0f} GB: "
             "unpack it yourself and give the folder if you trust it"
         )
+
+
+def count_files(path: Path, suffixes: tuple[str, ...]) -> tuple[set[str], int]:
+    """Return which of these suffixes occur in a folder or archive, and how many files have one.
+
+    Args:
+        path: a folder, archive or file; a file alone counts whatever its suffix is.
+        suffixes: lower case, with the dot.
+
+    Raises:
+        NotFoundError: there is no such path.
+        BadInputError: the archive is damaged.
+    """
+    if not path.exists():
+        raise NotFoundError(f"path must be a file or folder, {path} does not exist")
+    try:
+        names = _names(path)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise BadInputError(f"{path.name} must be a readable archive; it is damaged ({error})") from error
+    found = [Path(name).suffix.lower() for name in names if name.lower().endswith(suffixes)]
+    return set(found), len(found)
+
+
+def _names(path: Path) -> list[str]:
+    if path.is_dir():
+        return [str(found) for found in path.rglob("*") if found.is_file()]
+    if zipfile.is_zipfile(path) and path.suffix.lower() != ".docx":
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    if path.suffix.lower() in {".tgz", ".tar", ".gz"}:
+        with tarfile.open(path, mode="r:*") as packed:
+            return packed.getnames()
+    return [path.name]
