@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
-from tools.imaging.dicom_header import text_of
-from tools.imaging.reasons import one_line
+from tools.imaging.dicom_header import ACQUISITION_KEYWORDS, IDENTITY_KEYWORDS, numbers, text_of
+from tools.imaging.reasons import one_line, parse_errors, quoted
 from tools.imaging.volume import AnyArray
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-PARSE_ERRORS = (
-    OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, RuntimeError,
-    OverflowError, struct.error,
-)  # fmt: skip
-"""What pydicom and its decoders raise on a damaged file."""
 
 _KEEPS_VALUES = ("CT", "PT", "NM")  # their values are physical (HU, Bq/ml, counts): MONOCHROME1 only says how to show
 
@@ -65,8 +59,11 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
         dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = UID(_plain_syntax(dataset))
-        text_of(dataset, "SOPClassUID")
-    except PARSE_ERRORS as error:
+        for keyword in (*IDENTITY_KEYWORDS, *ACQUISITION_KEYWORDS):
+            text_of(dataset, keyword)
+    except BadInputError as error:
+        raise BadInputError(f"{path.name!r}: {error}") from error
+    except parse_errors() as error:
         raise BadInputError(f"{path.name!r} is a damaged DICOM file ({one_line(error)}): send it again") from error
     return dataset
 
@@ -96,7 +93,8 @@ def not_an_image(dataset: Dataset) -> str:
         return _NOT_IMAGES[modality]
     if "Rows" in dataset and "Columns" in dataset:
         return ""
-    return UID(sop_class).name if sop_class else "an object without pixels"
+    known = UID(sop_class).name
+    return known if known != sop_class else "an object without pixels"
 
 
 def frame_count(dataset: Dataset, name: str) -> int:
@@ -107,7 +105,7 @@ def frame_count(dataset: Dataset, name: str) -> int:
     """
     text = text_of(dataset, "NumberOfFrames") or "1"
     if not text.isdigit() or int(text) < 1:
-        raise BadInputError(f"{name!r}: NumberOfFrames must be a positive whole number, got {text!r}")
+        raise BadInputError(f"{name!r}: NumberOfFrames must be a positive whole number, got {quoted(text)}")
     return int(text)
 
 
@@ -152,13 +150,17 @@ def stored_frame(dataset: Dataset, name: str, index: int = 0) -> AnyArray:
     if not decoder.is_available:
         missing = "; ".join(decoder.missing_dependencies)
         raise UnavailableError(f"no decoder for {syntax.name!r}: pip install python-gdcm ({missing})")
-    if syntax == JPEGExtended12Bit and dataset.BitsStored > 8 and "pylibjpeg" not in decoder.available_plugins:
+    if (
+        syntax == JPEGExtended12Bit
+        and _whole(dataset, "BitsStored", name) > 8
+        and "pylibjpeg" not in decoder.available_plugins
+    ):
         raise UnavailableError(
             f"{name!r} is 12-bit JPEG, which no decoder here reads: pip install pylibjpeg pylibjpeg-libjpeg (GPL)"
         )
     try:
         array, properties = decoder.as_array(dataset, index=index)
-    except PARSE_ERRORS as error:
+    except parse_errors() as error:
         raise BadInputError(
             f"{name!r}: the pixel data are damaged or cut short ({one_line(error)}): send it again"
         ) from error
@@ -172,24 +174,32 @@ def _as_shown(array: AnyArray, photometric: str, dataset: Dataset, name: str) ->
         array, photometric = _coloured(array, dataset, name), "RGB"
     if array.ndim == 3:
         if array.dtype != np.uint8 or photometric not in ("RGB", "YBR_ICT", "YBR_RCT"):
-            raise UnsupportedError(f"{name!r} has colour of type {photometric} {array.dtype}: store it as 8-bit RGB")
+            raise UnsupportedError(
+                f"{name!r} has colour of type {quoted(photometric)} {array.dtype}: store it as 8-bit RGB"
+            )
         return array
-    if photometric not in ("MONOCHROME1", "MONOCHROME2") or dataset.BitsAllocated == 1:
-        raise UnsupportedError(f"{name!r} has pixels of type {photometric}, {dataset.BitsAllocated} bit: not read")
+    if photometric not in ("MONOCHROME1", "MONOCHROME2") or _whole(dataset, "BitsAllocated", name) == 1:
+        raise UnsupportedError(
+            f"{name!r} has pixels of type {quoted(photometric)}, {dataset.BitsAllocated} bit: not read"
+        )
     array = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if is_inverted(dataset):
-        array = _inverted(array, int(dataset.BitsStored), signed=bool(dataset.PixelRepresentation))
-    return apply_modality_lut(array, dataset) if dataset.get("ModalityLUTSequence") else array
+        array = _inverted(array, _whole(dataset, "BitsStored", name), signed=array.dtype.kind == "i")
+    if not dataset.get("ModalityLUTSequence"):
+        return array
+    try:
+        return apply_modality_lut(array, dataset)
+    except parse_errors() as error:
+        raise BadInputError(f"{name!r}: its modality LUT is damaged ({one_line(error)}): send it again") from error
 
 
 def _coloured(array: AnyArray, dataset: Dataset, name: str) -> AnyArray:
     """Return palette indices as RGB uint8."""
     from pydicom.pixels.processing import apply_color_lut
 
-    palette = _native_palette(dataset)
     try:
-        rgb = apply_color_lut(array, palette)
-    except PARSE_ERRORS as error:
+        rgb = apply_color_lut(array, _native_palette(dataset))
+    except parse_errors() as error:
         raise BadInputError(f"{name!r}: its colour palette is damaged ({one_line(error)}): send it again") from error
     if rgb.dtype.itemsize == 1:
         return rgb
@@ -212,6 +222,13 @@ def _native_palette(dataset: Dataset) -> Dataset:
     return turned
 
 
+def _whole(dataset: Dataset, keyword: str, name: str) -> int:
+    values = numbers(dataset, keyword, 1)
+    if values is None:
+        raise BadInputError(f"{name!r} has no {keyword}: its header is damaged; send it again")
+    return int(values[0])
+
+
 def _inverted(array: AnyArray, bits: int, *, signed: bool) -> AnyArray:
     """Turn the gray scale over within its stored bits: lowest ↔ highest possible value."""
     if signed:
@@ -229,6 +246,15 @@ def _plain_syntax(dataset: Any) -> str:
     return str(ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
 
 
+def _opens_as_dicom(path: Path) -> bool:
+    try:
+        return is_dicom(path)
+    except OSError as error:
+        raise BadInputError(
+            f"{path.name!r} cannot be read ({error.strerror or error}): check its permissions"
+        ) from error
+
+
 def find_dicom_files(folder: Path) -> list[Path]:
     """Return the DICOM files under a folder, in the order of their names; hidden files and DICOMDIR are passed over.
 
@@ -243,7 +269,7 @@ def find_dicom_files(folder: Path) -> list[Path]:
     )
     found = []
     for path in files:
-        if is_dicom(path):
+        if _opens_as_dicom(path):
             found.append(path)
         elif path.suffix.lower() in (".dcm", ".dicom"):
             raise BadInputError(

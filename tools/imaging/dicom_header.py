@@ -10,6 +10,7 @@ import numpy as np
 from tools.errors import BadInputError
 from tools.imaging.geometry import LPS_TO_RAS
 from tools.imaging.raster import PICTURE_AFFINE
+from tools.imaging.reasons import one_line, parse_errors, quoted
 from tools.imaging.volume import ORIENTATION_UNKNOWN, Affine, SpacingSource
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ ACQUISITION_KEYWORDS = (
     "EstimatedRadiographicMagnificationFactor", "PixelPaddingValue", "Units",
 )  # fmt: skip
 """The whole allow-list: closed sets and numbers. No free text, names, ids, dates, institutions, UIDs."""
+
+IDENTITY_KEYWORDS = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID",
+    "PatientName", "PatientBirthDate", "SeriesNumber", "InstanceNumber", "SeriesDescription", "NumberOfFrames",
+)  # fmt: skip
+"""Read to tell patients, studies and series apart; never kept."""
+
+LONGEST_FACT = 100
 
 _BODY_PARTS = {
     "BRAIN": "HEAD", "SKULL": "HEAD", "HEADBRAIN": "HEAD", "THORAX": "CHEST", "LUNG": "CHEST", "LUNGS": "CHEST",
@@ -65,7 +74,7 @@ NO_SPACING = PixelSpacing(1.0, 1.0, None)
 
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Return an element as text; "" where it is absent or empty."""
-    value = dataset.get(keyword)
+    value = _value(dataset, keyword)
     if value is None:
         return ""
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -73,9 +82,21 @@ def text_of(dataset: Dataset, keyword: str) -> str:
     return str(value).strip()
 
 
+def _value(dataset: Dataset, keyword: str) -> Any:
+    """Return an element's value, decoded now; pydicom decodes when an element is asked for."""
+    try:
+        return dataset.get(keyword)
+    except parse_errors() as error:
+        raise BadInputError(f"{keyword} cannot be read ({one_line(error)}): the header is damaged") from error
+
+
 def acquisition_header(dataset: Dataset) -> dict[str, str]:
-    """Return the non-identifying acquisition facts of a dataset by keyword, with the transfer syntax."""
+    """Return the non-identifying acquisition facts of a dataset by keyword, with the transfer syntax.
+
+    A value longer than any of these elements may be, or not printable, is damage and may hold anything: it is left out.
+    """
     header = {keyword: text for keyword in ACQUISITION_KEYWORDS if (text := text_of(dataset, keyword))}
+    header = {keyword: text for keyword, text in header.items() if len(text) <= LONGEST_FACT and text.isprintable()}
     meta = getattr(dataset, "file_meta", None)
     if meta is not None and "TransferSyntaxUID" in meta:
         header["TransferSyntaxUID"] = str(meta.TransferSyntaxUID)
@@ -83,8 +104,10 @@ def acquisition_header(dataset: Dataset) -> dict[str, str]:
 
 
 def body_part(dataset: Dataset) -> str:
-    """Return BodyPartExamined in upper case variants joined (BRAIN is HEAD, THORAX is CHEST); "" if absent."""
+    """Return BodyPartExamined in upper case, variants joined (BRAIN is HEAD, THORAX is CHEST); "" if absent."""
     plain = text_of(dataset, "BodyPartExamined").upper()
+    if len(plain) > LONGEST_FACT or not plain.isprintable():
+        return ""
     return _BODY_PARTS.get("".join(c for c in plain if c.isalnum()), plain)
 
 
@@ -121,7 +144,7 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
     Raises:
         BadInputError: it holds something else.
     """
-    value = dataset.get(keyword)
+    value = _value(dataset, keyword)
     if value is None or value == "" or (isinstance(value, Sequence) and not len(value)):
         return None
     try:
@@ -132,7 +155,7 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
         parts = ()
     if len(parts) != count or not np.isfinite(parts).all():
         raise BadInputError(
-            f"{keyword} must be {count} numbers, got {text_of(dataset, keyword)!r}: the header is damaged"
+            f"{keyword} must be {count} numbers, got {quoted(text_of(dataset, keyword))}: the header is damaged"
         )
     return parts
 

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tools.errors import BadInputError, UnsupportedError
-from tools.imaging.dicom import PARSE_ERRORS, frame_count, read_dataset, require_image, stored_frame
+from tools.imaging.dicom import frame_count, read_dataset, require_image, stored_frame
 from tools.imaging.dicom_header import (
-    NO_SPACING,
-    PixelSpacing,
     PlanePosition,
     body_part,
     numbers,
@@ -18,9 +16,19 @@ from tools.imaging.dicom_header import (
     plane_position,
     text_of,
 )
-from tools.imaging.reasons import one_line
+from tools.imaging.reasons import one_line, parse_errors
 from tools.imaging.series import DicomFile
-from tools.imaging.stack import Grid, common_header, lone_step, regular_grid, scale_of, stacked, units_of
+from tools.imaging.stack import (
+    Grid,
+    common_header,
+    lone_step,
+    regular_grid,
+    require_one,
+    require_same_plane,
+    scale_of,
+    stacked,
+    units_of,
+)
 from tools.imaging.volume import Volume
 
 if TYPE_CHECKING:
@@ -53,10 +61,10 @@ def read_frames(file: DicomFile) -> Volume:
     dataset = read_dataset(file.path, pixels=True)
     try:
         frames = [_flattened(dataset, index) for index in range(count)]
-    except PARSE_ERRORS as error:
+    except parse_errors() as error:
         raise BadInputError(f"{name!r}: the functional groups of its frames are damaged ({one_line(error)})") from error
     planes = _planes(frames, name)
-    spacing = _one_spacing(frames, name)
+    spacing = pixel_spacing(frames[0])
     grid = _grid(planes, frames, name)
     first = planes[grid.order[0]]
     return Volume(
@@ -96,20 +104,9 @@ def _planes(frames: Sequence[Dataset], name: str) -> list[PlanePosition]:
     known = [plane for plane in planes if plane is not None]
     if len(known) < len(planes):
         raise UnsupportedError(f"{name!r} has frames without a position in the patient: they are no volume")
-    for keyword in ("ImageOrientationPatient", "RescaleType"):
-        values = {text_of(frame, keyword) for frame in frames}
-        if len(values) > 1:
-            raise UnsupportedError(
-                f"{name!r} mixes {len(values)} values of {keyword} in its frames: it is not one volume"
-            )
+    require_same_plane(frames)
+    require_one({text_of(frame, "RescaleType") for frame in frames}, "RescaleType")
     return known
-
-
-def _one_spacing(frames: Sequence[Dataset], name: str) -> PixelSpacing:
-    found = {pixel_spacing(frame) for frame in frames}
-    if len(found) > 1:
-        raise UnsupportedError(f"{name!r} mixes {len(found)} pixel spacings in its frames: it is not one volume")
-    return found.pop() if found else NO_SPACING
 
 
 def _grid(planes: Sequence[PlanePosition], frames: Sequence[Dataset], name: str) -> Grid:

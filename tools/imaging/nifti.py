@@ -48,7 +48,7 @@ def read_nifti(path: Path, *, volume_number: int | None = None) -> Volume:
             array = _voxels(stream, header, path.name, volume_number)
     except (ImageFileError, HeaderDataError) as error:
         raise BadInputError(f"{path.name!r} is a damaged NIfTI file ({one_line(error)}): export it again") from error
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
         raise BadInputError(f"{path.name!r} is damaged or cut short ({one_line(error)}): copy it again") from error
     _require_finite(array, path.name)
     return _made(array, affine, notes, header)
@@ -77,11 +77,18 @@ def _forms(header: Any, name: str) -> tuple[Affine, dict[str, str]]:
     _require_grid(affine, header, name)
     if sform_code and qform_code:
         notes |= _compared(affine, np.array(qform), header, name)
-    unit = header.get_xyzt_units()[0]
+    unit = _length_unit(header, name)
     if unit == "unknown":
         notes["UnitsNote"] = "the file names no length unit; mm assumed, as NIfTI software does"
     affine[:3] *= _MM_PER_UNIT[unit]
     return affine, notes
+
+
+def _length_unit(header: Any, name: str) -> str:
+    try:
+        return str(header.get_xyzt_units()[0])
+    except KeyError as error:
+        raise BadInputError(f"{name!r} has the unknown xyzt_units code {error}: convert the original again") from error
 
 
 def _require_grid(affine: Affine, header: Any, name: str) -> None:

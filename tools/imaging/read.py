@@ -101,11 +101,13 @@ def _kind(path: Path) -> str:
         NotFoundError: nothing there.
         BadInputError: something else, or empty.
     """
-    if not path.exists():
-        raise NotFoundError(f"{path.name!r} does not exist: check the path ({path})")
-    if path.is_dir():
-        return "folder"
     try:
+        if not path.exists():
+            raise NotFoundError(f"{path.name!r} does not exist: check the path ({path})")
+        if path.is_dir():
+            return "folder"
+        if not path.is_file():
+            raise BadInputError(f"{path.name!r} is a device or pipe, not a file: attach an image file")
         with path.open("rb") as stream:
             start = stream.read(352)
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tools.errors import BadInputError, NotFoundError, SeriesChoiceError, UnsupportedError
 from tools.imaging.dicom import frame_count, not_an_image, read_dataset
-from tools.imaging.dicom_header import body_part, plane_position, text_of
+from tools.imaging.dicom_header import PlanePosition, body_part, plane_position, text_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -119,12 +119,19 @@ def _group(dataset: Dataset, name: str) -> tuple[str, str]:
     alone = text_of(dataset, "SOPInstanceUID")
     if frame_count(dataset, name) > 1 or "PerFrameFunctionalGroupsSequence" in dataset:
         return alone, "multi-frame"
-    if plane_position(dataset) is None:
+    if _plane(dataset, name) is None:
         return alone, "picture"
     series = text_of(dataset, "SeriesInstanceUID")
     if not series:
         raise BadInputError(f"{name!r} has no SeriesInstanceUID, so its slices cannot be told from others")
     return series, "localizer" if "LOCALIZER" in text_of(dataset, "ImageType").upper() else "slices"
+
+
+def _plane(dataset: Dataset, name: str) -> PlanePosition | None:
+    try:
+        return plane_position(dataset)
+    except BadInputError as error:
+        raise BadInputError(f"{name!r}: {error}") from error
 
 
 def _listing_order(dataset: Dataset, key: tuple[str, str]) -> tuple[str, int, bool, int, str]:

@@ -21,6 +21,7 @@ from tools.imaging.dicom_header import (
     text_of,
 )
 from tools.imaging.geometry import FloatArray
+from tools.imaging.reasons import quoted
 from tools.imaging.rescale import rescaled
 from tools.imaging.series import DicomFile
 from tools.imaging.volume import AnyArray, Volume
@@ -184,17 +185,27 @@ def require_uniform(headers: Sequence[Dataset]) -> None:
         "Modality", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated",
         "PixelRepresentation", "RescaleType", "FrameOfReferenceUID",
     ):  # fmt: skip
-        _require_one({text_of(header, keyword) for header in headers}, keyword)
+        require_one({text_of(header, keyword) for header in headers}, keyword)
+    require_same_plane(headers)
+
+
+def require_same_plane(headers: Sequence[Dataset]) -> None:
+    """Refuse images of different pixel spacing or orientation; the last digits may differ.
+
+    Raises:
+        UnsupportedError: they are mixed.
+    """
     for keyword, count in (("PixelSpacing", 2), ("ImagerPixelSpacing", 2), ("ImageOrientationPatient", 6)):
         values = [numbers(header, keyword, count) for header in headers]
         if all(value is not None and np.allclose(value, values[0] or 0, rtol=0, atol=1e-3) for value in values):
             continue
-        _require_one({str(list(value)) if value else "none" for value in values}, keyword)
+        require_one({str(list(value)) if value else "none" for value in values}, keyword)
 
 
-def _require_one(values: set[str], keyword: str) -> None:
+def require_one(values: set[str], keyword: str) -> None:
+    """Refuse more than one value of an element."""
     if len(values) > 1:
-        shown = " and ".join(sorted(repr(value) for value in values)[:3])
+        shown = " and ".join(sorted(quoted(value) for value in values)[:3])
         raise UnsupportedError(
             f"the series mixes {len(values)} values of {keyword} ({shown}): it is not one volume; "
             "attach the parts separately"

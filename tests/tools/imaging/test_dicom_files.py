@@ -131,7 +131,7 @@ def test_colour_maps_that_say_they_are_no_hounsfield_have_no_unit():
         ("waveform_ecg.dcm", "an electrocardiogram"),
         ("color3d_jpeg_baseline.dcm", "120 frames without a place in space"),
         ("emri_small.dcm", "10 frames without a place"),
-        ("SC_rgb_16bit.dcm", "colour of type RGB uint16"),
+        ("SC_rgb_16bit.dcm", "colour of type 'RGB' uint16"),
     ],
 )
 def test_what_is_no_readable_image_says_what_it_is(name, message):

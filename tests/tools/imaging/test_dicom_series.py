@@ -21,7 +21,7 @@ from tests.phantoms import (
     write_dicom_series,
     write_enhanced,
 )
-from tools.errors import BadInputError, NotFoundError, SeriesChoiceError, UnsupportedError
+from tools.errors import BadInputError, NotFoundError, SeriesChoiceError, ToolError, UnsupportedError
 from tools.imaging.read import describe_geometry, list_series, read_image
 
 
@@ -383,3 +383,21 @@ def test_a_damaged_header_is_refused(tmp_path, keyword, value, message):
     write_dicom_series(tmp_path, phantom_volume(), edit=lambda d, k: setattr(d, keyword, value))
     with pytest.raises(BadInputError, match=message):
         read_image(tmp_path)
+
+
+def test_a_damaged_header_never_spills_into_a_message(tmp_path):
+    """A broken length makes one element swallow the next ones, patient name included."""
+    content = write_dicom_series(tmp_path / "ct", phantom_volume((3, 2, 2)))[0].read_bytes()
+    for keyword in (b"UI", b"CS", b"DS", b"US", b"LO", b"IS"):
+        at = content.find(keyword, 300)
+        while at > 0:
+            damaged = bytearray(content)
+            damaged[at + 2 : at + 4] = (600).to_bytes(2, "little")
+            (tmp_path / "x.dcm").write_bytes(damaged)
+            try:
+                kept = repr(dict(read_image(tmp_path / "x.dcm").header))
+            except ToolError as error:
+                kept = str(error)
+            assert "CANARY" not in kept
+            assert "\n" not in kept
+            at = content.find(keyword, at + 1)
