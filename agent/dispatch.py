@@ -1,11 +1,15 @@
 """Runs the steps of a plan: independent ones side by side, each with its time limit, each failure kept to itself.
 
-A step's artifact is written when the step ends and is the proof that it ran: after a kill, steps whose artifact exists
-are not run again. Steps run in daemon threads, so a tool that hangs is reported at its time limit and left behind.
+A step's artifact is written when the step ends and is the proof that it ran: after a kill, steps whose artifact
+exists are not run again. Steps run in daemon threads. At its time limit, or when a person cancels, a step is
+interrupted at its next Python instruction; one that sits in a single native call is reported at once and ends when
+that call returns.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import platform
 import queue
 import threading
@@ -57,6 +61,14 @@ class _Running:
     args: dict[str, object]
     started: float
     stop: threading.Event
+    thread: threading.Thread | None = None
+
+    def interrupt(self) -> None:
+        """Ask the tool to stop, and raise CancelledError in its thread in case it does not ask back."""
+        self.stop.set()
+        if self.thread and self.thread.ident and self.thread.is_alive():
+            ident = ctypes.c_ulong(self.thread.ident)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(CancelledError))
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,8 @@ class Dispatcher:
         self._running[step.id] = running
         self._run.emit(StepStarted(step=step.id, tool=step.tool, args=step.args))
         self._run.record.append("step started", step=step.id, tool=step.tool, version=tool.version, args=args)
-        threading.Thread(target=self._work, args=(running,), name=f"step-{step.id}", daemon=True).start()
+        running.thread = threading.Thread(target=self._work, args=(running,), name=f"step-{step.id}", daemon=True)
+        running.thread.start()
 
     def _work(self, running: _Running) -> None:
         step, run = running.step, self._run
@@ -170,12 +183,13 @@ class Dispatcher:
             on_progress=on_progress,
             is_cancelled=lambda: running.stop.is_set() or run.cancelled.is_set(),
         )
-        try:
-            result = running.tool(ctx, **running.args)
-        except BaseException as error:  # noqa: BLE001  carried to the run's own thread, sorted there
-            self._ended.put(_Ended(step.id, None, error))
-        else:
-            self._ended.put(_Ended(step.id, result, None))
+        with contextlib.suppress(CancelledError):  # an interruption that comes when the tool is done
+            try:
+                result = running.tool(ctx, **running.args)
+            except BaseException as error:  # noqa: BLE001  carried to the run's own thread, sorted there
+                self._ended.put(_Ended(step.id, None, error))
+            else:
+                self._ended.put(_Ended(step.id, result, None))
 
     def _collect(self) -> None:
         """Wait a tick for a step to end, then look at the time limits."""
@@ -188,7 +202,7 @@ class Dispatcher:
         for running in list(self._running.values()):
             seconds = time.monotonic() - running.started
             if seconds > running.tool.timeout_s:
-                running.stop.set()
+                running.interrupt()
                 del self._running[running.step.id]
                 limit = running.tool.timeout_s
                 self._fail(
@@ -284,6 +298,7 @@ class Dispatcher:
         while self._running and time.monotonic() < deadline:
             self._collect()
         for running in list(self._running.values()):
+            running.interrupt()
             seconds = time.monotonic() - running.started
             self._fail(running.step, seconds, CancelledError(f"{running.tool.name} was cancelled"))
         self._running.clear()

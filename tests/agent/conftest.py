@@ -122,13 +122,23 @@ class Toolbox:
             box.gate.wait(20)
             return one_value(ctx, 1.0)
 
+        @tool(timeout_s=0.3)
+        def spin(ctx: ToolContext) -> Measurements:
+            """Work for ever without asking whether to stop."""
+            ballast = np.zeros(1_000_000)
+            try:
+                while True:
+                    ballast += 1
+            finally:
+                box.runs.append("spin stopped")
+
         @tool(needs_approval=True)
         def delicate(ctx: ToolContext) -> Measurements:
             """Do something that a person must agree to."""
             box.runs.append(ctx.step_id)
             return one_value(ctx, 7.0)
 
-        return Registry([wait, refuse, crash, hang, delicate])
+        return Registry([wait, refuse, crash, hang, spin, delicate])
 
 
 @pytest.fixture

@@ -118,6 +118,15 @@ def test_a_step_that_hangs_is_stopped_at_its_limit_and_reported(make_assistant, 
     box.gate.set()
 
 
+def test_a_step_that_never_asks_is_interrupted_at_its_limit_and_lets_go(make_assistant, box) -> None:
+    answer = make_assistant(plan_of(("spin", {}))).ask("spin")
+    assert answer.failures[0].kind == "time_limit"
+    deadline = time.monotonic() + 3
+    while "spin stopped" not in box.runs and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert box.runs == ["spin stopped"]
+
+
 def test_cancel_stops_within_two_seconds_and_keeps_what_finished(make_assistant) -> None:
     assistant = make_assistant(plan_of(("wait", {}), ("wait", {"seconds": 30.0, "after": ["@s1"]})))
     reading = assistant.begin()
