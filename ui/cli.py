@@ -10,7 +10,12 @@ from typing import Annotated
 
 import typer
 
+from ui.commands import evals, knowledge, models, samples, tools
 from ui.commands.ask import ask
+from ui.commands.demo import demo
+from ui.commands.doctor import doctor
+from ui.commands.replay import replay
+from ui.commands.serve import serve
 from ui.failures import STOPPED, explain
 
 app = typer.Typer(
@@ -21,7 +26,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(ask)
+for command in (ask, serve, demo, doctor, replay):
+    app.command()(command)
+groups = {"tools": tools, "models": models, "samples": samples, "knowledge": knowledge, "eval": evals}
+for name, module in groups.items():
+    app.add_typer(module.app, name=name)
 
 
 def _print_version(wanted: bool) -> None:

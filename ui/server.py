@@ -48,7 +48,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     app.add_middleware(_SafeHeaders)
     if host in ("127.0.0.1", "localhost", "::1"):
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "testserver"])
-    return gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         app,
         build_page(Page(assistant, shelf)),
         path="/",
@@ -65,6 +65,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
         css_paths=STATIC / "page.css",
         head=f"<script>{(STATIC / 'page.js').read_text(encoding='utf-8')}</script>",
     )
+    return mounted
 
 
 def _add_routes(app: FastAPI, shelf: Shelf) -> None:

@@ -31,8 +31,7 @@ def list_tools(*, as_json: AsJson = False) -> None:
     registry, terminal = Registry.installed(), Terminal()
     if as_json:
         tools = [{"name": t.name, "kind": t.kind, "description": t.description} for t in registry]
-        broken = [vars(b) for b in registry.broken]
-        terminal.json({"tools": tools, "broken": broken})
+        terminal.json({"tools": tools, "broken": [vars(b) for b in registry.broken]})
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("name", "gives", "what it does"):
@@ -181,16 +180,21 @@ def check_tools(
     as_json: AsJson = False,
 ) -> None:
     """Run the conformance kit over tools: described, JSON-safe, deterministic, typed errors."""
-    from tools.registry import Registry
+    from dataclasses import asdict
+
+    from ui.assistants import open_assistant
     from ui.checks import check_all
     from ui.console import Terminal
 
-    registry, terminal = Registry.installed(), Terminal()
+    assistant, terminal = open_assistant(), Terminal()
+    registry = assistant.registry
     chosen = [registry.get(n) for n in names] if names else list(registry)
-    found = check_all(chosen)
+    reports = []
+    for report in check_all(assistant, chosen):
+        reports.append(report)
+        if not as_json:
+            terminal.show(f"{report.tool}: {'keeps its contract' if report.passed else 'breaks its contract'}")
+            terminal.show(*(f"  {line}" for line in str(report).splitlines()))
     if as_json:
-        terminal.json({name: list(problems) for name, problems in found.items()})
-    else:
-        for name, problems in found.items():
-            terminal.show(f"{'✗' if problems else '✓'} {name}", *(f"    {p}" for p in problems))
-    raise typer.Exit(FAILED if any(found.values()) else DONE)
+        terminal.json([asdict(r) | {"passed": r.passed} for r in reports])
+    raise typer.Exit(DONE if all(r.passed for r in reports) else FAILED)
