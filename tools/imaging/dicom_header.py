@@ -97,10 +97,14 @@ def acquisition_header(dataset: Dataset) -> dict[str, str]:
     """
     header = {keyword: text for keyword in ACQUISITION_KEYWORDS if (text := text_of(dataset, keyword))}
     header = {keyword: text for keyword, text in header.items() if len(text) <= LONGEST_FACT and text.isprintable()}
+    syntax = syntax_of(dataset)
+    return header | ({"TransferSyntaxUID": syntax} if syntax else {})
+
+
+def syntax_of(dataset: Dataset) -> str:
+    """Return the TransferSyntaxUID of the file a dataset was read from; "" where there is none."""
     meta = getattr(dataset, "file_meta", None)
-    if meta is not None and "TransferSyntaxUID" in meta:
-        header["TransferSyntaxUID"] = str(meta.TransferSyntaxUID)
-    return header
+    return "" if meta is None else text_of(meta, "TransferSyntaxUID")
 
 
 def body_part(dataset: Dataset) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tools.errors import BadInputError, UnsupportedError
-from tools.imaging.dicom import frame_count, read_dataset, require_image, stored_frame
+from tools.imaging.decode import Frame, stored_frames
+from tools.imaging.dicom import frame_count, require_image
 from tools.imaging.dicom_header import (
     PlanePosition,
     body_part,
@@ -14,6 +15,7 @@ from tools.imaging.dicom_header import (
     pixel_spacing,
     plane_affine,
     plane_position,
+    syntax_of,
     text_of,
 )
 from tools.imaging.reasons import one_line, parse_errors
@@ -58,7 +60,7 @@ def read_frames(file: DicomFile) -> Volume:
         raise UnsupportedError(
             f"{name!r} has {count} frames without a place in space (a cine): attach one frame as an image"
         )
-    dataset = read_dataset(file.path, pixels=True)
+    dataset = file.dataset
     try:
         frames = [_flattened(dataset, index) for index in range(count)]
     except parse_errors() as error:
@@ -69,7 +71,8 @@ def read_frames(file: DicomFile) -> Volume:
     first = planes[grid.order[0]]
     return Volume(
         stacked(
-            (stored_frame(dataset, name, index) for index in grid.order), [scale_of(frames[k]) for k in grid.order]
+            stored_frames([Frame(file.path, index) for index in grid.order], {syntax_of(dataset)}),
+            [scale_of(frames[index]) for index in grid.order],
         ),
         plane_affine(first, spacing, grid.step_lps),
         spacing_source=spacing.source,

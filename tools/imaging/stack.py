@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tools.errors import BadInputError, UnsupportedError
-from tools.imaging.dicom import is_inverted, read_dataset, require_image, stored_frame
+from tools.imaging.decode import Frame, stored_frames
+from tools.imaging.dicom import require_image
 from tools.imaging.dicom_header import (
     PlanePosition,
     acquisition_header,
@@ -18,9 +19,11 @@ from tools.imaging.dicom_header import (
     pixel_spacing,
     plane_affine,
     plane_position,
+    syntax_of,
     text_of,
 )
 from tools.imaging.geometry import FloatArray
+from tools.imaging.pixels import is_inverted
 from tools.imaging.reasons import quoted
 from tools.imaging.rescale import rescaled
 from tools.imaging.series import DicomFile
@@ -71,7 +74,7 @@ def read_slices(files: Sequence[DicomFile]) -> Volume:
     first = grid.order[0]
     spacing = pixel_spacing(headers[first])
     array = stacked(
-        (stored_frame(read_dataset(file.path, pixels=True), file.path.name) for file in ordered),
+        stored_frames([Frame(file.path, 0) for file in ordered], {syntax_of(header) for header in headers}),
         [scale_of(file.dataset) for file in ordered],
     )
     return Volume(

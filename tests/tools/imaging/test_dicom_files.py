@@ -12,6 +12,7 @@ from pydicom.uid import JPEGExtended12Bit
 
 from tests.phantoms import base_dataset, save, set_pixels
 from tools.errors import BadInputError, NotFoundError, SeriesChoiceError, ToolError, UnavailableError, UnsupportedError
+from tools.imaging import decode
 from tools.imaging.read import describe_geometry, list_series, read_image
 
 PYDICOM = Path(pydicom.data.__file__).parent / "test_files"
@@ -264,3 +265,26 @@ def test_an_empty_folder_and_a_folder_of_other_things(tmp_path):
     (tmp_path / "image.dcm").write_text("hello")
     with pytest.raises(BadInputError, match=r"named .dcm but is not DICOM"):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["SC_rgb_jpeg_gdcm.dcm", "MR_small_jpeg_ls_lossless.dcm"])
+def test_a_decoder_that_crashes_ends_neither_us_nor_the_reading(tmp_path, monkeypatch, name):
+    """gdcm aborts on some damaged streams; here the process it runs in is made to die as it would."""
+    monkeypatch.setattr(decode, "_START", "import os; os.abort()")
+    with pytest.raises(BadInputError, match=r"the decoder crashed on them"):
+        read_image(real_path(name))
+    monkeypatch.setattr(decode, "_START", "import sys; sys.exit(3)")
+    with pytest.raises(RuntimeError, match=r"exit code 3"):
+        read_image(real_path(name))
+
+
+@pytest.mark.parametrize("seed", [25, 34, 92])
+def test_what_gdcm_crashes_on_is_refused(tmp_path, seed):
+    """Random bytes in the head of a JPEG lossless stream; with these seeds gdcm 3.2.6 aborts its process."""
+    damaged = bytearray(real_path("SC_rgb_jpeg_gdcm.dcm").read_bytes())
+    start = damaged.find(b"\xff\xd8\xff")
+    rng = np.random.default_rng(seed)
+    for at in rng.integers(start + 2, start + 200, 4):
+        damaged[at] = rng.integers(0, 256)
+    (tmp_path / "x.dcm").write_bytes(damaged)
+    assert "'x.dcm': the pixel data are damaged" in str(refusal_or_voxels(tmp_path / "x.dcm"))
