@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from tools.contract import Cost, ImageRef, ToolContext, example, tool
+from tools.contract import Cost, ImageRef, ToolContext, tool
+from tools.examples import examples_of
 from tools.results import Description
 
 if TYPE_CHECKING:
@@ -29,16 +30,7 @@ NAMES = {
 @tool(
     cost=Cost(seconds=1),
     timeout_s=120,
-    examples=[
-        example("What is this image?", image="@img1"),
-        example("Describe the scan: modality, size and spacing.", image="@img1"),
-        example("Which body part does this show, and what are the voxel dimensions?", image="@img1"),
-        example("Tell me about this file.", image="@img1"),
-        example("What is the slice thickness and matrix size?", image="@img1"),
-        example("Show the acquisition parameters.", image="@img1"),
-        example("What can you do with this study?", image="@img1"),
-        example("Is this a CT or an MR, and is the orientation axial?", image="@img1"),
-    ],
+    examples=examples_of("describe"),
 )
 def describe(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the image to describe")]) -> Description:
     """Say what an image is: modality, body part, geometry, intensity, acquisition, what can be done with it."""

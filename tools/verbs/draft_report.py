@@ -17,8 +17,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tools.claims import claims_of, quotes
-from tools.contract import AnyRef, Cost, TextModel, ToolContext, example, plan_example, tool
+from tools.contract import AnyRef, Cost, TextModel, ToolContext, tool
 from tools.errors import BadInputError
+from tools.examples import examples_of
 from tools.grounding import NUMBER, evidence_in, problem_with
 from tools.results import Claim, Draft, Hits, Measurements
 from tools.verbs.draft_markdown import as_markdown
@@ -33,34 +34,7 @@ _LOADED = re.compile(
 @tool(
     cost=Cost(seconds=1),
     timeout_s=300,
-    examples=[
-        example("Draft a report from these measurements.", evidence=["@s1"]),
-        example("Write findings and impression.", evidence=["@s1"]),
-        plan_example(
-            "Segment the lungs, measure their volume, find similar reports and draft findings and impression.",
-            ("segment", {"image": "@img1", "targets": ["lungs"]}),
-            ("measure", {"mask": "@s1", "quantities": ["volume"]}),
-            ("search_reports", {"query": "lungs, lung volume"}),
-            ("draft_report", {"evidence": ["@s1", "@s2", "@s3"]}),
-        ),
-        plan_example(
-            "Measure the brain volume and write a draft report.",
-            ("segment", {"image": "@img1", "targets": ["brain"]}),
-            ("measure", {"mask": "@s1", "quantities": ["volume"]}),
-            ("draft_report", {"evidence": ["@s1", "@s2"]}),
-        ),
-        plan_example(
-            "Outline both lungs, measure volume and density, and prepare a report.",
-            ("segment", {"image": "@img1", "targets": ["lung_left", "lung_right"]}),
-            ("measure", {"mask": "@s1", "quantities": ["volume", "intensity"]}),
-            ("draft_report", {"evidence": ["@s1", "@s2"]}),
-        ),
-        plan_example(
-            "Describe this scan and draft a report about it.",
-            ("describe", {"image": "@img1"}),
-            ("draft_report", {"evidence": ["@s1"]}),
-        ),
-    ],
+    examples=examples_of("draft_report"),
 )
 def draft_report(
     ctx: ToolContext,
@@ -218,7 +192,7 @@ def _ask(llm: TextModel, sentences: list[str]) -> list[str]:
 
 
 def says_the_same(original: str, reworded: str) -> bool:
-    """Return whether two sentences hold the same numbers with units and the same words of side, absence and normality."""
+    """Return whether two sentences hold the same numbers and the same words of side, absence and normality."""
     numbers = [sorted(m.group(0).replace(" ", "") for m in NUMBER.finditer(t)) for t in (original, reworded)]
     loaded = [sorted(w.lower() for w in _LOADED.findall(t)) for t in (original, reworded)]
     return numbers[0] == numbers[1] and loaded[0] == loaded[1]

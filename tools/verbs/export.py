@@ -11,40 +11,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tools.contract import AnyRef, Cost, ToolContext, example, plan_example, tool
-from tools.errors import UnsupportedError
+from tools.contract import AnyRef, Cost, ToolContext, tool
+from tools.errors import UnavailableError, UnsupportedError
+from tools.examples import examples_of
 from tools.results import Files, Measurement, Measurements
 from tools.workspace import Artifact, writing
 
-Format = Literal["nifti", "csv", "json", "png"]
+Format = Literal["nifti", "csv", "json", "png", "dicom-seg", "dicom-sr", "stl", "pdf", "docx", "fhir"]
+LATER = frozenset({"dicom-seg", "dicom-sr", "stl", "pdf", "docx", "fhir"})
+"""Formats that can be asked for and that this version cannot write."""
 
 
 @tool(
     cost=Cost(seconds=1),
     timeout_s=300,
-    examples=[
-        example("Save the mask as NIfTI.", artifacts=["@s1"], format="nifti"),
-        example("Export the measurements as CSV.", artifacts=["@s2"], format="csv"),
-        example("Give me the table as a spreadsheet file.", artifacts=["@s2"], format="csv"),
-        example("Write the results to JSON.", artifacts=["@s1"], format="json"),
-        example("I need the picture as a PNG.", artifacts=["@s1"], format="png"),
-        plan_example(
-            "Segment the lungs and save the mask as a NIfTI file.",
-            ("segment", {"image": "@img1", "targets": ["lungs"]}),
-            ("export", {"artifacts": ["@s1"], "format": "nifti"}),
-        ),
-        plan_example(
-            "Measure the volume of the left lung and export it as CSV.",
-            ("segment", {"image": "@img1", "targets": ["lung_left"]}),
-            ("measure", {"mask": "@s1", "quantities": ["volume"]}),
-            ("export", {"artifacts": ["@s2"], "format": "csv"}),
-        ),
-        plan_example(
-            "Outline the brain and give me a picture of it.",
-            ("segment", {"image": "@img1", "targets": ["brain"]}),
-            ("export", {"artifacts": ["@s1"], "format": "png"}),
-        ),
-    ],
+    examples=examples_of("export"),
 )
 def export(
     ctx: ToolContext,
@@ -52,6 +33,9 @@ def export(
     format: Annotated[Format, Field(description="file format")],  # noqa: A002  the word of the field
 ) -> Files:
     """Write results as files: masks and images as nifti, measurements as csv, anything as json, figures as png."""
+    if format in LATER:
+        can = ", ".join(_WRITERS)
+        raise UnavailableError(f"format {format!r} cannot be written in this version; there are: {can}")
     written: list[str] = []
     for number, artifact_id in enumerate(artifacts):
         ctx.progress(number / len(artifacts), artifact_id)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tools.contract import Cost, ToolContext, example, plan_example, tool
+from tools.contract import Cost, ToolContext, tool
+from tools.examples import examples_of
 from tools.results import Hits, ReportHit
 
 NOTE = "These are reports of other patients: what they say is no finding of this one."
@@ -15,22 +16,7 @@ NOTE = "These are reports of other patients: what they say is no finding of this
 @tool(
     cost=Cost(seconds=2),
     timeout_s=60,
-    examples=[
-        example("Find reports that mention a pleural effusion.", query="pleural effusion"),
-        example("Search the reports for cardiomegaly.", query="cardiomegaly"),
-        example("Are there old reports with a calcified granuloma?", query="calcified granuloma"),
-        example("Show me three reports about scoliosis.", query="scoliosis", k=3),
-        example("Any reports with emphysema but no effusion?", query="emphysema but no effusion"),
-        example("Look up similar reports of lung nodules.", query="lung nodules"),
-        example("Which reports describe rib fractures?", query="rib fractures"),
-        example("Give me ten normal chest reports.", query="normal chest", k=10),
-        plan_example(
-            "Measure the volume of the lungs and find similar reports.",
-            ("segment", {"image": "@img1", "targets": ["lungs"]}),
-            ("measure", {"mask": "@s1", "quantities": ["volume"]}),
-            ("search_reports", {"query": "lungs, lung volume"}),
-        ),
-    ],
+    examples=examples_of("search_reports"),
 )
 def search_reports(
     ctx: ToolContext,

@@ -1,0 +1,352 @@
+"""Composes a plan from what the parts of a request ask for: arguments from the words, what is missing from the data flow.
+
+A tool that needs a mask gets the segmentation that makes it; a draft gets the results that it rests on. Which tool
+makes which kind comes from the registry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent.plan import Step
+from agent.planner.references import References, missing
+from agent.planner.situation import NeedsAnswerError, Situation
+from agent.planner.slots import enumerated, fill, labels_in, landmarks_in, targets_in
+from agent.planner.text import words
+from tools.contract import Tool
+from tools.errors import ToolError
+from tools.facts import AttachmentFacts
+from tools.preconditions import check_call
+from tools.registry import Registry
+
+if TYPE_CHECKING:
+    from tools.models.hub import Hub
+
+# What a report of a body part measures when the person names nothing.
+_USUAL_TARGETS = {
+    "CHEST": "lungs",
+    "THORAX": "lungs",
+    "LUNG": "lungs",
+    "HEAD": "brain",
+    "BRAIN": "brain",
+    "ABDOMEN": "liver",
+}
+_SKULL_STRIP = re.compile(
+    r"skull[- ]?strip|(?:remove|strip|peel)\w* (?:off )?the skull|without the skull|de-?skull", re.I
+)
+_PAIRED_QUANTITIES = {"ratio"}
+_COMMON_WORDS = frozenset(
+    "the a an this that these those my our his her their its it them they each every all both of in on from for to with "
+    "and or please me us you can could would i we image scan ct mri mr x-ray xray film radiograph study volume picture "
+    "slice slices voxel voxels patient mask masks segmentation contour outline region regions structure structures organ "
+    "organs make do create give show want need get now here there out up off only just separately thanks pls chest "
+    "abdomen head us ultrasound sonogram automatically auto everything else things thing first then".split()
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One thing that a person asks for: a tool, in their words."""
+
+    tool: str
+    text: str
+    request: str
+
+
+class Composer:
+    """Builds the steps of one plan.
+
+    Args:
+        registry: the tools.
+        hub: the models, for preconditions.
+        situation: attachments and earlier results.
+    """
+
+    def __init__(self, registry: Registry, hub: Hub, situation: Situation) -> None:
+        self.steps: list[Step] = []
+        self._registry = registry
+        self._hub = hub
+        self._situation = situation
+        self._refs = References(situation, registry, self.steps)
+        self._spoken_targets: list[str] = []
+
+    def add(self, wish: Wish) -> None:
+        """Add the step that a wish asks for, and before it what it needs.
+
+        Raises:
+            NeedsAnswerError: something must be said or attached first.
+        """
+        tool = self._registry.get(wish.tool)
+        spoken = targets_in(wish.text)
+        args = self._plain_args(tool, wish)
+        for name, kinds in tool.refs.items():
+            if (value := self._reference(tool, name, kinds, wish, args)) is not None:
+                args[name] = value
+        self._spoken_targets = spoken or self._spoken_targets
+        self._must_be_complete(tool, args)
+        self._append(tool, args)
+
+    # --- arguments that are no references
+
+    def _plain_args(self, tool: Tool, wish: Wish) -> dict[str, Any]:
+        schema = tool.args_schema
+        names = [n for n in schema["properties"] if n not in tool.refs]
+        args = fill(schema, names, wish.text, wish.request)
+        special: dict[str, Callable[[Tool, Wish, dict[str, Any]], None]] = {
+            "targets": self._fill_targets,
+            "quantities": self._fill_quantities,
+            "query": self._fill_query,
+            "finding": self._fill_finding,
+            "target": self._fill_target,
+        }
+        for name in names:
+            if name in special:
+                special[name](tool, wish, args)
+        return args
+
+    def _fill_targets(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
+        is_required = "targets" in tool.args_schema.get("required", ())
+        if tool.name == "landmarks":
+            args.pop("targets", None)
+            if found := landmarks_in(wish.text) or targets_in(wish.text):
+                args["targets"] = found
+        if _SKULL_STRIP.search(wish.text):
+            args["targets"] = ["brain"]
+        if is_required and not args.get("targets"):
+            unknown = unknown_structure(wish.text, tool)
+            if unknown:
+                args["targets"] = [unknown]
+            elif self._spoken_targets:
+                args["targets"] = list(self._spoken_targets)
+            elif found := targets_in(wish.request):
+                args["targets"] = found
+            else:
+                raise NeedsAnswerError(
+                    f"What shall be segmented? Name a structure, for instance lungs, liver or brain."
+                )
+
+    def _fill_quantities(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
+        if not args.get("quantities"):
+            args.pop("quantities", None)
+
+    def _fill_query(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
+        if args.get("query"):
+            return
+        about = labels_in(wish.request) + [t for s in self.steps for t in s.args.get("targets") or ()]
+        about += targets_in(wish.request)
+        images = self._situation.attached("image")
+        about += [i.body_part.lower() for i in images[:1] if i.body_part and not about]
+        if not about:
+            raise NeedsAnswerError("What shall the reports say? Name a finding, for instance pleural effusion.")
+        args["query"] = ", ".join(dict.fromkeys(name.replace("_", " ") for name in about))
+
+    def _fill_finding(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
+        if args.get("finding"):
+            return
+        said = [label for s in self.steps for label in s.args.get("labels") or ()] or labels_in(wish.request)
+        said += [label for r in self._situation.results for label in r.args.get("labels") or ()]
+        if not said:
+            raise NeedsAnswerError("Which finding shall be explained? Name it, for instance pneumonia or effusion.")
+        args["finding"] = said[0]
+
+    def _fill_target(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
+        if args.get("target"):
+            return
+        labels = [m.label for m in self._situation.attached("mask") if m.label]
+        spoken = targets_in(wish.request) or (labels if "examples" in tool.refs else [])
+        if spoken:
+            args["target"] = spoken[0]
+
+    def _must_be_complete(self, tool: Tool, args: dict[str, Any]) -> None:
+        schema = tool.args_schema
+        for name in schema.get("required", ()):
+            if name not in args:
+                described = schema["properties"][name].get("description", name)
+                choices = schema["properties"][name].get("enum")
+                listed = f" One of: {', '.join(map(str, choices))}." if choices else ""
+                raise NeedsAnswerError(f"{tool.name} needs {name}: {described}. What shall it be?{listed}")
+
+    # --- references
+
+    def _reference(
+        self, tool: Tool, name: str, kinds: Sequence[str], wish: Wish, args: dict[str, Any]
+    ) -> str | list[str] | None:
+        is_required = name in tool.args_schema.get("required", ())
+        is_list = _is_list(tool, name)
+        if set(tool.refs) >= {"fixed", "moving"} and name in ("fixed", "moving"):
+            fixed, moving = self._refs.pair(wish.text)
+            return f"@{fixed if name == 'fixed' else moving}"
+        if set(tool.refs) >= {"current", "prior"} and name in ("current", "prior"):
+            current, prior = self._refs.current_and_prior(wish.text)
+            return f"@{current if name == 'current' else prior}"
+        if tuple(kinds) == ("image",):
+            if not is_required and "image" not in wish.text:
+                return None
+            return self._as(is_list, [self._refs.image(wish.text, self._fitting(tool, name, args))])
+        if tuple(kinds) == ("mask",):
+            return self._as(is_list, self._masks(tool, wish, args, is_list=is_list))
+        if name == "artifacts":
+            return self._as(is_list, [self._artifact(kinds, wish, args)])
+        if name == "evidence":
+            return self._evidence(kinds, wish, args, is_required=is_required)
+        found = self._refs.latest(kinds, wish.text)
+        if found is None and is_required:
+            raise NeedsAnswerError(missing(kinds))
+        return self._as(is_list, [found]) if found else None
+
+    def _masks(self, tool: Tool, wish: Wish, args: dict[str, Any], *, is_list: bool) -> list[str]:
+        if is_list:
+            attached = [m.id for m in self._situation.attached("mask")] or self._refs.results(("mask",))
+            if not attached:
+                raise NeedsAnswerError(missing(("mask",)))
+            return attached
+        targets = targets_in(wish.text)
+        if mask := self._refs.mask(wish.text, targets):
+            return [mask]
+        targets = targets or self._spoken_targets or targets_in(wish.request)
+        unknown = "" if targets else unknown_structure(wish.text, tool)
+        if not targets and not unknown:
+            raise NeedsAnswerError("What shall be measured? Name a structure, for instance lungs, liver or brain.")
+        if _PAIRED_QUANTITIES & set(args.get("quantities") or ()) and "lungs" in targets:
+            targets = ["lung_left", "lung_right"]
+        return [self._make("mask", wish, targets=targets or [unknown])]
+
+    def _artifact(self, kinds: Sequence[str], wish: Wish, args: dict[str, Any]) -> str:
+        """Return what shall be exported; makes it where the person named a structure."""
+        takes = [k for k in words()["takes"].get(str(args.get("format", "")), kinds) if k in kinds]
+        targets = targets_in(wish.text) or self._spoken_targets
+        spoken = targets_in(wish.text)
+        wanted = set(enumerated("quantities", _QUANTITIES, wish.text))
+        has_steps = any(self._registry.get(s.tool).kind in takes for s in self.steps)
+        if (wanted or (spoken and "measurements" in takes and takes[0] == "measurements")) and not has_steps:
+            measure = self._maker("measurements")
+            self.add(Wish(measure.name, wish.text, wish.request))
+            return self.steps[-1].id
+        if not has_steps and spoken and "mask" in takes and not self._refs.mask(wish.text, spoken):
+            return self._make("mask", wish, targets=targets)
+        if found := self._refs.latest(takes, wish.text):
+            return found
+        if targets and "mask" in takes:
+            return self._make("mask", wish, targets=targets)
+        if "measurements" in takes and (targets or self._refs.latest(("mask",))):
+            self.add(Wish(self._maker("measurements").name, wish.text, wish.request))
+            return self.steps[-1].id
+        raise NeedsAnswerError(missing(takes or kinds))
+
+    def _evidence(
+        self, kinds: Sequence[str], wish: Wish, args: dict[str, Any], *, is_required: bool
+    ) -> list[str] | None:
+        usable = [k for k in kinds if k not in ("image", "report")]
+        found = self._refs.results(usable, include_earlier=is_required)
+        if not found and is_required:
+            self._add_usual_evidence(wish)
+            found = self._refs.results(usable)
+        if set(found) <= {s.id for s in self.steps if self._registry.get(s.tool).kind == "hits"} and is_required:
+            self._add_usual_evidence(wish)
+            found = self._refs.results(usable)
+        return [f"@{i}" for i in found] or None
+
+    def _add_usual_evidence(self, wish: Wish) -> None:
+        """Add what a draft rests on when the person names nothing: findings of a film, measurements of a volume."""
+        image = self._refs.image(wish.text)
+        facts = self._situation.facts.get(image)
+        named = [t for t in targets_in(wish.text) if not labels_in(t.replace("_", " "))]
+        if not named and "classify" in self._registry and self._can("classify", {"image": image}):
+            self._insert(Step(id=self._next(), tool="classify", args={"image": f"@{image}"}))
+            return
+        usual = _USUAL_TARGETS.get(facts.body_part, "") if facts else ""
+        targets = named or ([usual] if usual else [])
+        if targets and self._can("segment", {"image": image, "targets": targets}) and "measure" in self._registry:
+            self.add(Wish("measure", " and ".join(t.replace("_", " ") for t in targets), wish.request))
+            return
+        if "describe" in self._registry:
+            self._insert(Step(id=self._next(), tool="describe", args={"image": f"@{image}"}))
+
+    # --- steps
+
+    def _make(self, kind: str, wish: Wish, *, targets: Sequence[str]) -> str:
+        maker = self._maker(kind)
+        args: dict[str, Any] = {"targets": list(targets)}
+        image = self._refs.image(wish.text, self._fitting(maker, "image", args))
+        self._append(maker, {"image": f"@{image}", **args})
+        return self.steps[-1].id
+
+    def _maker(self, kind: str) -> Tool:
+        """Return the tool that makes a kind of result; the plain verb where several do."""
+        usual = {"mask": "segment", "measurements": "measure"}.get(kind, "")
+        if usual in self._registry:
+            return self._registry.get(usual)
+        for tool in self._registry:
+            if tool.kind == kind:
+                return tool
+        raise NeedsAnswerError(missing((kind,)))
+
+    def _append(self, tool: Tool, args: dict[str, Any]) -> None:
+        twin = next((s for s in self.steps if s.tool == tool.name and _joinable(s.args, args)), None)
+        if twin is None:
+            self._insert(Step(id=self._next(), tool=tool.name, args=args))
+            return
+        self.steps[self.steps.index(twin)] = twin.model_copy(update={"args": _joined(twin.args, args)})
+
+    def _insert(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def _next(self) -> str:
+        return f"s{self._situation.first_step + len(self.steps)}"
+
+    def _fitting(self, tool: Tool, name: str, args: dict[str, Any]) -> list[str]:
+        images = self._situation.attached("image")
+        return [f.id for f in images if self._can(tool.name, {**args, name: f.id})]
+
+    def _can(self, tool_name: str, args: dict[str, Any]) -> bool:
+        if tool_name not in self._registry:
+            return False
+        facts: dict[str, AttachmentFacts] = dict(self._situation.facts)
+        try:
+            check_call(self._registry.get(tool_name), args, facts, self._hub)
+        except ToolError:
+            return False
+        return True
+
+    def _as(self, is_list: bool, ids: Sequence[str]) -> str | list[str]:  # noqa: FBT001
+        marked = [f"@{i}" for i in ids]
+        return marked if is_list else marked[0]
+
+
+_QUANTITIES = ("volume", "intensity", "diameter", "surface_area", "radiomics", "ratio")
+
+
+def unknown_structure(text: str, tool: Tool) -> str:
+    """Return the words for a structure that the anatomy does not know; "" when the text names none."""
+    own = {w for e in tool.examples for w in e.request.lower().split()[:1]}
+    left = re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text.lower())
+    verbs = set(words()["clauses"]["leads"]) | own | {tool.name}
+    quantities = {w for said in words()["values"]["quantities"].values() for p in said for w in p.rstrip("*").split()}
+    kept = [
+        w for w in left if w not in _COMMON_WORDS and w not in verbs and not any(w.startswith(q) for q in quantities)
+    ]
+    return " ".join(kept[:4])
+
+
+def _is_list(tool: Tool, name: str) -> bool:
+    prop = tool.args_schema["properties"][name]
+    options = [prop, *prop.get("anyOf", ())]
+    return any(option.get("type") == "array" for option in options)
+
+
+def _joinable(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Return whether two calls of a tool differ only in lists of targets, labels or quantities."""
+    lists = {"targets", "labels", "quantities"}
+    same = {k: v for k, v in old.items() if k not in lists} == {k: v for k, v in new.items() if k not in lists}
+    return same and bool(lists & (set(old) | set(new)) or old == new)
+
+
+def _joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    both = {**old, **new}
+    for name in ("targets", "labels", "quantities"):
+        if name in old and name in new:
+            both[name] = list(dict.fromkeys([*old[name], *new[name]]))
+    return both

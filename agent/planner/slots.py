@@ -1,0 +1,282 @@
+"""Fills arguments from a person's words: targets, findings, enumerations, numbers, ids, quoted phrases.
+
+Which filler serves an argument follows from its schema and, for free text, from its name; a tool of another package
+gets the same. Nothing is made up: what the words do not say stays empty, and the planner asks for what must be said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from agent.planner.text import has_phrase, quoted, words
+
+_NUMBERS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "dozen": 12, "fifteen": 15, "twenty": 20,
+}  # fmt: skip
+_NUMBER = rf"(\d+|{'|'.join(_NUMBERS)})"
+_COUNT = re.compile(
+    rf"\b(?:top|first|best|nearest|k\s*=?)\s+{_NUMBER}\b|\b{_NUMBER}\b(?=\s+(?:\w+\s+){{0,3}}?"
+    r"(?:reports?|cases?|images?|x-?rays?|films?|examples?|hits?|results?|neighbou?rs?|radiographs?|studies|matches|"
+    r"similar|most|nearest|closest|best|patients|sentences|pictures|scans|documents))",
+    re.I,
+)
+_PATIENT = re.compile(
+    r"\b(?:patient|pat|mrn|pid|subject|case)(?:'s)?(?:\s+(?:id|number|no|nr|with id|identifier))?\.?\s*[:#=]?\s*"
+    r"((?=[\w-]*\d)[A-Za-z]{0,6}[-_]?\d[\w-]*|\[(?:ID|NUMBER|NAME)-\w+\])",
+    re.I,
+)
+_LATE_ID = re.compile(r"\b(?:id|mrn)\s*[:#=]?\s*((?=[\w-]*\d)[\w-]+)", re.I)
+_UID = re.compile(r"\b\d+(?:\.\d+){3,}\b|\[UID-\w+\]")
+_DATE_FORMS = (
+    (re.compile(r"\b\d{4}-\d{1,2}-\d{1,2}\b"), "%Y-%m-%d"),
+    (re.compile(r"\b(?:19|20)\d{6}\b"), "%Y%m%d"),
+    (re.compile(r"\b\d{1,2}\.\d{1,2}\.\d{4}\b"), "%d.%m.%Y"),
+    (re.compile(r"\b\d{1,2} [A-Z][a-z]{2,8} \d{4}\b"), "%d %B %Y"),
+    (re.compile(r"\b[A-Z][a-z]{2,8} \d{1,2},? \d{4}\b"), "%B %d %Y"),
+)
+_MM = re.compile(r"(\d+(?:\.\d+)?)\s*(?:mm|millimet\w+)\b", re.I)
+
+_REPORT_WORDS = (
+    r"(?:reports?|dictations?|texts?|documents?|sentences|wording|knowledge base|archive|database|patients?)"
+)
+_QUERY_LEADS = (
+    re.compile(rf"^.*?\b{_REPORT_WORDS}\b\s*(?::|,)?\s*(?:in the (?:archive|database|store|knowledge base)\s*)?"
+               r"(?:(?:of|on|about|with|for|where|that|which|who|whose|mention\w*|describ\w+|say\w*|speak\w*|contain\w*|"
+               r"includ\w+|like|report\w*|discuss\w*|to|regarding|concerning|there|is|are|a|an|any|the|have|has|had|"
+               r"show\w*|stat\w+|not\w+|their|in)\b[\s:]*)*", re.I),
+    re.compile(r"^(?:please |can you |could you )?(?:find|show|search|look up|look for|look|retrieve|get|give|pull up|pull|list|fetch|"
+               r"any|are there|is there|has anyone|have we(?: ever)?|do we have|which|who|i want|what did|how do|quote)\b\s*"
+               r"(?:me\s+)?(?:(?:all|any|some|old|past|prior|earlier|similar|comparable|previous|stored|for|through|ever|"
+               r"reported|described|examples|of|the|a|an|had|have|in|most|relevant|\d+|" + "|".join(_NUMBERS) + r")\b\s*)*", re.I),
+)  # fmt: skip
+_QUERY_TAIL = re.compile(
+    rf"\s+(?:in|from|among|within|according to)\s+(?:the|our|my|their|its|all)?\s*(?:\w+\s+)?{_REPORT_WORDS}\b.*$|"
+    r"\s+(?:please|pls|thanks)\b.*$",
+    re.I,
+)
+_GROUND_LEADS = re.compile(
+    r"^.*?\b(?:described (?:as|by)|phrase|refers? to|match(?:es)?|calls?|bounding box for|box around|rectangle around|"
+    r"circle around|point (?:me )?to|where (?:on the image )?(?:is|are)|locali[sz]e|circle|box|mark|highlight|indicate|"
+    r"show(?: me)?|find|outline|locate)\b\s*:?\s*(?:where\s+)?(?:the\s+)?(?:region|area|part|place|spot)?\s*"
+    r"(?:that\s+)?(?:(?:described (?:as|by)|for|of|matching|matches|with|called|the phrase)\b\s*:?\s*)*(?:the|an?)?\s+",
+    re.I,
+)
+_GROUND_TAIL = re.compile(
+    r"\s+(?:in|on|with)\s+(?:the|this|a)\s+(?:image|picture|film|x-?ray|radiograph|scan|rectangle|box|cxr)\b.*$|\s+is$",
+    re.I,
+)
+
+
+def fill(schema: Mapping[str, Any], names: Iterable[str], text: str, request: str) -> dict[str, Any]:
+    """Return the values that a text gives to arguments; an argument that it does not mention is left out.
+
+    Args:
+        schema: JSON schema of the tool's arguments.
+        names: the arguments to fill, references aside.
+        text: the part of the request that asks for the tool.
+        request: the whole request.
+    """
+    filled: dict[str, Any] = {}
+    for name in names:
+        value = _value(name, schema, text, request)
+        if value not in (None, "", [], ()):
+            filled[name] = value
+    return filled
+
+
+def enumerated(
+    name: str, choices: Sequence[Any], text: str, says: Mapping[str, Sequence[str]] | None = None
+) -> list[Any]:
+    """Return the choices that a text names, in its order.
+
+    Args:
+        name: the argument, by which words.toml lists what people say.
+        choices: the allowed values.
+        text: a person's words.
+        says: what people say for each choice, where the tool declares it (`x-says` in its schema).
+    """
+    listed = {**words()["values"].get(name, {}), **(says or {})}
+    found = []
+    for choice in choices:
+        own = str(choice).replace("_", " ").replace("-", " ").lower()
+        if at := has_phrase(text, [own, *listed.get(str(choice), ())]):
+            found.append((at, choice))
+    if name == "quantities":
+        found = _without_overlap(found, text)
+    return [choice for _, choice in sorted(found, key=lambda pair: pair[0])]
+
+
+def labels_in(text: str) -> list[str]:
+    """Return the findings that a text names, by the short names of classifiers' labels."""
+    from knowledge.vocabulary import load_vocabulary
+
+    short = words()["labels"]
+    named = [n.finding for n in load_vocabulary().name_findings(text.lower())]
+    names = [short.get(f, f) for f in named if f not in ("normal_study", "acute_disease", "technical_limitation")]
+    return list(dict.fromkeys(names))
+
+
+def targets_in(text: str) -> list[str]:
+    """Return the structures that a text names, by the target names of models."""
+    from tools.imaging.anatomy import find_targets
+
+    return list(dict.fromkeys(t for mention in find_targets(text) for t in mention.targets))
+
+
+def landmarks_in(text: str) -> list[str]:
+    """Return the landmarks that a text names."""
+    found = [(at, name) for name, said in words()["landmarks"].items() if (at := has_phrase(text, said))]
+    return [name for _, name in sorted(found)]
+
+
+def modality_in(text: str) -> str:
+    """Return the modality that a text names, when it names one only."""
+    found = [code for code, said in words()["modalities"].items() if has_phrase(text, said)]
+    return found[0] if len(found) == 1 else ""
+
+
+def count_in(text: str) -> int | None:
+    """Return how many results a text asks for."""
+    found = _COUNT.search(text)
+    said = next((g for g in found.groups() if g), "") if found else ""
+    return _NUMBERS.get(said.lower()) or (int(said) if said.isdigit() else None)
+
+
+def query_in(text: str) -> str:
+    """Return what a text searches for, without the words that only say to search."""
+    if said := quoted(text):
+        return said
+    rest = text.strip()
+    for lead in _QUERY_LEADS:
+        shorter = lead.sub("", rest, count=1).strip(" :,.")
+        rest = shorter if len(shorter) > 2 else rest
+    rest = _QUERY_TAIL.sub("", rest).strip(" :,.")
+    return "" if re.fullmatch(rf"(?:\w+\s+)?{_REPORT_WORDS}", rest, re.I) else rest
+
+
+def phrase_in(text: str) -> str:
+    """Return the words that describe a region."""
+    if said := quoted(text):
+        return said
+    rest = _GROUND_LEADS.sub("", text, count=1)
+    return _GROUND_TAIL.sub("", rest if rest != text else text).strip(" :,.")
+
+
+def date_in(text: str) -> str:
+    """Return a date as YYYY-MM-DD; "" where none is named."""
+    for pattern, form in _DATE_FORMS:
+        for found in pattern.finditer(text):
+            for variant in (form, form.replace("%B", "%b")):
+                try:
+                    return datetime.strptime(found[0].replace(",", ""), variant).date().isoformat()  # noqa: DTZ007
+                except ValueError:
+                    continue
+    found_placeholder = re.search(r"\[DATE-\w+\]", text)
+    return found_placeholder[0] if found_placeholder else ""
+
+
+def patient_in(text: str) -> str:
+    """Return the PatientID that a text names."""
+    found = _PATIENT.search(text) or _LATE_ID.search(text)
+    return found[1] if found else ""
+
+
+def uid_in(text: str) -> str:
+    """Return the DICOM UID that a text names."""
+    found = _UID.search(text)
+    return found[0] if found else ""
+
+
+def _detect_target(text: str, _: str) -> str | None:
+    from knowledge.vocabulary import load_vocabulary
+
+    found = labels_in(text)
+    if found:
+        return found[0]
+    singular = re.sub(r"(\w{3,})s\b", r"\1", text.lower())
+    known = load_vocabulary().findings
+    return next((w for w in re.findall(r"\w+", singular) if w in known), None) or next(iter(targets_in(text)), None)
+
+
+# Arguments of free text, by their names: what serves them.
+_BY_NAME: dict[str, Callable[[str, str], Any]] = {
+    "targets": lambda text, _: targets_in(text),
+    "labels": lambda text, _: labels_in(text),
+    "finding": lambda text, _: next(iter(labels_in(text)), None),
+    "target": _detect_target,
+    "query": lambda text, _: query_in(text),
+    "phrase": lambda text, _: phrase_in(text),
+    "question": lambda _, request: request.strip(),
+    "patient": lambda _, request: patient_in(request),
+    "date": lambda _, request: date_in(request),
+    "modality": lambda text, _: modality_in(text),
+    "uid": lambda _, request: uid_in(request),
+    "k": lambda text, _: count_in(text),
+    "spacing_mm": lambda text, _: float(found[1]) if (found := _MM.search(text)) else None,
+}
+
+
+def _value(name: str, schema: Mapping[str, Any], text: str, request: str) -> Any:
+    prop = _resolved(schema["properties"][name], schema)
+    items = _resolved(prop.get("items", {}), schema)
+    if choices := prop.get("enum") or ([prop["const"]] if "const" in prop else None):
+        return next(iter(enumerated(name, choices, text, prop.get("x-says"))), None)
+    if choices := items.get("enum"):
+        return enumerated(name, choices, text, prop.get("x-says") or items.get("x-says"))
+    if name in _BY_NAME:
+        return _as_type(prop, _BY_NAME[name](text, request))
+    if prop.get("type") in ("integer", "number"):
+        return _number(name, prop, text)
+    if prop.get("type") == "boolean":
+        return True if has_phrase(text, [name.replace("_", " ")]) else None
+    if prop.get("type") == "string":
+        return quoted(text) or None
+    return None
+
+
+def _resolved(prop: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Look through `$ref` and through `X or null`."""
+    if "$ref" in prop:
+        return _resolved(
+            {**schema["$defs"][prop["$ref"].rpartition("/")[2]], **{k: v for k, v in prop.items() if k != "$ref"}},
+            schema,
+        )
+    for option in prop.get("anyOf", ()):
+        if option.get("type") != "null":
+            return _resolved({**option, **{k: v for k, v in prop.items() if k not in ("anyOf", "default")}}, schema)
+    return dict(prop)
+
+
+def _as_type(prop: Mapping[str, Any], value: Any) -> Any:
+    if prop.get("type") == "array" and isinstance(value, str):
+        return [value]
+    if prop.get("type") == "string" and isinstance(value, list):
+        return value[0] if value else None
+    return value
+
+
+def _number(name: str, prop: Mapping[str, Any], text: str) -> float | int | None:
+    """Return the number said beside an argument's name or unit, or the only number there is."""
+    spoken = name.rpartition("_")[0].replace("_", " ") if "_" in name else name
+    pattern = rf"{re.escape(spoken)}\D{{0,12}}?(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\D{{0,3}}{re.escape(spoken)}"
+    found = re.search(pattern, text, re.I)
+    all_numbers = re.findall(r"(?<![\w.-])-?\d+(?:\.\d+)?(?![\w.]*\d)", text)
+    said = next(g for g in found.groups() if g) if found else all_numbers[0] if len(all_numbers) == 1 else ""
+    if not said:
+        return None
+    return int(float(said)) if prop.get("type") == "integer" else float(said)
+
+
+def _without_overlap(found: list[tuple[int, Any]], text: str) -> list[tuple[int, Any]]:
+    """ "surface area" names no volume, and "size" beside "diameter" or "ratio" only leads to it."""
+    named = [choice for _, choice in found]
+    explicit = has_phrase(text, ["volume*", "volumetr*", "ml", "mls", "litre*", "liter*", "cc", "millilit*", "cubic*"])
+    if "volume" in named and len(named) > 1 and not explicit and set(named) & {"diameter", "surface_area", "ratio"}:
+        found = [pair for pair in found if pair[1] != "volume"]
+    if "ratio" in named:
+        found = [pair for pair in found if pair[1] == "ratio"]
+    return found

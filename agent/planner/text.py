@@ -1,0 +1,175 @@
+"""Takes a request apart: parts that ask for one thing each, words and phrases, the language."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+MAX_CHARACTERS = 4000  # far above any real request
+_BREAKS = re.compile(r"(?<=[\w)\"'”’])\s*[;?!]+\s+|(?<=[\w)\"'”’])\s*[;?!]*$|(?<=[\w)\"'”’]{2})\.\s+|\n+|(?<=\w)\.$")
+_JOINTS = re.compile(
+    r"\s*(?:,\s*(?:and\s+|then\s+|also\s+|plus\s+)*|\s(?:and|then|plus|&|\+|afterwards|after that)\s+)(?:then\s+|also\s+|finally\s+|afterwards\s+|please\s+)*",
+    re.I,
+)
+_QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{2,})[\"“”„«»]|(?<!\w)['‘’]([^'‘’]{3,})['‘’](?!\w)")
+_CONDITION = re.compile(r"(?:and |but )?(?:if|when|in case|provided|unless|should)\b(?! you\b| possible\b)", re.I)
+_TRAILING = re.compile(
+    r"(?P<then>(?!tell|say|check|see|let|show me if|i'd)\w+\b.{3,}?)\s+(?P<if>(?:if|when|unless)\s.*"
+    r"\b(?:above|below|over|under|more|less|greater|larger|smaller|exceeds?|positive|present|there is|fine|found|so)\b.*)$",
+    re.I,
+)
+_CONTEXT = re.compile(
+    r"(?:this|that|these|it|he|she|they|here)(?:'s|'re|\s+(?:is|was|are|were|has|had|comes?|shows?))\s+(?!good|ok|okay|too|full|safe)"
+    r"|(?:the|my|our) (?:patient|case) (?:is|has|had|was|came|presents?|complains?)\b|(?:i|we) (?:have|got|just|had) (?:a|an|this|the|got|received|uploaded)\b"
+    r"|here (?:is|are)\b|attached (?:is|are|you)\b|\d+[- ]?(?:year|yo|y/o)",
+    re.I,
+)
+_WORD = re.compile(r"[^\W_]+(?:[-'.][^\W_]+)*")
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A part of a request that asks for one thing."""
+
+    text: str
+    condition: str = ""
+    """What it depends on: "if the volume is above 5 l"; empty: nothing."""
+
+
+@cache
+def words() -> Mapping[str, Any]:
+    """Return the tables of words.toml."""
+    return tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+
+
+def clauses(request: str) -> list[Clause]:
+    """Return the parts of a request, in order; quoted text stays whole."""
+    kept: list[str] = []
+    quotes: list[str] = []
+
+    def hide(found: re.Match[str]) -> str:
+        quotes.append(found[0])
+        return f"qq{len(quotes) - 1}qq"
+
+    hidden = _QUOTED.sub(hide, " ".join(request.split()))
+    for sentence in filter(None, (s.strip() for s in _BREAKS.split(hidden) if s)):
+        if kept and _elaborates(sentence, kept[-1]):
+            kept[-1] = f"{kept[-1]}: {sentence}"
+        else:
+            kept += _parts(sentence)
+    shown = [re.sub(r"qq(\d+)qq", lambda found: quotes[int(found[1])], part).strip(" ,;") for part in kept]
+    return _with_conditions([part for part in shown if _WORD.search(part)])
+
+
+def _parts(sentence: str) -> Iterable[str]:
+    """Split a sentence where a new request begins."""
+    start = 0
+    leads = lead_words()
+    for joint in _JOINTS.finditer(sentence):
+        following = _WORD.search(sentence, joint.end())
+        if following is None or following.start() != joint.end() or joint.start() <= start:
+            continue
+        is_new = following[0].lower() in leads
+        if is_new and _has_content(sentence[start : joint.start()]):
+            yield sentence[start : joint.start()]
+            start = joint.end()
+    yield sentence[start:]
+
+
+def _elaborates(sentence: str, before: str) -> bool:
+    """Return whether a sentence only goes on with the one before: "What is this? Modality, size, spacing." """
+    first = _WORD.search(sentence)
+    is_new = first is not None and first[0].lower() in lead_words()
+    return not is_new and not is_polite(before) and not is_context(before) and len(sentence.split()) <= 6
+
+
+def is_context(text: str) -> bool:
+    """Return whether a sentence only says what is there: "This is a CT of a 60-year-old man." """
+    return bool(_CONTEXT.match(text))
+
+
+def _has_content(text: str) -> bool:
+    return not is_polite(text)
+
+
+def _with_conditions(parts: Sequence[str]) -> list[Clause]:
+    """Attach "if so" and "if the volume is above 5 l" to what depends on them."""
+    found: list[Clause] = []
+    condition = ""
+    for part in parts:
+        if _CONDITION.match(part) and not condition:
+            condition = part
+            continue
+        trailing = _TRAILING.match(part)
+        if trailing and not condition:
+            found.append(Clause(trailing["then"], trailing["if"]))
+        else:
+            found.append(Clause(part, condition))
+        condition = ""
+    return found or [Clause(condition)]
+
+
+@cache
+def lead_words() -> frozenset[str]:
+    """Return the words with which a request begins."""
+    return frozenset(words()["clauses"]["leads"])
+
+
+def is_polite(text: str) -> bool:
+    """Return whether a text is only courtesy."""
+    left = f" {text.lower()} "
+    for phrase in sorted(words()["clauses"]["polite"], key=len, reverse=True):
+        left = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", left)
+    return not _WORD.search(left)
+
+
+def has_phrase(text: str, phrases: Iterable[str]) -> int:
+    """Return where the first of some phrases stands, counted from 1; 0: none is there."""
+    return min((at for p in phrases if (at := _find(text.lower(), p))), default=0)
+
+
+def _find(text: str, phrase: str) -> int:
+    found = _pattern(phrase).search(text)
+    return found.start() + 1 if found else 0
+
+
+@cache
+def _pattern(phrase: str) -> re.Pattern[str]:
+    stem = re.escape(phrase.removesuffix("*")).replace(r"\ ", r"[\s-]+")
+    return re.compile(rf"(?<![\w]){stem}" + (r"" if phrase.endswith("*") else r"(?!\w)"))
+
+
+def quoted(text: str) -> str:
+    """Return the first quoted stretch, without its quotes; "" where nothing is quoted."""
+    found = _QUOTED.search(text)
+    return (found[1] or found[2]).strip() if found else ""
+
+
+# The commonest words of languages that people here may write in; none of them is an English word.
+_FOREIGN = frozenset(
+    "der die das und ist bitte wie gross groß lunge leber ich den dem ein eine zeig zeige mir von im vom zu auf nicht "
+    "le la les des est une du et quel quelle poumons foie dans sur je montre moi pouvez vous el los las una por favor "
+    "que es del cual como pulmones higado il lo gli della di sono polmoni fegato qual è o os pulmão het een van de "
+    "longen lever volumen messen vergleiche suche berichte segmentiere segmenter segmentez mesurer".split()
+)
+_ENGLISH = frozenset(
+    "the of this is are in on and to a what how which where show find me please for with from give any do does it "
+    "segment measure compare report reports image scan volume lungs liver brain that there have has was all my".split()
+)
+
+
+def is_english(text: str) -> bool:
+    """Return whether a request can be read as English; a few foreign words or names do no harm."""
+    letters = [c for c in text if c.isalpha()]
+    if not letters:
+        return True
+    if sum(not c.isascii() for c in letters) > 0.3 * len(letters):
+        return False
+    tokens = [w.lower() for w in _WORD.findall(text)]
+    foreign = sum(t in _FOREIGN for t in tokens)
+    return foreign < 2 or foreign <= sum(t in _ENGLISH for t in tokens)

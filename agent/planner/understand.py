@@ -1,0 +1,205 @@
+"""Understands a request by the example requests that tools declare: its parts, the tool of each, the plan they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.plan import Clarify, Decline, Plan
+from agent.planner.compose import Composer, Wish
+from agent.planner.examples import ExampleIndex, Near, Scored, out_of_scope
+from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
+from agent.planner.slots import enumerated, labels_in, targets_in
+from agent.planner.text import Clause, clauses, is_context, is_polite, words
+from agent.planner.validate import Limits, Validator
+from tools.registry import Registry
+
+if TYPE_CHECKING:
+    from tools.models.hub import Hub
+
+MIN_SCORE = 0.22  # below this a part of a request asks for nothing that is declared (tests/evals/plans_tune.jsonl)
+CLOSE = 0.15  # candidates this near to the best are tried too, when the best cannot be done
+AMBIGUOUS = 0.08  # two tools this near to each other leave a choice
+REFUSE_SCORE = 0.45  # above this a request that is out of scope is declined whatever else it says
+
+_WHERE = re.compile(
+    r"^(?:and |then |please )*(?:show|tell|mark|point)?(?: me| it| out)*\s*(?:exactly )?where(?: is it| they are| it is| are they)?\W*$",
+    re.I,
+)
+_AS_FILE = re.compile(
+    r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|word|json|fhir|dicom[ -]s[er]g?|png)\b"
+    r"|\.(?:csv|pdf|stl|json|nii|nii\.gz|docx|png)\b|\b3-?d[ -]print|\bprintable\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One reading of a part of a request."""
+
+    tool: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What a request was understood as."""
+
+    outcome: Plan | Clarify | Decline
+    confidence: float
+    """The weakest part's score, 0 to 1; 1 for a rule."""
+    by_rule: bool = False
+    options: tuple[tuple[Clause, tuple[Option, ...]], ...] = ()
+    """Per part, the tools it may ask for, best first: what an LLM may choose between."""
+    notes: tuple[str, ...] = ()
+
+
+class Interpreter:
+    """Understands requests in one situation.
+
+    Args:
+        index: the declared examples.
+        registry: the tools.
+        hub: the models.
+        situation: attachments and earlier results.
+        limits: what a plan may cost.
+    """
+
+    def __init__(self, index: ExampleIndex, registry: Registry, hub: Hub, situation: Situation, limits: Limits) -> None:
+        self._index = index
+        self._registry = registry
+        self._hub = hub
+        self._situation = situation
+        self._validator = Validator(registry, hub, situation, limits)
+        self._notes: list[str] = []
+
+    def understand(self, request: str) -> Understanding:
+        """Return the plan, question or refusal that a request comes to."""
+        parts = _asking(clauses(request)) or [Clause(request)]
+        scored = self._index.score([request, *(part.text for part in parts)])
+        if refusal := self._out_of_scope(scored):
+            return refusal
+        options = [(part, self._options(part, score)) for part, score in zip(parts, scored[1:], strict=True)]
+        options = [(part, found) for part, found in options if found] or [(parts[0], ())]
+        wishes = self._wishes(request, options)
+        if not wishes:
+            return self._not_understood(request, scored[0])
+        outcome = self._compose(wishes)
+        confidence = min((found[0].score for _, found in options if found), default=0.0)
+        return Understanding(outcome, confidence, options=tuple(options), notes=tuple(self._notes))
+
+    def with_tools(self, request: str, chosen: Sequence[tuple[Clause, str]]) -> Plan | Clarify | Decline:
+        """Return the outcome when each part of a request asks for a given tool."""
+        return self._compose([Wish(tool, part.text, request) for part, tool in chosen])
+
+    # --- scope
+
+    def _out_of_scope(self, scored: Sequence[Scored]) -> Understanding | None:
+        """Decline what no tool may answer: when the whole says so, or every part does."""
+        whole, parts = scored[0].ranked(), [s.ranked() for s in scored[1:]]
+        kinds = [ranked[0] for ranked in parts]
+        every = all(kind.startswith("!") for kind, _ in kinds)
+        best, score = whole[0]
+        if not best.startswith("!") and not every:
+            return None
+        if not every and score < REFUSE_SCORE:
+            return None
+        kind, score = next(((k, s) for k, s in kinds if k != "!vague"), (best, score)) if every else (best, score)
+        if not kind.startswith("!"):
+            return None
+        scope = out_of_scope()[kind[1:]]
+        outcome = Decline(reason=scope.message) if scope.outcome == "decline" else Clarify(question=scope.message)
+        return Understanding(outcome, score)
+
+    def _not_understood(self, request: str, whole: Scored) -> Understanding:
+        best = [t for t, _ in whole.ranked() if not t.startswith("!")][:3]
+        nearest = "; ".join(
+            f"“{self._registry.get(t).examples[0].request}”" for t in best if self._registry.get(t).examples
+        )
+        return Understanding(Clarify(question=f"That was not understood. Nearest to what can be done: {nearest}"), 0.0)
+
+    # --- tools
+
+    def _options(self, part: Clause, scored: Scored) -> tuple[Option, ...]:
+        """Return the tools that a part may ask for, best first; none when it asks for nothing."""
+        ranked = [(tool, score) for tool, score in scored.ranked() if tool.startswith("!") or tool in self._registry]
+        if ranked[0][0].startswith("!") and ranked[0][1] >= MIN_SCORE:
+            if ranked[0][0] != "!vague":
+                self._notes.append(f"left out “{part.text}”: {out_of_scope()[ranked[0][0][1:]].message}")
+            return ()
+        tools = [(tool, score) for tool, score in ranked if not tool.startswith("!")]
+        best = tools[0][1]
+        if best < MIN_SCORE:
+            self._notes.append(f"not understood: “{part.text}”")
+            return ()
+        return tuple(Option(tool, score) for tool, score in tools[:4] if score > best - CLOSE)
+
+    def _wishes(self, request: str, options: Sequence[tuple[Clause, tuple[Option, ...]]]) -> list[Wish]:
+        wishes: list[Wish] = []
+        for part, found in options:
+            if not found:
+                continue
+            if _WHERE.match(part.text) and wishes:
+                self._show_where(wishes, part, request)
+                continue
+            tool = self._doable(found, part, request, wishes)
+            if tool != "export" and (saved := self._saved_as(part, tool)):
+                wishes += [Wish(tool, part.text, request), Wish(saved, part.text, request)]
+            else:
+                wishes.append(Wish(tool, part.text, request))
+        return self._without_repeats(wishes)
+
+    def _show_where(self, wishes: list[Wish], part: Clause, request: str) -> None:
+        """ "… show me where" belongs to what was said before it."""
+        before = wishes[-1]
+        if before.tool == "classify" and "explain" in self._registry and labels_in(before.text):
+            wishes.append(Wish("explain", f"{before.text} {part.text}", request))
+
+    def _saved_as(self, part: Clause, tool: str) -> str:
+        """Return "export" when a part that asks for something else also names a file format to have it in."""
+        if "export" not in self._registry or tool in ("search_reports", "find_studies", "describe", "deidentify"):
+            return ""
+        formats = list(words()["values"]["format"])
+        return "export" if _AS_FILE.search(part.text) and enumerated("format", formats, part.text) else ""
+
+    def _doable(self, found: Sequence[Option], part: Clause, request: str, before: Sequence[Wish]) -> str:
+        """Return the best tool; one that is nearly as likely and can be done goes before one that cannot."""
+        if len(found) == 1:
+            return found[0].tool
+        for option in found:
+            trial = self._compose([*before, Wish(option.tool, part.text, request)])
+            if isinstance(trial, Plan):
+                return option.tool
+        return found[0].tool
+
+    def _without_repeats(self, wishes: list[Wish]) -> list[Wish]:
+        """Drop what a stronger wish contains: a comparison measures by itself."""
+        tools = {w.tool for w in wishes}
+        if "compare" in tools:
+            wishes = [w for w in wishes if w.tool not in ("segment", "measure", "register")]
+        return wishes
+
+    # --- plans
+
+    def _compose(self, wishes: Sequence[Wish]) -> Plan | Clarify | Decline:
+        composer = Composer(self._registry, self._hub, self._situation)
+        try:
+            for wish in wishes:
+                composer.add(wish)
+        except NeedsAnswerError as error:
+            return Clarify(question=str(error))
+        except CannotDoError as error:
+            return Decline(reason=str(error))
+        plan = Plan(steps=tuple(composer.steps))
+        problem = self._validator.problem(plan)
+        if problem is None:
+            return plan
+        return Clarify(question=problem.message) if problem.kind == "ask" else Decline(reason=problem.message)
+
+
+def _asking(parts: Sequence[Clause]) -> list[Clause]:
+    """Return the parts that ask for something: no courtesy, and no mere account of what is there."""
+    asking = [part for part in parts if not is_polite(part.text)]
+    return [part for part in asking if not is_context(part.text)] or asking
