@@ -45,7 +45,7 @@ def extract_zip(archive: Path, folder: Path) -> int:
                 with source.open(member) as packed, (folder / _plain_name(number, member)).open("wb") as out:
                     shutil.copyfileobj(packed, out, 2**20)  # zipfile stops at the declared size and checks the CRC
             return len(members)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, IndexError) as error:
         raise BadInputError(f"{archive.name!r} is a damaged zip file ({one_line(error)}): make it again") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:

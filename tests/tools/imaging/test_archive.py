@@ -109,3 +109,12 @@ def test_empty_archives_and_archives_of_other_things(tmp_path):
         read_image(make_zip(tmp_path / "y.zip", {"readme.txt": b"hello"}))
     with pytest.raises(BadInputError, match=r"named .dcm but is not DICOM"):
         read_image(make_zip(tmp_path / "z.zip", {"1.dcm": b"hello"}))
+
+
+def test_a_member_without_a_name_is_refused(tmp_path, target):
+    raw = bytearray(make_zip(tmp_path / "x.zip", {"1": b"x"}).read_bytes())
+    directory = raw.rfind(b"PK\x01\x02")
+    raw[directory + 46] = 0
+    (tmp_path / "x.zip").write_bytes(raw)
+    with pytest.raises(BadInputError, match=r"damaged zip"):
+        extract_zip(tmp_path / "x.zip", target)
