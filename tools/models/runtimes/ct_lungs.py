@@ -18,7 +18,6 @@ from tools.models.runtimes.morphology import (
     closed,
     components,
     dilated,
-    neighbours,
     part_in_two,
 )
 
@@ -79,38 +78,6 @@ def _placed(part: BoolArray, box: Box, whole: BoolArray) -> BoolArray:
     placed = np.zeros_like(whole)
     placed[box] = part
     return placed
-
-
-def outline(grid: WorkingGrid, lung: BoolArray) -> BoolArray:
-    """Draw a lung found in blocks on the CT's own voxels.
-
-    The rim, one block to either side, is decided voxel by voxel at -400 HU; the inside is taken whole.
-
-    Args:
-        grid: the working grid.
-        lung: bool, axes of `grid.hu`.
-
-    Returns:
-        bool, the CT's own axes.
-    """
-    from scipy.ndimage import binary_dilation, binary_erosion
-
-    mask = np.zeros(grid.volume.shape, bool)
-    blocks = grid.to_native(lung)
-    steps = grid.frame.spacing_mm
-    box = bounding_box(blocks, steps, max(steps))
-    if box is None:
-        return mask
-    near = neighbours(steps)
-    wide = np.asarray(binary_dilation(blocks[box], near))
-    core = np.asarray(binary_erosion(blocks[box], near, border_value=1))
-    for k in range(wide.shape[2]):  # layer by layer: whole copies at full resolution would double the memory
-        layer: Box = (box[0], box[1], slice(box[2].start + k, box[2].start + k + 1))
-        target = grid.voxels(layer)
-        aerated = grid.volume.array[target] < LUNG_HU
-        here = slice(k, k + 1)
-        mask[target] = (grid.enlarged(wide[:, :, here], layer) & aerated) | grid.enlarged(core[:, :, here], layer)
-    return mask
 
 
 def _require_plausible(

@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from tools.errors import UnsupportedError
-from tools.imaging.volume import BoolArray, Volume
+from tools.imaging.volume import AnyArray, BoolArray, Volume
 from tools.models.runtimes.base import Progress, Segmentation
-from tools.models.runtimes.ct_body import find_body
+from tools.models.runtimes.ct_body import TISSUE_HU, find_body
+from tools.models.runtimes.ct_bones import BONE_HU, find_bones
 from tools.models.runtimes.ct_grid import WorkingGrid, working_grid
-from tools.models.runtimes.ct_lungs import find_lungs, outline
+from tools.models.runtimes.ct_lungs import LUNG_HU, find_lungs
+from tools.models.runtimes.ct_outline import outline
 
 LUNG_TARGETS = ("lungs", "lung_left", "lung_right")
 MIN_SLICES = 5
 
 
 class HuThreshold:
-    """Finds what Hounsfield units alone can tell: lungs, lung_left, lung_right, body."""
+    """Finds what Hounsfield units alone can tell: lungs, lung_left, lung_right, body, bones."""
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
         """Outline targets in a CT; see `SegmentRuntime`."""
@@ -34,7 +36,11 @@ class HuThreshold:
             found, notes = _lungs(grid, lung_targets, progress)
             masks |= found
         if "body" in targets:
-            masks["body"] = _whole(grid, find_body(grid))
+            progress(0.7, "looking for the skin")
+            masks["body"] = outline(grid, find_body(grid), lambda hu: np.asarray(hu > TISSUE_HU))
+        if "bones" in targets:
+            progress(0.8, "looking for bones")
+            masks["bones"] = outline(grid, find_bones(grid), lambda hu: np.asarray(hu > BONE_HU))
         return Segmentation({t: masks[t] for t in targets}, notes)
 
 
@@ -49,19 +55,17 @@ def _lungs(
     progress(0.6, "drawing the outline")
     masks: dict[str, BoolArray] = {}
     if "lungs" in targets and len(targets) == 1:
-        masks["lungs"] = outline(grid, lungs.left | lungs.right)
+        masks["lungs"] = outline(grid, lungs.left | lungs.right, _aerated)
         return masks, lungs.notes
-    masks["lung_left"] = outline(grid, lungs.left)
-    masks["lung_right"] = outline(grid, lungs.right) & ~masks["lung_left"]
+    masks["lung_left"] = outline(grid, lungs.left, _aerated)
+    masks["lung_right"] = outline(grid, lungs.right, _aerated) & ~masks["lung_left"]
     if "lungs" in targets:
         masks["lungs"] = masks["lung_left"] | masks["lung_right"]
     return masks, lungs.notes
 
 
-def _whole(grid: WorkingGrid, mask: BoolArray) -> BoolArray:
-    blocks = grid.to_native(mask)
-    i, j, k = blocks.shape
-    return grid.enlarged(blocks, (slice(0, i), slice(0, j), slice(0, k)))
+def _aerated(hu: AnyArray) -> BoolArray:
+    return np.asarray(hu < LUNG_HU)
 
 
 def _require_ct(volume: Volume) -> None:
