@@ -73,7 +73,7 @@ def segment(
         UnavailableError: the model's weights or package are missing; says how to get them.
     """
     from tools.imaging.nifti import write_nifti
-    from tools.imaging.overlay import overlay_png
+    from tools.imaging.render import overlay_png
 
     names = resolve_targets(targets)
     choice = ctx.hub.choose("segment", _facts_of(ctx, image), names)
