@@ -267,7 +267,8 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path, monkeypatch):
     write_nifti(tmp_path / "m.nii.gz", volume.array > 0, volume)
     before = (tmp_path / "m.nii.gz").read_bytes()
 
-    def full(*_args, **_kwargs):
+    def full(_image, target):
+        target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(nib, "save", full)
