@@ -35,7 +35,7 @@ NAMES = {
 def describe(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the image to describe")]) -> Description:
     """Say what an image is: modality, body part, geometry, intensity, acquisition, what can be done with it."""
     from tools.imaging.geometry import describe_geometry
-    from tools.imaging.render import key_image
+    from tools.imaging.render import overlay_png
 
     volume = ctx.workspace.volume(image)
     known = ctx.workspace.facts().get(image)
@@ -50,7 +50,7 @@ def describe(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the
         "acquisition": dict(volume.header),
         "possible": _possible(ctx, known),
     }
-    key_image(volume, ctx.folder / "key-image.png")
+    overlay_png(volume, {}, ctx.folder / "key-image.png", title=image)
     return Description(
         summary=_summary(image, volume, facts["intensity"]),
         image=image,
@@ -92,7 +92,7 @@ def _possible(ctx: ToolContext, facts: AttachmentFacts | None) -> list[str]:
     """Name the cards whose requirements this image meets."""
     if facts is None:
         return []
-    return [card.name for card in ctx.hub.cards if card.requires.refusal(facts) is None]
+    return [card.name for card in ctx.hub.cards if card.refusal(facts) is None]
 
 
 def _notes(volume: Volume, facts: AttachmentFacts | None) -> tuple[str, ...]:

@@ -93,10 +93,10 @@ def _json(ctx: ToolContext, artifact_id: str) -> list[str]:
 
 def _png(ctx: ToolContext, artifact_id: str) -> list[str]:
     if not artifact_id.startswith("s") and ctx.workspace.kind_of(artifact_id) == "image":
-        from tools.imaging.render import key_image
+        from tools.imaging.render import overlay_png
 
         name = f"{artifact_id}.png"
-        key_image(ctx.workspace.volume(artifact_id), ctx.folder / name)
+        overlay_png(ctx.workspace.volume(artifact_id), {}, ctx.folder / name, title=artifact_id)
         return [name]
     artifact = _result(ctx, artifact_id)
     names = []
