@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.hits import Filters
-from knowledge.index import Index
+from knowledge.index import FINDING_SECTIONS, Index
 from knowledge.query import Query
 from knowledge.ranking import (
     CLOSE,
@@ -67,7 +67,8 @@ def rank(
     asks_only_denial = bool(query.absent) and not query.present
     skip_negative = parts.assertions and not query.normal and not asks_only_denial
     meaning = dense_scores(index, neighbours if parts.dense else [], sentences, skip_negative)
-    if parts.assertions and query.has_findings:
+    states_findings = filters is None or filters.section is None or filters.section in FINDING_SECTIONS
+    if parts.assertions and query.has_findings and states_findings:
         found = _findings(index, query, SentenceView.of(index, sentences, neighbours if parts.dense else []))
         total = Scores(_FINDINGS * found.value + _WORDS * words.value + _MEANING * meaning.value, found.sentence)
         total.value[found.value <= 0] = 0

@@ -17,7 +17,7 @@ from knowledge.readers.formats import Record
 from knowledge.readers.incoming import Incoming
 from knowledge.report import Report
 from knowledge.sentences import sentence_key, split_sentences
-from knowledge.store import VectorStore, vector_id
+from knowledge.store import ReportShelf, VectorStore, vector_id
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
@@ -47,12 +47,16 @@ class IngestSummary:
 
 @dataclass(frozen=True)
 class Ingestion:
-    """Where reports go: the database, the vectors and the embedder; `masking`: identifiers are taken out first."""
+    """Where reports go.
+
+    `masking`: identifiers are taken out first. `shelf`: where a server keeps the reports for its other clients.
+    """
 
     database: Database
     vectors: VectorStore
     embedder: Embedder
     masking: bool = True
+    shelf: ReportShelf | None = None
 
     def run(
         self, records: Iterable[Record], on_progress: OnReports | None = None, total: int | None = None
@@ -61,6 +65,7 @@ class Ingestion:
         summary = IngestSummary()
         hashes = self.database.hashes()
         salt = self._salt()
+        generation = self.shelf.stamp() if self.shelf is not None else None
         done = 0
         for batch in _batched(records, _BATCH_REPORTS):
             summary.bad += [str(record) for record in batch if isinstance(record, BadRecordError)]
@@ -72,6 +77,7 @@ class Ingestion:
             done += len(batch)
             if on_progress is not None:
                 on_progress(done, total)
+        self._note(generation)
         return summary
 
     def _take(
@@ -106,6 +112,8 @@ class Ingestion:
         fresh = [key for key in keys if key not in known]
         if fresh:
             self.vectors.put([vector_id(key) for key in fresh], self.embedder.embed(fresh))
+        if self.shelf is not None:
+            self.shelf.put([(row.report.id, row.hash, row.report.model_dump_json()) for row in rows])
         with self.database.transaction():
             self.database.put(rows, {key: analyse(key).to_json() for key in fresh})
 
@@ -119,11 +127,42 @@ class Ingestion:
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove reports, and the sentences and vectors that no other report holds; return how many reports."""
+        ids = list(dict.fromkeys(ids))
+        generation = self.shelf.stamp() if self.shelf is not None else None
+        if self.shelf is not None:
+            self.shelf.delete(ids)
         with self.database.transaction():
             removed = self.database.delete(ids)
             unused = self.database.remove_unused_texts()
         self.vectors.delete([vector_id(key) for key in unused])
+        self._note(generation)
         return removed
+
+    def _note(self, generation: str | None) -> None:
+        """Remember that this database is as new as the shelf; after a kill it is not, and is compared when opened."""
+        if generation is not None:
+            with self.database.transaction():
+                self.database.set_meta("shelf", generation)
+
+
+def copy_from_shelf(database: Database, shelf: ReportShelf) -> None:
+    """Bring a client's database to the state of the server's reports: what others added, changed or deleted."""
+    generation = shelf.generation()
+    if generation == (database.get_meta("shelf") or ""):
+        return
+    there, here = shelf.hashes(), database.hashes()
+    changed = [name for name, digest in there.items() if here.get(name) != digest]
+    for start in range(0, len(changed), _BATCH_REPORTS):
+        documents = shelf.documents(changed[start : start + _BATCH_REPORTS])
+        reports = [Report.model_validate_json(text) for text in documents.values()]
+        rows = [ReportRow(report, there[report.id], tuple(_sentences(report))) for report in reports]
+        keys = {part.key for row in rows for part in row.sentences}
+        with database.transaction():
+            database.put(rows, {key: analyse(key).to_json() for key in keys - database.known_keys(list(keys))})
+    with database.transaction():
+        database.delete([name for name in here if name not in there])
+        database.remove_unused_texts()
+        database.set_meta("shelf", generation)
 
 
 def refresh_analyses(database: Database) -> None:

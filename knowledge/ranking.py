@@ -157,7 +157,9 @@ def normal_scores(index: Index) -> Scores:
     first[index.sentence_report[core]] = core
     scores.sentence = np.where(has_sentence, scores.sentence, first).astype(np.int32)
     scores.value = np.where(
-        (abnormal == 0) & (scores.sentence >= 0), 0.6 + 0.05 * np.minimum(denials, 6) + 0.1 * has_sentence, 0.0
+        (abnormal == 0) & (has_sentence | (denials > 0)) & (scores.sentence >= 0),
+        0.6 + 0.05 * np.minimum(denials, 6) + 0.1 * has_sentence,
+        0.0,
     ).astype(np.float32)
     return scores
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from knowledge.explain import explain
 from knowledge.fusion import Parts, Ranked, rank
 from knowledge.hits import Filters, Hit
 from knowledge.index import Index
-from knowledge.ingest import Ingestion, IngestSummary, OnReports, refresh_analyses
+from knowledge.ingest import Ingestion, IngestSummary, OnReports, copy_from_shelf, refresh_analyses
 from knowledge.query import Query, understand
 from knowledge.readers.formats import Record
 from knowledge.report import Report
-from knowledge.store import SENTENCES, Encoding, VectorStore
+from knowledge.store import SENTENCES, Encoding, ReportShelf, VectorStore
+from knowledge.vocabulary import load_vocabulary
 
 _NEIGHBOURS = 300
 ALL_PARTS = Parts()
@@ -29,6 +31,7 @@ class Stats:
     reports: int
     sentences: int
     distinct_sentences: int
+    vectors: int
     sources: dict[str, int]
     embedder: str
 
@@ -36,13 +39,22 @@ class Stats:
 class Knowledge:
     """A store of reports. Safe to use from several threads. Make one with `Knowledge.open`."""
 
-    def __init__(self, path: Path, database: Database, vectors: VectorStore, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: Database,
+        vectors: VectorStore,
+        embedder: Embedder,
+        shelf: ReportShelf | None = None,
+    ) -> None:
         self._path = path
         self._database = database
         self._vectors = vectors
         self._embedder = embedder
+        self._shelf = shelf
         self._lock = threading.Lock()
         self._loaded: Index | None = None
+        self._written: str | None = None
 
     @classmethod
     def open(cls, path: Path, embedder: Embedder, server: str | None = None) -> "Knowledge":
@@ -62,15 +74,25 @@ class Knowledge:
         except OSError as error:
             raise UnavailableError(f"store folder {path} can't be made ({error.strerror}); choose another") from error
         encoding = Encoding(embedder.name, embedder.hash, embedder.dimension)
-        database = Database(path / "reports.sqlite")
-        refresh_analyses(database)
-        vectors = VectorStore(server or path / "chroma", SENTENCES, encoding)
-        return cls(path, database, vectors, embedder)
+        with ExitStack() as undo:
+            database = Database(path / "reports.sqlite")
+            undo.callback(database.close)
+            refresh_analyses(database)
+            vectors = VectorStore(server or path / "chroma", SENTENCES, encoding)
+            undo.callback(vectors.close)
+            shelf = ReportShelf(server) if server else None
+            if shelf is not None:
+                undo.callback(shelf.close)
+                copy_from_shelf(database, shelf)
+            undo.pop_all()
+        return cls(path, database, vectors, embedder, shelf)
 
     def close(self) -> None:
         """Release files and connections."""
         self._database.close()
         self._vectors.close()
+        if self._shelf is not None:
+            self._shelf.close()
 
     def ingest(
         self,
@@ -94,12 +116,18 @@ class Knowledge:
             StoreBusyError: another process is writing the store.
         """
         with self._writing():
-            return self._ingestion(masking).run(records, on_progress, total)
+            try:
+                return self._ingestion(masking).run(records, on_progress, total)
+            finally:
+                self._written = self._database.get_meta("generation")
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove reports and return how many there were; unknown ids are passed over."""
         with self._writing():
-            return self._ingestion(masking=True).delete(ids)
+            try:
+                return self._ingestion(masking=True).delete(ids)
+            finally:
+                self._written = self._database.get_meta("generation")
 
     def export(self) -> Iterator[Report]:
         """Yield every report as stored (masked), in the order of ingestion."""
@@ -107,7 +135,7 @@ class Knowledge:
             yield self.report(row[1])
 
     def _ingestion(self, masking: bool) -> Ingestion:
-        return Ingestion(self._database, self._vectors, self._embedder, masking)
+        return Ingestion(self._database, self._vectors, self._embedder, masking, self._shelf)
 
     def _writing(self) -> WriteLock:
         return WriteLock(self._path / "writer.sqlite")
@@ -126,6 +154,7 @@ class Knowledge:
         """
         if not query.strip() or k < 1:
             raise BadInputError(f"query must have text and k be at least 1, got {query!r} and k={k}")
+        _check_findings(filters)
         index = self._index()
         understood = understand(query)
         neighbours = self._neighbours(query) if parts.dense else []
@@ -137,7 +166,10 @@ class Knowledge:
 
     def _index(self) -> Index:
         with self._lock:
-            if self._loaded is None or self._loaded.generation != self._database.get_meta("generation"):
+            generation = self._database.get_meta("generation")
+            if self._loaded is None or self._loaded.generation != generation:
+                if self._loaded is not None and generation != self._written:  # another process wrote it
+                    self._vectors.refresh()
                 self._loaded = Index(self._database)
             return self._loaded
 
@@ -173,9 +205,20 @@ class Knowledge:
             reports=len(reports),
             sentences=len(self._database.all_sentences()),
             distinct_sentences=len(self._database.all_texts()),
+            vectors=self._vectors.count(),
             sources=sources,
             embedder=self._embedder.name,
         )
+
+
+def _check_findings(filters: Filters | None) -> None:
+    known = load_vocabulary().findings
+    for field, names in (("present", filters.present), ("absent", filters.absent)) if filters else ():
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise BadInputError(
+                f"{field} must name known findings, such as {', '.join(list(known)[:4])}; got {unknown}"
+            )
 
 
 __all__ = ["Filters", "Hit", "Knowledge", "Stats"]

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(f"readingroom.{__name__}")
 
 _BATCH = 4000  # below Chroma's own limit of ids in one call
+_SHELF_BATCH = 200
+_SERVER_TIMEOUT_S = 60.0
+REPORTS = "readingroom_reports"
 SENTENCES = "readingroom_sentences"
 IMAGES = "readingroom_images"
 
@@ -54,21 +58,34 @@ class VectorStore:
 
     def __init__(self, location: Path | str, collection: str, encoding: Encoding) -> None:
         self._location = location
-        self._client = _connect(location)
-        metadata = {
+        self._name = collection
+        self._metadata: dict[str, str | int] = {
             "embedder": encoding.name,
             "embedder_hash": encoding.hash,
             "dimension": encoding.dimension,
             "layout": LAYOUT_VERSION,
         }
-        with _translated(location):
-            self._collection = self._client.get_or_create_collection(
-                collection,
-                metadata=metadata,
-                embedding_function=None,
-                configuration={"hnsw": {"space": "cosine", "ef_search": 200}},
-            )
-        _check_metadata(collection, dict(self._collection.metadata or {}), metadata)
+        self._open()
+
+    def _open(self) -> None:
+        self._client = _connect(self._location)
+        try:
+            with _translated(self._location):
+                self._collection = self._client.get_or_create_collection(
+                    self._name,
+                    metadata=self._metadata,
+                    embedding_function=None,
+                    configuration={"hnsw": {"space": "cosine", "ef_search": 200}},
+                )
+            _check_metadata(self._name, dict(self._collection.metadata or {}), self._metadata)
+        except KnowledgeError:
+            self.close()
+            raise
+
+    def refresh(self) -> None:
+        """Open the collection anew, to see what another process has written."""
+        self.close()
+        self._open()
 
     def put(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Store vectors, replacing those of the same id."""
@@ -109,7 +126,87 @@ class VectorStore:
 
     def close(self) -> None:
         """Release the connection."""
-        self._client.close()
+        _close(self._client)
+
+
+class ReportShelf:
+    """The reports themselves on a Chroma server, so that every client can make its own database from them.
+
+    Args:
+        server: "http://host:port" of a `chroma run`.
+
+    Raises:
+        UnavailableError: the server does not answer.
+        StoreMismatchError: it was written by another layout.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._client = _connect(server)
+        try:
+            self._open()
+            _check_metadata(REPORTS, dict(self._collection.metadata or {}), {"layout": LAYOUT_VERSION})
+        except KnowledgeError:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        with _translated(self._server):
+            self._collection = self._client.get_or_create_collection(
+                REPORTS, metadata={"layout": LAYOUT_VERSION, "generation": ""}, embedding_function=None
+            )
+
+    def generation(self) -> str:
+        """Return a text that changes with every writing."""
+        self._open()
+        return str((self._collection.metadata or {}).get("generation", ""))
+
+    def stamp(self) -> str:
+        """Say that something is written now; return the new generation."""
+        generation = secrets.token_hex(8)
+        with _translated(self._server):
+            self._collection.modify(metadata={"layout": LAYOUT_VERSION, "generation": generation})
+        return generation
+
+    def put(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Store (id, hash, JSON) of reports, replacing those of the same id."""
+        with _translated(self._server):
+            for start in range(0, len(rows), _SHELF_BATCH):
+                part = rows[start : start + _SHELF_BATCH]
+                self._collection.upsert(
+                    ids=[row[0] for row in part],
+                    metadatas=[{"hash": row[1]} for row in part],
+                    documents=[row[2] for row in part],
+                    embeddings=[[1.0]] * len(part),  # Chroma wants a vector; nobody searches here
+                )
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove reports."""
+        with _translated(self._server):
+            for start in range(0, len(ids), _SHELF_BATCH):
+                self._collection.delete(ids=list(ids[start : start + _SHELF_BATCH]))
+
+    def hashes(self) -> dict[str, str]:
+        """Return the hash of every report by id."""
+        found: dict[str, str] = {}
+        with _translated(self._server):
+            for start in range(0, int(self._collection.count()), _BATCH):
+                page = self._collection.get(limit=_BATCH, offset=start, include=["metadatas"])
+                found |= {name: str(meta["hash"]) for name, meta in zip(page["ids"], page["metadatas"], strict=True)}
+        return found
+
+    def documents(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the JSON of these reports by id."""
+        found: dict[str, str] = {}
+        with _translated(self._server):
+            for start in range(0, len(ids), _SHELF_BATCH):
+                page = self._collection.get(ids=list(ids[start : start + _SHELF_BATCH]), include=["documents"])
+                found |= {name: str(text) for name, text in zip(page["ids"], page["documents"], strict=True)}
+        return found
+
+    def close(self) -> None:
+        """Release the connection."""
+        _close(self._client)
 
 
 @contextmanager
@@ -144,16 +241,34 @@ def _connect(location: Path | str) -> "ClientAPI":
             raise BadInputError(f"server must be a URL such as 'http://127.0.0.1:8000', got {location!r}")
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 8000)
-        return chromadb.HttpClient(parts.hostname, port, ssl=secure, settings=settings)
+        client = chromadb.HttpClient(parts.hostname, port, ssl=secure, settings=settings)
+    for session in _sessions(client):
+        session.timeout = _SERVER_TIMEOUT_S  # Chroma's own client would wait for ever
+    return client
 
 
-def _check_metadata(collection: str, found: dict[str, object], wanted: dict[str, object]) -> None:
+def _close(client: "ClientAPI") -> None:
+    """Close a client, and the HTTP sessions that Chroma leaves open."""
+    sessions = list(_sessions(client))
+    client.close()
+    for session in sessions:
+        session.close()
+
+
+def _sessions(client: "ClientAPI") -> Iterator[Any]:
+    for part in (client, getattr(client, "_admin_client", None)):
+        session = getattr(getattr(part, "_server", None), "_session", None)
+        if session is not None:
+            yield session
+
+
+def _check_metadata(collection: str, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
     if found.get("layout") != wanted["layout"]:
         raise StoreMismatchError(
             f"collection {collection!r} has layout {found.get('layout')!r}, this version reads layout "
             f"{wanted['layout']}; ingest the reports into a new folder or collection"
         )
-    for key in ("embedder", "embedder_hash", "dimension"):
+    for key in wanted:
         if found.get(key) != wanted[key]:
             raise StoreMismatchError(
                 f"collection {collection!r} was made with {key} {found.get(key)!r}, the embedder in use has "
