@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent.errors import AttachmentError
-from tools.errors import ToolError
+from tools.errors import SeriesChoiceError, ToolError
 from tools.facts import AttachmentFacts, AttachmentKind
 from tools.workspace import Attachment, Workspace
 
@@ -43,13 +43,22 @@ def attach(workspace: Workspace, given: Attach | Path | str) -> Attachment:
     Raises:
         AttachmentError: it does not exist or cannot be used; says why and what to do.
     """
+    from tools.imaging.read import series_files
+
     item = given if isinstance(given, Attach) else Attach(given)
     path, series = _split_series(Path(item.path), item.series)
     if item.kind == "image" and path.suffix.lower() in REPORT_SUFFIXES and path.is_file():
         item = Attach(path, kind="report", prior=item.prior)
     try:
         facts = _facts(workspace, item, path, series)
+        if path.is_dir():
+            # The chosen series alone: whatever else lies in the folder stays where it is.
+            return workspace.add_attachment(path, facts, files=series_files(path, series))
         return workspace.add_attachment(path, facts, series)
+    except SeriesChoiceError as error:
+        listed = "; ".join(error.choices)
+        message = f"{path.name} holds {len(error.choices)} image series; choose one as '{path.name}#NUMBER': {listed}"
+        raise AttachmentError(message, choices=error.choices) from error
     except ToolError as error:
         raise AttachmentError(str(error)) from error
 

@@ -12,6 +12,8 @@ Tool errors have their own tree (tools/errors.py). Anything else is our bug: it 
 into the record.
 """
 
+from collections.abc import Sequence
+
 
 class RunError(Exception):
     """Base of what the caller is told, in one line."""
@@ -22,7 +24,15 @@ class ConfigError(RunError):
 
 
 class AttachmentError(RunError):
-    """A file that a person brought cannot be used; says why and what to do."""
+    """A file that a person brought cannot be used; says why and what to do.
+
+    Attributes:
+        choices: where one of several series must be chosen: one line each, selected by their number from 1.
+    """
+
+    def __init__(self, message: str, *, choices: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.choices = tuple(choices)
 
 
 class ReadingError(RunError):

@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -105,14 +105,25 @@ class Workspace:
         taken = [a.id for a in self.attachments() if a.facts.kind == kind]
         return f"{prefix}{len(taken) + 1}"
 
-    def add_attachment(self, source: Path, facts: AttachmentFacts, series: str | None = None) -> Attachment:
-        """Copy a file or folder into the reading; the original is never touched."""
+    def add_attachment(
+        self, source: Path, facts: AttachmentFacts, series: str | None = None, files: Sequence[Path] = ()
+    ) -> Attachment:
+        """Copy a file or folder into the reading; the original is never touched.
+
+        Args:
+            source: the file or folder.
+            facts: what it is, with its new id.
+            series: which series or volume of the file was chosen.
+            files: for a folder, the files in it to copy; none copies all.
+        """
         folder = self.root / "attachments" / facts.id
         with writing(folder):
             folder.mkdir()
             try:
                 target = folder / source.name
-                if source.is_dir():
+                if files:
+                    _copy_files(source, files, target)
+                elif source.is_dir():
                     shutil.copytree(source, target)
                 else:
                     shutil.copyfile(source, target)
@@ -258,6 +269,13 @@ class Workspace:
         if not facts.of:
             raise BadInputError(f"{mask_id!r} does not say which image it belongs to")
         return facts.of
+
+
+def _copy_files(source: Path, files: Sequence[Path], target: Path) -> None:
+    for file in files:
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
 
 
 @contextmanager

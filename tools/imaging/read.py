@@ -22,7 +22,16 @@ from tools.imaging.series import Series, SeriesInfo, choose_series, find_series
 from tools.imaging.stack import read_slices
 from tools.imaging.volume import Volume
 
-__all__ = ["SeriesInfo", "describe_geometry", "list_series", "looks_like_ct", "read_image", "read_nifti", "write_nifti"]
+__all__ = [
+    "SeriesInfo",
+    "describe_geometry",
+    "list_series",
+    "looks_like_ct",
+    "read_image",
+    "read_nifti",
+    "series_files",
+    "write_nifti",
+]
 
 _OTHER_FORMATS = (
     (b"%PDF", "a PDF"), (b"GIF8", "a GIF picture"), (b"BM", "a BMP picture"), (b"II*\0", "a TIFF picture"),
@@ -70,6 +79,16 @@ def list_series(path: Path) -> tuple[SeriesInfo, ...]:
         return (SeriesInfo(uid="", number=1, description="", modality="", body_part="", images=1),)
     with _dicom_series(path, kind) as found:
         return tuple(series.info for series in found)
+
+
+def series_files(path: Path, series: str | None = None) -> tuple[Path, ...]:
+    """Return the files of the chosen series of a folder, so that nothing else in it need be copied.
+
+    Raises:
+        NotFoundError, BadInputError, UnsupportedError, SeriesChoiceError: as `read_image`.
+    """
+    with _dicom_series(path, "folder") as found:
+        return tuple(file.path for file in choose_series(found, series, path.name).files)
 
 
 @contextmanager
