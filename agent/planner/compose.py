@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.plan import Step
 from agent.planner.references import References, missing
-from agent.planner.situation import NeedsAnswerError, Situation
+from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
 from agent.planner.slots import enumerated, fill, labels_in, landmarks_in, targets_in
 from agent.planner.text import words
 from tools.contract import Tool
@@ -34,16 +34,114 @@ _USUAL_TARGETS = {
     "BRAIN": "brain",
     "ABDOMEN": "liver",
 }
+_HOUNSFIELD = re.compile(r"\b(?:hu|hounsfield)\b", re.I)
+_PRONOUN = re.compile(r"\b(?:it|its|them|their|they|these|those|this|that|each)\b", re.I)
 _SKULL_STRIP = re.compile(
     r"skull[- ]?strip|(?:remove|strip|peel)\w* (?:off )?the skull|without the skull|de-?skull", re.I
 )
 _PAIRED_QUANTITIES = {"ratio"}
 _COMMON_WORDS = frozenset(
-    "the a an this that these those my our his her their its it them they each every all both of in on from for to with "
-    "and or please me us you can could would i we image scan ct mri mr x-ray xray film radiograph study volume picture "
-    "slice slices voxel voxels patient mask masks segmentation contour outline region regions structure structures organ "
-    "organs make do create give show want need get now here there out up off only just separately thanks pls chest "
-    "abdomen head us ultrasound sonogram automatically auto everything else things thing first then".split()
+    [
+        "the",
+        "a",
+        "an",
+        "this",
+        "that",
+        "these",
+        "those",
+        "my",
+        "our",
+        "his",
+        "her",
+        "their",
+        "its",
+        "it",
+        "them",
+        "they",
+        "each",
+        "every",
+        "all",
+        "both",
+        "of",
+        "in",
+        "on",
+        "from",
+        "for",
+        "to",
+        "with",
+        "and",
+        "or",
+        "please",
+        "me",
+        "us",
+        "you",
+        "can",
+        "could",
+        "would",
+        "i",
+        "we",
+        "image",
+        "scan",
+        "ct",
+        "mri",
+        "mr",
+        "x-ray",
+        "xray",
+        "film",
+        "radiograph",
+        "study",
+        "volume",
+        "picture",
+        "slice",
+        "slices",
+        "voxel",
+        "voxels",
+        "patient",
+        "mask",
+        "masks",
+        "segmentation",
+        "contour",
+        "outline",
+        "region",
+        "regions",
+        "structure",
+        "structures",
+        "organ",
+        "organs",
+        "make",
+        "do",
+        "create",
+        "give",
+        "show",
+        "want",
+        "need",
+        "get",
+        "now",
+        "here",
+        "there",
+        "out",
+        "up",
+        "off",
+        "only",
+        "just",
+        "separately",
+        "thanks",
+        "pls",
+        "chest",
+        "abdomen",
+        "head",
+        "us",
+        "ultrasound",
+        "sonogram",
+        "automatically",
+        "auto",
+        "everything",
+        "else",
+        "things",
+        "thing",
+        "first",
+        "then",
+    ]
 )
 
 
@@ -117,16 +215,14 @@ class Composer:
             args["targets"] = ["brain"]
         if is_required and not args.get("targets"):
             unknown = unknown_structure(wish.text, tool)
-            if unknown:
+            if unknown and not (self._spoken_targets and _PRONOUN.search(wish.text)):
                 args["targets"] = [unknown]
             elif self._spoken_targets:
                 args["targets"] = list(self._spoken_targets)
             elif found := targets_in(wish.request):
                 args["targets"] = found
             else:
-                raise NeedsAnswerError(
-                    f"What shall be segmented? Name a structure, for instance lungs, liver or brain."
-                )
+                raise NeedsAnswerError("What shall be segmented? Name a structure, for instance lungs, liver or brain.")
 
     def _fill_quantities(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
         if not args.get("quantities"):
@@ -203,6 +299,7 @@ class Composer:
             if not attached:
                 raise NeedsAnswerError(missing(("mask",)))
             return attached
+        self._no_hounsfield_outside_ct(wish)
         targets = targets_in(wish.text)
         if mask := self._refs.mask(wish.text, targets):
             return [mask]
@@ -213,6 +310,14 @@ class Composer:
         if _PAIRED_QUANTITIES & set(args.get("quantities") or ()) and "lungs" in targets:
             targets = ["lung_left", "lung_right"]
         return [self._make("mask", wish, targets=targets or [unknown])]
+
+    def _no_hounsfield_outside_ct(self, wish: Wish) -> None:
+        """Refuse Hounsfield units of an image that has none, whatever the quantity is called in the plan."""
+        if not _HOUNSFIELD.search(wish.text):
+            return
+        images = [f for f in self._situation.attached("image") if f.modality]
+        if images and not any(f.modality == "CT" for f in images):
+            raise CannotDoError(f"{images[0].id} is {images[0].modality}: Hounsfield units exist only in CT.")
 
     def _artifact(self, kinds: Sequence[str], wish: Wish, args: dict[str, Any]) -> str:
         """Return what shall be exported; makes it where the person named a structure."""
@@ -311,7 +416,7 @@ class Composer:
             return False
         return True
 
-    def _as(self, is_list: bool, ids: Sequence[str]) -> str | list[str]:  # noqa: FBT001
+    def _as(self, is_list: bool, ids: Sequence[str]) -> str | list[str]:
         marked = [f"@{i}" for i in ids]
         return marked if is_list else marked[0]
 

@@ -1,7 +1,8 @@
 """Which tool a part of a request asks for, learned from the example requests that tools declare.
 
 Each example is two vectors: a sentence embedding (what it means) and its words and letter groups (how it is spelt, so
-that typing errors and rare words count). Kernel ridge regression over both gives a score per tool. It is solved from
+that typing errors and rare words count); and the same two again with organs and findings put in general terms, since
+what is asked does not depend on which organ it is asked of. Kernel ridge regression over both gives a score per tool. It is solved from
 the registered tools' own examples when the planner starts, in a fraction of a second: a tool registered by another
 package is planned without any training run.
 """
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.planner.text import clauses
+from agent.planner.text import clauses, has_phrase, words
 from tools.contract import Call
 from tools.registry import Registry
 
@@ -36,7 +37,17 @@ SPELLING_SHARE = 0.4
 SHARPNESS = 2.0
 RIDGE = 0.2
 
+NAMED = 0.12  # what a tool gains when the request names it by its own verb
+
 _BUCKETS = 4096
+
+# Findings and targets that are kept as they are said: what is counted and located is detected, not scored.
+_DECIDING = (
+    "nodule", "mass", "fracture", "normal_study", "acute_disease", "technical_limitation", "opacity", "density",
+    "medical_device", "tube", "catheter", "lung_nodule", "implanted_device",
+)  # fmt: skip
+
+_POSSESSIVE = re.compile(r"\b(?:its|their)\b", re.I)
 
 Floats = NDArray[np.float32]
 
@@ -91,7 +102,7 @@ class ExampleIndex:
     def __init__(self, registry: Registry, embedder: Embedder, cache_dir: Path | None = None) -> None:
         self._embedder = embedder
         self._rows = _rows(registry)
-        texts = [row.request for row in self._rows]
+        texts = _both_forms([row.request for row in self._rows])
         self._meaning = self._cached(texts, cache_dir)
         counts = np.stack([_spelling(text) for text in texts])
         self._rarity = np.log(len(texts) / (1.0 + (counts > 0).sum(axis=0))).clip(min=0).astype(np.float32)
@@ -103,7 +114,12 @@ class ExampleIndex:
         if not texts:
             return []
         scores = self._kernel(texts)[:, self._single] @ self._weights
-        return [Scored(dict(zip(self._classes, map(float, row), strict=True))) for row in scores]
+        return [
+            Scored(
+                {name: float(value) + self._said(name, text) for name, value in zip(self._classes, row, strict=True)}
+            )
+            for text, row in zip(texts, scores, strict=True)
+        ]
 
     def nearest(self, text: str, count: int = 4) -> list[Near]:
         """Return the declared examples nearest to a request, best first."""
@@ -119,14 +135,25 @@ class ExampleIndex:
         labels = [self._rows[i].tool for i in self._single]
         self._classes = sorted(set(labels))
         wanted = np.eye(len(self._classes), dtype=np.float32)[[self._classes.index(label) for label in labels]]
-        meaning, spelling = self._meaning[self._single], self._spelling[self._single]
-        kernel = _combine(meaning @ meaning.T, spelling @ spelling.T)
+        kernel = self._between(self._meaning, self._spelling)[np.ix_(self._single, self._single)]
         self._weights = np.linalg.solve(kernel + RIDGE * np.eye(len(labels), dtype=np.float32), wanted)
 
     def _kernel(self, texts: Sequence[str]) -> Floats:
-        meaning = self._embedder.embed([_bare(text) for text in texts])
-        spelling = self._weighted(np.stack([_spelling(text) for text in texts]))
-        return _combine(meaning @ self._meaning.T, spelling @ self._spelling.T)
+        forms = _both_forms(texts)
+        meaning = self._embedder.embed([_bare(text) for text in forms])
+        return self._between(meaning, self._weighted(np.stack([_spelling(text) for text in forms])))
+
+    def _between(self, meaning: Floats, spelling: Floats) -> Floats:
+        """Return how near texts are to the examples, float32 (texts, examples): the mean of both forms."""
+        count, own = len(meaning) // 2, len(self._rows)
+        as_said = _combine(meaning[:count] @ self._meaning[:own].T, spelling[:count] @ self._spelling[:own].T)
+        in_general = _combine(meaning[count:] @ self._meaning[own:].T, spelling[count:] @ self._spelling[own:].T)
+        return (as_said + in_general) / 2
+
+    def _said(self, name: str, text: str) -> float:
+        """Return what a tool gains when a request names it by its own verb."""
+        said = words()["verbs"].get(name) or ([name.replace("_", " ")] if name[0] != "!" else [])
+        return NAMED if said and has_phrase(text, said) else 0.0
 
     def _weighted(self, counts: Floats) -> Floats:
         weighted = np.sqrt(counts) * self._rarity
@@ -167,6 +194,29 @@ def _rows(registry: Registry) -> list[_Row]:
     rows += [_Row(r, (), f"!{kind}") for kind, scope in out_of_scope().items() for r in scope.requests]
     unique = {(row.request, row.tool): row for row in rows if row.tool in registry or row.tool.startswith("!")}
     return list(unique.values())
+
+
+def _both_forms(texts: Sequence[str]) -> list[str]:
+    return [*texts, *(in_general(text) for text in texts)]
+
+
+def in_general(text: str) -> str:
+    """Put one organ for every organ and one finding for every finding, except those that decide on a tool."""
+    from knowledge.vocabulary import load_vocabulary
+    from tools.imaging.anatomy import find_targets
+
+    found = [
+        (naming.start, naming.end, "pneumonia")
+        for naming in load_vocabulary().name_findings(text.lower())
+        if not naming.finding.endswith(_DECIDING)
+    ]
+    for mention in find_targets(text):
+        is_free = not any(start < mention.end and mention.start < end for start, end, _ in found)
+        if is_free and mention.targets[0] not in _DECIDING:
+            found.append((mention.start, mention.end, "liver"))
+    for start, end, word in sorted(found, reverse=True):
+        text = text[:start] + word + text[end:]
+    return _POSSESSIVE.sub("liver", text)
 
 
 def _combine(meaning: Floats, spelling: Floats) -> Floats:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from agent.plan import Step
 from agent.planner.situation import NeedsAnswerError, PriorResult, Situation
 from agent.planner.slots import modality_in
-from agent.plan import Step
 from tools.facts import AttachmentFacts
 from tools.registry import Registry
 

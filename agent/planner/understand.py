@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from agent.plan import Clarify, Decline, Plan
 from agent.planner.compose import Composer, Wish
-from agent.planner.examples import ExampleIndex, Near, Scored, out_of_scope
+from agent.planner.examples import ExampleIndex, Scored, out_of_scope
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
-from agent.planner.slots import enumerated, labels_in, targets_in
+from agent.planner.slots import enumerated, labels_in
 from agent.planner.text import Clause, clauses, is_context, is_polite, words
 from agent.planner.validate import Limits, Validator
 from tools.registry import Registry
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MIN_SCORE = 0.22  # below this a part of a request asks for nothing that is declared (tests/evals/plans_tune.jsonl)
 CLOSE = 0.15  # candidates this near to the best are tried too, when the best cannot be done
 AMBIGUOUS = 0.08  # two tools this near to each other leave a choice
+SKIP_SCORE = 0.3  # above this a part of a longer request is left out as out of scope
 REFUSE_SCORE = 0.45  # above this a request that is out of scope is declined whatever else it says
 
 _WHERE = re.compile(
@@ -125,7 +126,8 @@ class Interpreter:
     def _options(self, part: Clause, scored: Scored) -> tuple[Option, ...]:
         """Return the tools that a part may ask for, best first; none when it asks for nothing."""
         ranked = [(tool, score) for tool, score in scored.ranked() if tool.startswith("!") or tool in self._registry]
-        if ranked[0][0].startswith("!") and ranked[0][1] >= MIN_SCORE:
+        best_tool = next((score for tool, score in ranked if not tool.startswith("!")), 0.0)
+        if ranked[0][0].startswith("!") and (ranked[0][1] >= SKIP_SCORE or best_tool < MIN_SCORE):
             if ranked[0][0] != "!vague":
                 self._notes.append(f"left out “{part.text}”: {out_of_scope()[ranked[0][0][1:]].message}")
             return ()
