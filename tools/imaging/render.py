@@ -59,11 +59,6 @@ def overlay_png(
     return f"{', '.join(masks)} on {where}" if masks else where
 
 
-def key_image(volume: Volume, path: Path, *, title: str = "") -> str:
-    """Draw the middle slices of an image, without masks, and write the picture as PNG; see `overlay_png`."""
-    return overlay_png(volume, {}, path, title=title)
-
-
 def _panel(picture: Picture, colours: Mapping[str, tuple[int, int, int]]) -> Image:
     """Draw one slice with square millimetres, its masks, and what it says of side and scale."""
     from PIL import Image as Images
