@@ -21,14 +21,6 @@ class Diameters(NamedTuple):
     """Index along the axis across the slices."""
 
 
-class Surface(NamedTuple):
-    """The surface of a mask."""
-
-    area_mm2: float
-    smoothed: bool
-    """False where smoothing would have changed a thin structure, so the stair-steps of the voxels are counted."""
-
-
 def largest_component(mask: BoolArray) -> tuple[BoolArray, int]:
     """Return the largest component (voxels that touch at a face, edge or corner) and how many there are."""
     import cc3d
@@ -65,12 +57,12 @@ def slice_diameters(mask: BoolArray, affine_ras: Affine) -> Diameters:
     return best
 
 
-def surface(mask: BoolArray, affine_ras: Affine) -> Surface:
-    """Return the area of the surface of a mask.
+def surface_area_mm2(mask: BoolArray, affine_ras: Affine) -> float:
+    """Return the area of the surface of a mask, in mm².
 
-    A triangle mesh (marching cubes) is laid through the mask after smoothing by one voxel, which takes the stair-steps
-    away: without it a sphere comes out 9 % too large. Where smoothing changes the volume by over 5 %, as in thin
-    structures, the mask is meshed as it is.
+    A triangle mesh (marching cubes) is laid through the mask after smoothing by one voxel, at the level that keeps the
+    mask's volume. Without smoothing the stair-steps of the voxels make a sphere 9 % too large (13 % on unequal voxels);
+    with it spheres of 6 voxels radius and more come out within 1.5 %, smaller ones within 5 %.
 
     Args:
         mask: bool (i, j, k), at least one voxel.
@@ -79,15 +71,14 @@ def surface(mask: BoolArray, affine_ras: Affine) -> Surface:
     from scipy.ndimage import gaussian_filter
     from skimage.measure import marching_cubes, mesh_surface_area
 
-    margin = 4
     spans = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
     box = tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
-    field = np.pad(mask[box].astype(np.float32), margin)
-    smooth = gaussian_filter(field, sigma=1.0, truncate=3.0)
+    field = gaussian_filter(np.pad(mask[box].astype(np.float32), 4), sigma=1.0, truncate=3.0)
     inside = int(np.count_nonzero(mask))
-    smoothed = abs(int(np.count_nonzero(smooth > 0.5)) - inside) <= 0.05 * inside
-    vertices, faces, _, _ = marching_cubes(smooth if smoothed else field, level=0.5)
-    return Surface(float(mesh_surface_area(vertices @ affine_ras[:3, :3].T, faces)), smoothed)
+    ordered = np.partition(field, (field.size - inside - 1, field.size - inside), axis=None)
+    level = float(ordered[field.size - inside - 1] + ordered[field.size - inside]) / 2
+    vertices, faces, _, _ = marching_cubes(field, level=level)
+    return float(mesh_surface_area(vertices @ affine_ras[:3, :3].T, faces))
 
 
 def _axis_along(affine_ras: Affine, world: int) -> int:

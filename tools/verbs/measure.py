@@ -168,16 +168,14 @@ def _diameter(structure: _Structure, notes: list[str]) -> list[Measurement]:
 
 
 def _surface_area(structure: _Structure, notes: list[str]) -> list[Measurement]:
-    from tools.imaging.shape import surface
+    from tools.imaging.shape import surface_area_mm2
 
     if structure.volume.dims == 2:
         raise UnsupportedError("a surface needs a 3-D image, got a 2-D image: measure its area")
     _require_spacing(structure.volume)
-    found = surface(structure.inside, structure.volume.affine_ras)
-    how = (
-        "after smoothing by one voxel (spheres within 2 %)" if found.smoothed else "unsmoothed (spheres 9 % too large)"
-    )
-    return [structure.row("surface_area", found.area_mm2 / 100, "cm2", f"triangle mesh, {how}")]
+    area_cm2 = surface_area_mm2(structure.inside, structure.volume.affine_ras) / 100
+    method = "triangle mesh, smoothed by one voxel at equal volume (error on spheres below 2 %)"
+    return [structure.row("surface_area", area_cm2, "cm2", method)]
 
 
 def _require_spacing(volume: Volume) -> None:
