@@ -289,6 +289,7 @@ class Assistant:
                     embedder=self.open_embedder(),
                     max_steps=self.settings.max_steps,
                     max_seconds=self.settings.max_seconds,
+                    cache_dir=self.settings.cache_dir / "planner",
                 )
             return self._planner
 

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from tools.facts import ArtifactKind
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,13 +58,3 @@ def references(value: object) -> set[str]:
 def depends_on(step: Step) -> set[str]:
     """Return the ids of the steps whose results a step needs."""
     return {r for r in references(step.args) if r.startswith("s")}
-
-
-class PriorResult(_Frozen):
-    """A result of this reading that a new plan may refer to by `@id`."""
-
-    id: str = Field(pattern=r"^s\d+$")
-    tool: str
-    kind: ArtifactKind
-    summary: str
-    targets: tuple[str, ...] = ()

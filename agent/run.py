@@ -17,7 +17,7 @@ from agent.context import RunContext
 from agent.dispatch import Dispatcher, StepBugError, software
 from agent.errors import ReadingError, RunError
 from agent.events import Answered, Failed
-from agent.plan import Step
+from agent.plan import Plan, Step
 from tools.errors import ToolError
 from tools.preconditions import check_call
 from tools.results import Claim
@@ -80,12 +80,27 @@ def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) ->
         return {"request": turn.request}
     snapshot = graph.get_state(config)
     if any(task.interrupts for task in snapshot.tasks):
-        return Command(resume=dict(turn.decision or {}))
+        decision = dict(turn.decision or {})
+        if decision.get("plan"):
+            _check_edit(Plan.model_validate(decision["plan"]), run)
+        return Command(resume=decision)
     if snapshot.next:
         return None  # a killed process: go on from the last saved state
     if snapshot.values:
         raise ReadingError(f"reading {run.reading} is finished; ask a follow-up with '--reading {run.reading}'")
     raise ReadingError(f"reading {run.reading} was stopped before it began; ask again")
+
+
+def _check_edit(plan: Plan, run: RunContext) -> None:
+    """Refuse an edited plan that could not run, before the pause is given up for it."""
+    from agent.nodes.plan import prior_result
+    from agent.planner.situation import Situation
+    from agent.planner.validate import Limits, Validator
+
+    situation = Situation(run.workspace.facts(), tuple(prior_result(a) for a in run.workspace.artifacts()))
+    limits = Limits(run.settings.max_steps, run.settings.max_seconds)
+    if problem := Validator(run.registry, run.hub, situation, limits).problem(plan):
+        raise ReadingError(f"the edited plan cannot be run: {problem.message} The reading still waits.")
 
 
 def _answer(run: RunContext, state: State, seconds: float) -> None:

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from agent.assistant import Assistant
 from agent.plan import Plan, Step
+from agent.planner import PlanningResult
 from agent.settings import Settings
 from tools.contract import ToolContext, tool
 from tools.registry import Registry
@@ -46,10 +47,10 @@ class FixedPlan:
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
-    def plan(self, request: str, facts: object, *, first_step: int = 1, **rest: object) -> Any:
+    def plan(self, request: str, facts: object, *, first_step: int = 1, **rest: object) -> PlanningResult:
         """Return independent steps."""
         steps = tuple(Step(id=f"s{first_step + n}", tool="work", args={}) for n in range(self.steps))
-        return SimpleNamespace(outcome=Plan(steps=steps), decided_by="fixed", attempts=1, seconds=0.0, notes=())
+        return PlanningResult(outcome=Plan(steps=steps), decided_by="fixed")
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -7,7 +7,8 @@ from langgraph.runtime import Runtime
 from agent.context import RunContext
 from agent.costing import cost_of
 from agent.events import Planned, Planning
-from agent.plan import Plan, PriorResult
+from agent.plan import Plan
+from agent.planner import PriorResult
 from agent.state import State
 from tools.results import Masks
 from tools.workspace import Artifact
@@ -22,7 +23,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     made = planner.plan(
         state["request"],
         run.workspace.facts(),
-        results=tuple(_prior(a) for a in artifacts),
+        results=tuple(prior_result(a) for a in artifacts),
         first_step=_next_step(artifacts, state),
         comment=state.get("comment"),
     )
@@ -35,6 +36,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
         attempts=made.attempts,
         seconds=round(made.seconds, 3),
         notes=list(made.notes),
+        llm_calls=[dict(c) for c in made.calls],
     )
     if isinstance(outcome, Plan):
         cost = cost_of(outcome, run.registry, run.hub, run.workspace.facts())
@@ -53,12 +55,18 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     return {"outcome": outcome.model_dump(mode="json"), "decided_by": made.decided_by, "all_steps": planned}
 
 
-def _prior(artifact: Artifact) -> PriorResult:
+def prior_result(artifact: Artifact) -> PriorResult:
+    """Return what a new plan may know of an earlier result."""
     targets: tuple[str, ...] = ()
     if artifact.kind == "mask":
         targets = tuple(m.target for m in Masks.model_validate(artifact.data).masks)
     return PriorResult(
-        id=artifact.id, tool=artifact.provenance.tool, kind=artifact.kind, summary=artifact.summary, targets=targets
+        id=artifact.id,
+        tool=artifact.provenance.tool,
+        kind=artifact.kind,
+        summary=artifact.summary,
+        targets=targets,
+        args=artifact.provenance.params,
     )
 
 

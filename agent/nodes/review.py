@@ -19,9 +19,8 @@ def review(state: State, runtime: Runtime[RunContext]) -> State:
     answer = interrupt({"plan": plan.model_dump(mode="json")})
     run.record.append("decision", **answer)
     if answer["decision"] == "edit":
-        edited = run.open_planner().check(Plan.model_validate(answer["plan"]), run.workspace.facts())
-        steps = [s.model_dump(mode="json") for s in edited.steps]
-        return {"decision": "approve", "comment": None, "outcome": edited.model_dump(mode="json"), "all_steps": steps}
+        edited = answer["plan"]
+        return {"decision": "approve", "comment": None, "outcome": edited, "all_steps": edited["steps"]}
     if answer["decision"] == "reject":
         return _rejected(answer.get("comment"))
     return {"decision": "approve", "comment": None}

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from agent.assistant import Assistant
 from agent.plan import Clarify, Decline, Plan, Step
+from agent.planner import PlanningResult
 from agent.settings import Settings
 from tools.contract import AnyRef, ToolContext, tool
 from tools.errors import BadInputError, UnsupportedError
@@ -40,10 +41,7 @@ class ScriptedPlanner:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Plan):
             outcome = renumbered(outcome, first_step)
-        return SimpleNamespace(outcome=outcome, decided_by="script", attempts=1, seconds=0.0, notes=())
-
-    def check(self, plan, facts):
-        return plan
+        return PlanningResult(outcome=outcome, decided_by="script")
 
 
 def renumbered(plan: Plan, first: int) -> Plan:

@@ -252,6 +252,23 @@ def test_an_edited_plan_runs_instead(make_assistant, box) -> None:
     assert answer.plan.steps[0].tool == "wait"
 
 
+@pytest.mark.parametrize(
+    ("tool", "args", "said"),
+    [
+        ("no_such_tool", {}, "no tool named 'no_such_tool'"),
+        ("wait", {"hours": 3}, "hours"),
+        ("wait", {"after": ["@s7"]}, "refers to s7, which does not exist"),
+    ],
+)
+def test_an_edited_plan_that_cannot_run_is_refused_and_the_pause_kept(make_assistant, box, tool, args, said) -> None:
+    assistant = make_assistant(plan_of(("delicate", {})))
+    waiting = assistant.ask("do it")
+    with pytest.raises(ReadingError, match=said):
+        assistant.resume(waiting.reading, decision="edit", plan=plan_of((tool, args)))
+    assert box.runs == []
+    assert assistant.resume(waiting.reading).outcome == "answered"
+
+
 @pytest.mark.parametrize(("policy", "outcome"), [("auto", "answered"), ("ask-before-running", "waiting")])
 def test_policy_decides_whether_a_person_is_asked(make_assistant, policy, outcome) -> None:
     assert make_assistant(plan_of(("wait", {})), approval=policy).ask("x").outcome == outcome
