@@ -32,7 +32,6 @@ CREATE TABLE IF NOT EXISTS sentences (
 );
 CREATE INDEX IF NOT EXISTS sentences_by_report ON sentences (rid);
 CREATE INDEX IF NOT EXISTS sentences_by_text ON sentences (tid);
-CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, report TEXT NOT NULL, sha256 TEXT NOT NULL);
 """
 
 

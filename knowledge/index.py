@@ -50,6 +50,8 @@ class Index:
         self._load_sentences(database, place_of)
         self._load_mentions(analyses)
         self.lexical = LexicalIndex(self.keys, analyses)
+        self.normal: tuple[NDArray[np.float32], IntArray] | None = None
+        """Scores of a normal study with their sentences, the same for every query: kept by the ranking."""
         self.negative_text = np.array([_is_only_negative(analysis) for analysis in analyses], dtype=bool)
 
     def _load_reports(self, database: Database) -> None:

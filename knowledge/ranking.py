@@ -40,10 +40,11 @@ class Scores:
 
     def raise_to(self, reports: NDArray[np.int32], values: FloatArray, sentences: NDArray[np.int32]) -> None:
         """Keep for each report the highest of its score and these (a report may come several times)."""
-        order = np.argsort(values, kind="stable")
-        better = order[values[order] > self.value[reports[order]]]
-        self.value[reports[better]] = values[better]
-        self.sentence[reports[better]] = sentences[better]
+        values = values.astype(np.float32, copy=False)
+        before = self.value[reports]
+        np.maximum.at(self.value, reports, values)
+        best = np.flatnonzero((values > before) & (values == self.value[reports]))[::-1]  # of equal ones the first
+        self.sentence[reports[best]] = sentences[best]
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,14 @@ def denial_factor(index: Index, finding: str) -> FloatArray:
 
 def normal_scores(index: Index) -> Scores:
     """Return how surely each report describes a normal study: nothing abnormal stated, and the usual denials made."""
+    if index.normal is None:
+        scores = _normal_scores(index)
+        index.normal = (scores.value, scores.sentence)
+    value, sentence = index.normal
+    return Scores(value.copy(), sentence.copy())
+
+
+def _normal_scores(index: Index) -> Scores:
     vocabulary = load_vocabulary()
     scores = Scores.zeros(len(index.report_ids))
     abnormal = np.zeros(len(index.report_ids), dtype=np.float32)

@@ -12,6 +12,7 @@ from knowledge.errors import BadInputError, UnavailableError
 from knowledge.explain import explain
 from knowledge.fusion import Parts, Ranked, rank
 from knowledge.hits import Filters, Hit
+from knowledge.images import ImageEncoder, ImageIndex
 from knowledge.index import Index
 from knowledge.ingest import Ingestion, IngestSummary, OnReports, copy_from_shelf, refresh_analyses
 from knowledge.query import Query, understand
@@ -47,6 +48,7 @@ class Knowledge:
         embedder: Embedder,
         shelf: ReportShelf | None = None,
     ) -> None:
+        self._location = vectors.location
         self._path = path
         self._database = database
         self._vectors = vectors
@@ -55,6 +57,7 @@ class Knowledge:
         self._lock = threading.Lock()
         self._loaded: Index | None = None
         self._written: str | None = None
+        self._images: dict[str, ImageIndex] = {}
 
     @classmethod
     def open(cls, path: Path, embedder: Embedder, server: str | None = None) -> "Knowledge":
@@ -91,6 +94,8 @@ class Knowledge:
         """Release files and connections."""
         self._database.close()
         self._vectors.close()
+        for images in self._images.values():
+            images.close()
         if self._shelf is not None:
             self._shelf.close()
 
@@ -194,6 +199,13 @@ class Knowledge:
             NotFoundError: there is none of that id.
         """
         return self._database.report(report_id)
+
+    def images(self, encoder: ImageEncoder) -> ImageIndex:
+        """Return the images that an encoder's vectors are stored of; opened once an encoder."""
+        with self._lock:
+            if encoder.hash not in self._images:
+                self._images[encoder.hash] = ImageIndex(self._location, encoder)
+            return self._images[encoder.hash]
 
     def stats(self) -> Stats:
         """Return how much the store holds."""

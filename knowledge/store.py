@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from knowledge.database import LAYOUT_VERSION
 from knowledge.embed import Vectors
 from knowledge.errors import BadInputError, KnowledgeError, StoreMismatchError, UnavailableError
@@ -82,17 +80,23 @@ class VectorStore:
             self.close()
             raise
 
+    @property
+    def location(self) -> Path | str:
+        """Return the folder or the server."""
+        return self._location
+
     def refresh(self) -> None:
         """Open the collection anew, to see what another process has written."""
         self.close()
         self._open()
 
-    def put(self, ids: Sequence[str], vectors: Vectors) -> None:
-        """Store vectors, replacing those of the same id."""
+    def put(self, ids: Sequence[str], vectors: Vectors, reports: Sequence[str] | None = None) -> None:
+        """Store vectors, replacing those of the same id; `reports`: the report id kept beside each."""
         with _translated(self._location):
             for start in range(0, len(ids), _BATCH):
                 part = slice(start, start + _BATCH)
-                self._collection.upsert(ids=list(ids[part]), embeddings=vectors[part])
+                labels = None if reports is None else [{"report": name} for name in reports[part]]
+                self._collection.upsert(ids=list(ids[part]), embeddings=vectors[part], metadatas=labels)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove vectors; unknown ids are passed over."""
@@ -112,12 +116,11 @@ class VectorStore:
         distances = (found["distances"] or [[]])[0]
         return [(name, 1.0 - float(distance)) for name, distance in zip(found["ids"][0], distances, strict=True)]
 
-    def vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
-        """Return the stored vectors of these ids; unknown ids are left out."""
+    def reports_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the report id kept beside each of these vectors; unknown ids are left out."""
         with _translated(self._location):
-            found = self._collection.get(ids=list(ids), include=["embeddings"])
-        embeddings: Any = found["embeddings"]
-        return {name: np.asarray(row, dtype=np.float32) for name, row in zip(found["ids"], embeddings, strict=True)}
+            found = self._collection.get(ids=list(ids), include=["metadatas"])
+        return {name: str(label["report"]) for name, label in zip(found["ids"], found["metadatas"], strict=True)}
 
     def count(self) -> int:
         """Return how many vectors are stored."""

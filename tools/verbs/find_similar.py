@@ -2,20 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from tools.contract import Cost, ImageRef, ToolContext, tool
+from tools.errors import UnavailableError
 from tools.examples import examples_of
-from tools.verbs.later import NO_METHOD, SimilarImages, not_yet
+from tools.facts import AttachmentFacts
+from tools.results import Hits, ReportHit
+from tools.verbs.later import needs_model
+
+if TYPE_CHECKING:
+    from knowledge.images import SimilarImage
+    from knowledge.search import Knowledge
+    from tools.imaging.volume import Volume
+
+NOTE = "These are images and reports of other patients; to look alike is no diagnosis."
 
 
-@tool(cost=Cost(seconds=5), unavailable=NO_METHOD, examples=examples_of("find_similar"))
+@tool(cost=Cost(seconds=5), timeout_s=120, precheck=needs_model("find_similar"), examples=examples_of("find_similar"))
 def find_similar(
     ctx: ToolContext,
     image: Annotated[ImageRef, Field(description="the image to compare with")],
     k: Annotated[int, Field(ge=1, le=50, description="how many images to return")] = 5,
-) -> SimilarImages:
-    """Find stored images that look like this one, with their reports."""
-    not_yet("find_similar")
+) -> Hits:
+    """Find stored images that look like this one, with their reports.
+
+    Raises:
+        UnsupportedError: no image encoder serves this kind of image.
+        UnavailableError: the encoder's weights are missing, or no image is stored; says what to do.
+    """
+    from tools.similar import picture_of
+
+    volume = ctx.workspace.volume(image)
+    choice = ctx.hub.choose("find_similar", _facts(ctx, image, volume))
+    encoder = ctx.hub.runtime(choice.card)
+    knowledge = ctx.open_knowledge()
+    index = knowledge.images(encoder)
+    if index.count() == 0:
+        raise UnavailableError(
+            f"no image is stored for the encoder {choice.card.name!r}; put images beside the reports first "
+            "(tools.similar.add_images)"
+        )
+    hits = tuple(_hit(knowledge, found) for found in index.like_picture(picture_of(volume), k))
+    one = len(hits) == 1
+    notes = (NOTE,) if volume.dims == 2 else (NOTE, "of a volume the middle slice was compared")
+    return Hits(
+        summary=f"{len(hits)} image{'' if one else 's'} of other patients look{'s' if one else ''} most like {image}.",
+        query=f"images like {image}",
+        hits=hits,
+        model=ctx.hub.model_use(choice.card, choice.reason),
+        notes=notes,
+    )
+
+
+def _facts(ctx: ToolContext, image: str, volume: Volume) -> AttachmentFacts:
+    """Return what is known of an attachment, or of an image that a step made."""
+    known = ctx.workspace.facts().get(image)
+    if known is not None:
+        return known
+    return AttachmentFacts(id="img1", modality=volume.modality, body_part=volume.body_part, dims=volume.dims)
+
+
+def _hit(knowledge: Knowledge, found: SimilarImage) -> ReportHit:
+    """Quote the impression of an image's report, or its findings; the hit stays when the report is gone."""
+    from knowledge.errors import NotFoundError
+    from knowledge.sentences import split_sentences
+
+    why = f"image {found.image_id} looks alike (cosine {found.similarity:.2f})"
+    try:
+        report = knowledge.report(found.report_id)
+    except NotFoundError:
+        gone = f"{why}; its report is not stored"
+        return ReportHit(report_id=found.report_id, section="", sentence="", start=0, end=0, score=0.0, why=gone)
+    preferred = {"impression": 0, "findings": 1}
+    section = min(report.sections, key=lambda part: preferred.get(part.name, 2))
+    start, end = split_sentences(report.text, section.start, section.end)[0]
+    return ReportHit(
+        report_id=report.id,
+        section=section.name,
+        sentence=report.text[start:end],
+        start=start,
+        end=end,
+        score=max(0.0, found.similarity),
+        why=why,
+        source=report.source,
+    )

@@ -56,12 +56,6 @@ class Change(ToolResult):
     kind: ClassVar[ArtifactKind] = "measurements"
 
 
-class SimilarImages(ToolResult):
-    """Stored images that look alike."""
-
-    kind: ClassVar[ArtifactKind] = "hits"
-
-
 class Explanation(ToolResult):
     """A picture of what a finding rests on."""
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from knowledge.hits import Filters
 from tools.contract import Cost, ToolContext, tool
 from tools.examples import examples_of
 from tools.results import Hits, ReportHit
@@ -22,10 +23,16 @@ def search_reports(
     ctx: ToolContext,
     query: Annotated[str, Field(min_length=1, max_length=500, description="what to look for, in plain language")],
     k: Annotated[int, Field(ge=1, le=50, description="how many reports to return")] = 5,
+    filters: Annotated[
+        Filters | None, Field(description="what a report must be besides: modality, body part, date, section, source")
+    ] = None,
 ) -> Hits:
-    """Find stored reports by meaning; returns the matching sentence of each, with the report's id."""
+    """Find stored reports by what they state, deny or mean; returns the matching sentence and id of each.
+
+    Understands negation and combination ("effusion without cardiomegaly", "normal chest") and plain words.
+    """
     knowledge = ctx.open_knowledge()
-    found = knowledge.search(query, k=k)
+    found = knowledge.search(query, k=k, filters=filters)
     hits = tuple(
         ReportHit(
             report_id=hit.report_id,

@@ -7,6 +7,9 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
     {
         "deepbet": "tools.models.runtimes.deepbet:load",
         "hu_threshold": "tools.models.runtimes.hu_threshold:load",
+        "image_encoder_clip": "tools.models.runtimes.image_encoder:load_clip",
+        "image_encoder_monai": "tools.models.runtimes.image_encoder:load_monai",
+        "image_encoder_vision": "tools.models.runtimes.image_encoder:load_vision",
     }
 )
 """By the name that cards use: module and function `load(weights: Mapping[str, Path], device: str)`."""

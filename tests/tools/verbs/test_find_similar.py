@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from knowledge.embed import HashEmbedder, Vectors, normalise
+from knowledge.images import Picture
+from knowledge.report import report_from_sections
+from knowledge.search import Knowledge
+from tools.contract import ToolContext
+from tools.errors import UnavailableError
+from tools.results import ModelUse
+from tools.similar import add_images, picture_of
+from tools.verbs.find_similar import find_similar
+
+
+class Quarters:
+    """Mean of the four quarters of a picture."""
+
+    name, hash, dimension, reads_text = "quarters", "00000000000000cc", 4, False
+
+    def embed_pictures(self, pictures: Sequence[Picture]) -> Vectors:
+        halves = [[part for half in np.array_split(p, 2) for part in np.array_split(half, 2, axis=1)] for p in pictures]
+        return normalise(np.array([[part.mean() + 0.01 for part in parts] for parts in halves]))
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def knowledge(tmp_path: Path) -> Iterator[Knowledge]:
+    store = Knowledge.open(tmp_path / "store", HashEmbedder())
+    store.ingest(
+        [report_from_sections([("findings", "Large heart."), ("impression", "Cardiomegaly.")], id="R1", source="t")]
+    )
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def ctx(make_ctx, knowledge: Knowledge) -> ToolContext:
+    card = SimpleNamespace(name="quarters")
+    hub = SimpleNamespace(
+        choose=lambda verb, facts: SimpleNamespace(card=card, reason=f"serves {verb}"),
+        runtime=lambda _: Quarters(),
+        model_use=lambda card, reason: ModelUse(card=card.name, runtime="test", version="1", reason=reason),
+    )
+    return replace(make_ctx(), hub=hub, open_knowledge=lambda: knowledge)
+
+
+def save(path: Path, picture: Picture) -> Path:
+    from PIL import Image
+
+    Image.fromarray((picture * 255).astype(np.uint8)).save(path)
+    return path
+
+
+def test_the_image_itself_comes_first_with_its_report(ctx: ToolContext, knowledge: Knowledge, tmp_path: Path) -> None:
+    own = picture_of(ctx.workspace.volume("img1"))
+    encoder = Quarters()
+    knowledge.images(encoder).put([("same", "R1", own)])
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    files = [("other", "gone", save(tmp_path / "o.png", own[::-1, ::-1] * 0.2)), ("bad", "R1", tmp_path / "broken.png")]
+    stored, bad = add_images(knowledge, encoder, files)
+
+    result = find_similar(ctx, image="img1", k=2)
+
+    assert stored == 1
+    assert bad[0].startswith("bad: ")
+    assert [hit.report_id for hit in result.hits] == ["R1", "gone"]
+    assert result.hits[0].sentence == "Cardiomegaly."
+    assert result.hits[0].score == pytest.approx(1, abs=1e-4)
+    assert result.hits[1].why.endswith("its report is not stored")
+    assert result.model is not None
+    assert result.model.card == "quarters"
+
+
+def test_an_empty_collection_says_what_to_do(ctx: ToolContext) -> None:
+    with pytest.raises(UnavailableError, match="no image is stored for the encoder 'quarters'; put images beside"):
+        find_similar(ctx, image="img1")
+
+
+def test_no_encoder_says_what_to_install(make_ctx) -> None:
+    from tools.models.hub import Hub
+
+    hub = Hub.installed()
+    card = hub.get("rad-dino")
+    assert card.verb == "find_similar"
+    with pytest.raises(UnavailableError, match="rad-dino"):
+        hub.runtime(card)
