@@ -36,11 +36,11 @@ from tools.registry import Registry
 from tools.workspace import Artifact, Workspace
 
 if TYPE_CHECKING:
+    from agent.llm.chat import ChatModel
     from agent.planner import Planner
     from knowledge.assets import Assets
     from knowledge.embed import Embedder
     from knowledge.search import Knowledge
-    from tools.contract import TextModel
     from tools.models.hub import Hub
 
 logger = logging.getLogger(f"readingroom.{__name__}")
@@ -68,7 +68,7 @@ class Assistant:
         settings: Settings | None = None,
         registry: Registry | None = None,
         hub: Hub | None = None,
-        llm: TextModel | None = None,
+        llm: ChatModel | None = None,
         embedder: Embedder | None = None,
         knowledge: Knowledge | None = None,
         planner: Planner | None = None,
@@ -267,7 +267,7 @@ class Assistant:
                 self._embedder = load_embedder(self.assets)
             return self._embedder
 
-    def open_llm(self) -> TextModel:
+    def open_llm(self) -> ChatModel:
         """Return the language model, started at first use."""
         with self._opening:
             if self._llm is None:

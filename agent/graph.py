@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from agent.context import RunContext
 from agent.nodes.act import act
@@ -22,12 +23,32 @@ from agent.nodes.verify import verify
 from agent.state import InputState, State
 
 Graph = CompiledStateGraph[State, RunContext, InputState, State]
-Node = Callable[[State, Runtime[RunContext]], State]
+Checkpointer = BaseCheckpointSaver[Any]
 Lend = Callable[[RunnableConfig], RunContext]
+
+
+class Node(Protocol):
+    """A step of the graph: state and what the run lends in, a partial update out."""
+
+    __name__: str
+
+    def __call__(self, state: State, runtime: Runtime[RunContext]) -> State:
+        """Return what changes."""
+        ...
+
+
+class ConfiguredNode(Protocol):
+    """A node that gets its run's config only."""
+
+    def __call__(self, state: State, config: RunnableConfig) -> State:
+        """Return what changes."""
+        ...
+
+
 NODES: tuple[Node, ...] = (guard, plan, review, act, reflect, answer, verify)
 
 
-def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None, lend: Lend | None = None) -> Graph:
+def build_graph(checkpointer: Checkpointer | None = None, lend: Lend | None = None) -> Graph:
     """Return the compiled graph.
 
     Args:
@@ -36,7 +57,10 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None, lend: Lend
     """
     graph = StateGraph(State, context_schema=None if lend else RunContext, input_schema=InputState)
     for node in NODES:
-        graph.add_node(node.__name__, _lent(node, lend) if lend else node)
+        if lend:
+            graph.add_node(node.__name__, _lent(node, lend))
+        else:
+            graph.add_node(node.__name__, node)
     graph.add_edge(START, "guard")
     graph.add_conditional_edges("guard", after_guard)
     graph.add_conditional_edges("plan", after_plan)
@@ -48,7 +72,12 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None, lend: Lend
     return graph.compile(checkpointer=checkpointer)
 
 
-def _lent(node: Node, lend: Lend) -> Callable[[State, RunnableConfig], State]:
+def with_decision(decision: Mapping[str, Any]) -> Command[Any]:
+    """Return the input that answers a pause: a person's decision on the plan."""
+    return Command(resume=dict(decision))
+
+
+def _lent(node: Node, lend: Lend) -> ConfiguredNode:
     def with_context(state: State, config: RunnableConfig) -> State:
         return node(state, Runtime(context=lend(config)))
 

@@ -74,7 +74,7 @@ def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifac
 
 
 def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) -> Any:
-    from langgraph.types import Command
+    from agent.graph import with_decision
 
     if turn.request is not None:
         return {"request": turn.request}
@@ -83,7 +83,7 @@ def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) ->
         decision = dict(turn.decision or {})
         if decision.get("plan"):
             _check_edit(Plan.model_validate(decision["plan"]), run)
-        return Command(resume=decision)
+        return with_decision(decision)
     if snapshot.next:
         return None  # a killed process: go on from the last saved state
     if snapshot.values:

@@ -6,14 +6,13 @@ server's machine, in the input: {"request": "…", "attachments": ["ct.nii.gz"]}
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.assistant import Assistant
-from agent.graph import Graph, build_graph
+from agent.graph import Checkpointer, Graph, build_graph
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
-    from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from agent.context import RunContext
 
@@ -23,7 +22,7 @@ def graph() -> Graph:
     return served(Assistant())
 
 
-def served(assistant: Assistant, checkpointer: BaseCheckpointSaver[Any] | None = None) -> Graph:
+def served(assistant: Assistant, checkpointer: Checkpointer | None = None) -> Graph:
     """Return a graph whose threads are readings of an assistant."""
 
     def lend(config: RunnableConfig) -> RunContext:
