@@ -7,31 +7,25 @@ from typing import TYPE_CHECKING
 from agent.llm.chat import Ask, CallHook, ChatModel, Message, Reply
 
 if TYPE_CHECKING:
-    from agent.llm.client import LLM
+    from pathlib import Path
+
     from agent.settings import Settings
     from knowledge.assets import Assets
 
 __all__ = ["Ask", "CallHook", "ChatModel", "Message", "Reply", "open_llm"]
 
 
-def open_llm(settings: Settings, assets: Assets) -> LLM:
+def open_llm(settings: Settings, assets: Assets) -> ChatModel:
     """Return the language model that the settings name; the embedded one when they name none.
 
     Raises:
         ConfigError: the settings contradict each other.
-        LLMUnavailableError: the embedded model's weights are missing.
     """
-    from agent.errors import LLMUnavailableError
     from agent.llm.client import DEFAULT_OPENAI_MODEL, LLM, OPENAI_URL, Endpoint
-    from agent.llm.embedded import embedded_llm
-    from knowledge.errors import UnavailableError
+    from agent.llm.embedded import EmbeddedLLM
 
     if settings.uses_embedded_llm:
-        try:
-            weights = assets.path("smollm2", "model.gguf")
-        except UnavailableError as error:
-            raise LLMUnavailableError(str(error)) from error
-        return embedded_llm(weights, timeout_s=settings.llm_timeout_s)
+        return EmbeddedLLM(lambda: _weights(assets), timeout_s=settings.llm_timeout_s)
     asks_openai = settings.llm_base_url is None
     endpoint = Endpoint(
         base_url=settings.llm_base_url or OPENAI_URL,
@@ -42,3 +36,13 @@ def open_llm(settings: Settings, assets: Assets) -> LLM:
         log_payloads=settings.log_payloads,
     )
     return LLM(endpoint)
+
+
+def _weights(assets: Assets) -> Path:
+    from agent.errors import LLMUnavailableError
+    from knowledge.errors import UnavailableError
+
+    try:
+        return assets.path("smollm2", "model.gguf")
+    except UnavailableError as error:
+        raise LLMUnavailableError(str(error)) from error

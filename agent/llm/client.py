@@ -193,7 +193,7 @@ class LLM:
             tokens_out=usage.completion_tokens if usage else 0,
             seconds=seconds,
             model=self.name,
-            finish_reason=choice.finish_reason or "stop",
+            finish_reason=getattr(choice, "finish_reason", None) or "stop",
             notes=tuple(notes),
         )
         if ask.schema is not None:

@@ -1,7 +1,7 @@
 """The embedded language model: llama.cpp inside this process, behind an OpenAI-compatible server on loopback.
 
-It is started once per process at first use, shared by every reading, and stopped when the process ends. The server
-asks for a random key, so that nobody else on the machine can use it.
+It is started once per process, at the first call, shared by every reading, and stopped when the process ends. It asks
+for a random key, so that nobody else on the machine can use it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from agent.errors import LLMUnavailableError
+from agent.llm.chat import Ask, CallHook, Reply
 from agent.llm.client import LLM, Endpoint
 
 logger = logging.getLogger(f"readingroom.{__name__}")
@@ -39,27 +41,51 @@ class _Embedded:
     pid: int
 
 
-def embedded_llm(weights: Path, *, threads: int | None = None, timeout_s: float = 120.0) -> LLM:
-    """Return the embedded model; starts its server at first use.
+class EmbeddedLLM:
+    """The embedded model; its server starts at the first call. Implements tools.contract.TextModel.
 
     Args:
-        weights: the GGUF file.
+        weights: finds the GGUF file; called at the first call, so that nothing fails before it is needed.
         threads: upper bound of the threads that it computes with; None: the machine's cores, at most four.
         timeout_s: seconds that one answer may take.
-
-    Raises:
-        LLMUnavailableError: weights or the xllamacpp package are missing, or the server did not start.
     """
-    running = _start_once(weights, threads or min(MAX_THREADS, os.cpu_count() or 1))
-    endpoint = Endpoint(
-        base_url=running.base_url,
-        model=MODEL_NAME,
-        api_key=running.key,
-        timeout_s=timeout_s,
-        egress="local",
-        capable=False,
-    )
-    return LLM(endpoint)
+
+    name = MODEL_NAME
+    can_write = False
+
+    def __init__(self, weights: Callable[[], Path], *, threads: int | None = None, timeout_s: float = 120.0) -> None:
+        self._weights = weights
+        self._threads = threads or min(MAX_THREADS, os.cpu_count() or 1)
+        self._timeout_s = timeout_s
+
+    def chat(self, ask: Ask, on_call: CallHook | None = None) -> Reply:
+        """Answer one call; for the errors see `LLM.chat`.
+
+        Raises:
+            LLMUnavailableError: weights or the xllamacpp package are missing, or the server did not start.
+        """
+        return self._open().chat(ask, on_call)
+
+    def complete(self, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512) -> str:
+        """Return the answer to a prompt, decoded under a JSON schema where one is given."""
+        return self.chat(Ask(prompt, schema=schema, max_tokens=max_tokens)).text
+
+    def stream(self, ask: Ask) -> Iterator[str]:
+        """Yield the answer piece by piece, as it is written."""
+        yield from self._open().stream(ask)
+
+    def _open(self) -> LLM:
+        running = _start_once(self._weights(), self._threads)
+        return LLM(
+            Endpoint(
+                base_url=running.base_url,
+                model=MODEL_NAME,
+                api_key=running.key,
+                timeout_s=self._timeout_s,
+                egress="local",
+                capable=False,
+            )
+        )
 
 
 def _start_once(weights: Path, threads: int) -> _Embedded:

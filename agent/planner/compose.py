@@ -1,4 +1,4 @@
-"""Composes a plan from what the parts of a request ask for: arguments from the words, what is missing from the data flow.
+"""Composes a plan from what the parts of a request ask for; what a step needs first comes from the data flow.
 
 A tool that needs a mask gets the segmentation that makes it; a draft gets the results that it rests on. Which tool
 makes which kind comes from the registry.
@@ -7,14 +7,14 @@ makes which kind comes from the registry.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.plan import Step
+from agent.planner.arguments import Arguments, Wish, must_be_complete, unknown_structure
 from agent.planner.references import References, missing
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
-from agent.planner.slots import enumerated, fill, labels_in, landmarks_in, targets_in
+from agent.planner.slots import enumerated, labels_in, targets_in
 from agent.planner.text import words
 from tools.contract import Tool
 from tools.errors import ToolError
@@ -35,123 +35,7 @@ _USUAL_TARGETS = {
     "ABDOMEN": "liver",
 }
 _HOUNSFIELD = re.compile(r"\b(?:hu|hounsfield)\b", re.I)
-_PRONOUN = re.compile(r"\b(?:it|its|them|their|they|these|those|this|that|each)\b", re.I)
-_SKULL_STRIP = re.compile(
-    r"skull[- ]?strip|(?:remove|strip|peel)\w* (?:off )?the skull|without the skull|de-?skull", re.I
-)
 _PAIRED_QUANTITIES = {"ratio"}
-_COMMON_WORDS = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "this",
-        "that",
-        "these",
-        "those",
-        "my",
-        "our",
-        "his",
-        "her",
-        "their",
-        "its",
-        "it",
-        "them",
-        "they",
-        "each",
-        "every",
-        "all",
-        "both",
-        "of",
-        "in",
-        "on",
-        "from",
-        "for",
-        "to",
-        "with",
-        "and",
-        "or",
-        "please",
-        "me",
-        "us",
-        "you",
-        "can",
-        "could",
-        "would",
-        "i",
-        "we",
-        "image",
-        "scan",
-        "ct",
-        "mri",
-        "mr",
-        "x-ray",
-        "xray",
-        "film",
-        "radiograph",
-        "study",
-        "volume",
-        "picture",
-        "slice",
-        "slices",
-        "voxel",
-        "voxels",
-        "patient",
-        "mask",
-        "masks",
-        "segmentation",
-        "contour",
-        "outline",
-        "region",
-        "regions",
-        "structure",
-        "structures",
-        "organ",
-        "organs",
-        "make",
-        "do",
-        "create",
-        "give",
-        "show",
-        "want",
-        "need",
-        "get",
-        "now",
-        "here",
-        "there",
-        "out",
-        "up",
-        "off",
-        "only",
-        "just",
-        "separately",
-        "thanks",
-        "pls",
-        "chest",
-        "abdomen",
-        "head",
-        "us",
-        "ultrasound",
-        "sonogram",
-        "automatically",
-        "auto",
-        "everything",
-        "else",
-        "things",
-        "thing",
-        "first",
-        "then",
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """One thing that a person asks for: a tool, in their words."""
-
-    tool: str
-    text: str
-    request: str
 
 
 class Composer:
@@ -169,7 +53,7 @@ class Composer:
         self._hub = hub
         self._situation = situation
         self._refs = References(situation, registry, self.steps)
-        self._spoken_targets: list[str] = []
+        self._arguments = Arguments(situation, self.steps)
 
     def add(self, wish: Wish) -> None:
         """Add the step that a wish asks for, and before it what it needs.
@@ -179,119 +63,48 @@ class Composer:
         """
         tool = self._registry.get(wish.tool)
         spoken = targets_in(wish.text)
-        args = self._plain_args(tool, wish)
+        args = self._arguments.of(tool, wish)
         for name, kinds in tool.refs.items():
             if (value := self._reference(tool, name, kinds, wish, args)) is not None:
                 args[name] = value
-        self._spoken_targets = spoken or self._spoken_targets
-        self._must_be_complete(tool, args)
+        self._arguments.spoken_targets = spoken or self._arguments.spoken_targets
+        must_be_complete(tool, args)
         self._append(tool, args)
-
-    # --- arguments that are no references
-
-    def _plain_args(self, tool: Tool, wish: Wish) -> dict[str, Any]:
-        schema = tool.args_schema
-        names = [n for n in schema["properties"] if n not in tool.refs]
-        args = fill(schema, names, wish.text, wish.request)
-        special: dict[str, Callable[[Tool, Wish, dict[str, Any]], None]] = {
-            "targets": self._fill_targets,
-            "quantities": self._fill_quantities,
-            "query": self._fill_query,
-            "finding": self._fill_finding,
-            "target": self._fill_target,
-        }
-        for name in names:
-            if name in special:
-                special[name](tool, wish, args)
-        return args
-
-    def _fill_targets(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
-        is_required = "targets" in tool.args_schema.get("required", ())
-        if tool.name == "landmarks":
-            args.pop("targets", None)
-            if found := landmarks_in(wish.text) or targets_in(wish.text):
-                args["targets"] = found
-        if _SKULL_STRIP.search(wish.text):
-            args["targets"] = ["brain"]
-        if is_required and not args.get("targets"):
-            unknown = unknown_structure(wish.text, tool)
-            if unknown and not (self._spoken_targets and _PRONOUN.search(wish.text)):
-                args["targets"] = [unknown]
-            elif self._spoken_targets:
-                args["targets"] = list(self._spoken_targets)
-            elif found := targets_in(wish.request):
-                args["targets"] = found
-            else:
-                raise NeedsAnswerError("What shall be segmented? Name a structure, for instance lungs, liver or brain.")
-
-    def _fill_quantities(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
-        if not args.get("quantities"):
-            args.pop("quantities", None)
-
-    def _fill_query(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
-        if args.get("query"):
-            return
-        about = labels_in(wish.request) + [t for s in self.steps for t in s.args.get("targets") or ()]
-        about += targets_in(wish.request)
-        images = self._situation.attached("image")
-        about += [i.body_part.lower() for i in images[:1] if i.body_part and not about]
-        if not about:
-            raise NeedsAnswerError("What shall the reports say? Name a finding, for instance pleural effusion.")
-        args["query"] = ", ".join(dict.fromkeys(name.replace("_", " ") for name in about))
-
-    def _fill_finding(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
-        if args.get("finding"):
-            return
-        said = [label for s in self.steps for label in s.args.get("labels") or ()] or labels_in(wish.request)
-        said += [label for r in self._situation.results for label in r.args.get("labels") or ()]
-        if not said:
-            raise NeedsAnswerError("Which finding shall be explained? Name it, for instance pneumonia or effusion.")
-        args["finding"] = said[0]
-
-    def _fill_target(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
-        if args.get("target"):
-            return
-        labels = [m.label for m in self._situation.attached("mask") if m.label]
-        spoken = targets_in(wish.request) or (labels if "examples" in tool.refs else [])
-        if spoken:
-            args["target"] = spoken[0]
-
-    def _must_be_complete(self, tool: Tool, args: dict[str, Any]) -> None:
-        schema = tool.args_schema
-        for name in schema.get("required", ()):
-            if name not in args:
-                described = schema["properties"][name].get("description", name)
-                choices = schema["properties"][name].get("enum")
-                listed = f" One of: {', '.join(map(str, choices))}." if choices else ""
-                raise NeedsAnswerError(f"{tool.name} needs {name}: {described}. What shall it be?{listed}")
 
     # --- references
 
     def _reference(
         self, tool: Tool, name: str, kinds: Sequence[str], wish: Wish, args: dict[str, Any]
     ) -> str | list[str] | None:
+        pair = self._pair(tool, name, wish)
         is_required = name in tool.args_schema.get("required", ())
         is_list = _is_list(tool, name)
-        if set(tool.refs) >= {"fixed", "moving"} and name in ("fixed", "moving"):
-            fixed, moving = self._refs.pair(wish.text)
-            return f"@{fixed if name == 'fixed' else moving}"
-        if set(tool.refs) >= {"current", "prior"} and name in ("current", "prior"):
-            current, prior = self._refs.current_and_prior(wish.text)
-            return f"@{current if name == 'current' else prior}"
-        if tuple(kinds) == ("image",):
-            if not is_required and "image" not in wish.text:
-                return None
-            return self._as(is_list, [self._refs.image(wish.text, self._fitting(tool, name, args))])
-        if tuple(kinds) == ("mask",):
-            return self._as(is_list, self._masks(tool, wish, args, is_list=is_list))
-        if name == "artifacts":
-            return self._as(is_list, [self._artifact(kinds, wish, args)])
         if name == "evidence":
-            return self._evidence(kinds, wish, args, is_required=is_required)
-        found = self._refs.latest(kinds, wish.text)
-        if found is None and is_required:
-            raise NeedsAnswerError(missing(kinds))
-        return self._as(is_list, [found]) if found else None
+            return self._evidence(kinds, wish, is_required=is_required)
+        if pair:
+            found = [pair]
+        elif tuple(kinds) == ("image",):
+            found = [self._refs.image(wish.text, self._fitting(tool, name, args))] if is_required else []
+        elif tuple(kinds) == ("mask",):
+            found = self._masks(tool, wish, args, is_list=is_list)
+        elif name == "artifacts":
+            found = [self._artifact(kinds, wish, args)]
+        else:
+            found = [latest] if (latest := self._refs.latest(kinds, wish.text)) else []
+            if not found and is_required:
+                raise NeedsAnswerError(missing(kinds))
+        marked = [f"@{i}" for i in found]
+        return (marked if is_list else marked[0]) if marked else None
+
+    def _pair(self, tool: Tool, name: str, wish: Wish) -> str:
+        """Return which of two images stands here, for the tools that take two."""
+        if name in ("fixed", "moving") and {"fixed", "moving"} <= set(tool.refs):
+            fixed, moving = self._refs.pair(wish.text)
+            return fixed if name == "fixed" else moving
+        if name in ("current", "prior") and {"current", "prior"} <= set(tool.refs):
+            current, prior = self._refs.current_and_prior(wish.text)
+            return current if name == "current" else prior
+        return ""
 
     def _masks(self, tool: Tool, wish: Wish, args: dict[str, Any], *, is_list: bool) -> list[str]:
         if is_list:
@@ -303,7 +116,7 @@ class Composer:
         targets = targets_in(wish.text)
         if mask := self._refs.mask(wish.text, targets):
             return [mask]
-        targets = targets or self._spoken_targets or targets_in(wish.request)
+        targets = targets or self._arguments.spoken_targets or targets_in(wish.request)
         unknown = "" if targets else unknown_structure(wish.text, tool)
         if not targets and not unknown:
             raise NeedsAnswerError("What shall be measured? Name a structure, for instance lungs, liver or brain.")
@@ -322,7 +135,7 @@ class Composer:
     def _artifact(self, kinds: Sequence[str], wish: Wish, args: dict[str, Any]) -> str:
         """Return what shall be exported; makes it where the person named a structure."""
         takes = [k for k in words()["takes"].get(str(args.get("format", "")), kinds) if k in kinds]
-        targets = targets_in(wish.text) or self._spoken_targets
+        targets = targets_in(wish.text) or self._arguments.spoken_targets
         spoken = targets_in(wish.text)
         wanted = set(enumerated("quantities", _QUANTITIES, wish.text))
         has_steps = any(self._registry.get(s.tool).kind in takes for s in self.steps)
@@ -341,9 +154,7 @@ class Composer:
             return self.steps[-1].id
         raise NeedsAnswerError(missing(takes or kinds))
 
-    def _evidence(
-        self, kinds: Sequence[str], wish: Wish, args: dict[str, Any], *, is_required: bool
-    ) -> list[str] | None:
+    def _evidence(self, kinds: Sequence[str], wish: Wish, *, is_required: bool) -> list[str] | None:
         usable = [k for k in kinds if k not in ("image", "report")]
         found = self._refs.results(usable, include_earlier=is_required)
         if not found and is_required:
@@ -397,7 +208,9 @@ class Composer:
         self.steps[self.steps.index(twin)] = twin.model_copy(update={"args": _joined(twin.args, args)})
 
     def _insert(self, step: Step) -> None:
-        self.steps.append(step)
+        order = list(self._registry.get(step.tool).args_schema["properties"])
+        args = {name: step.args[name] for name in sorted(step.args, key=order.index)}
+        self.steps.append(step.model_copy(update={"args": args}))
 
     def _next(self) -> str:
         return f"s{self._situation.first_step + len(self.steps)}"
@@ -416,24 +229,8 @@ class Composer:
             return False
         return True
 
-    def _as(self, is_list: bool, ids: Sequence[str]) -> str | list[str]:
-        marked = [f"@{i}" for i in ids]
-        return marked if is_list else marked[0]
-
 
 _QUANTITIES = ("volume", "intensity", "diameter", "surface_area", "radiomics", "ratio")
-
-
-def unknown_structure(text: str, tool: Tool) -> str:
-    """Return the words for a structure that the anatomy does not know; "" when the text names none."""
-    own = {w for e in tool.examples for w in e.request.lower().split()[:1]}
-    left = re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text.lower())
-    verbs = set(words()["clauses"]["leads"]) | own | {tool.name}
-    quantities = {w for said in words()["values"]["quantities"].values() for p in said for w in p.rstrip("*").split()}
-    kept = [
-        w for w in left if w not in _COMMON_WORDS and w not in verbs and not any(w.startswith(q) for q in quantities)
-    ]
-    return " ".join(kept[:4])
 
 
 def _is_list(tool: Tool, name: str) -> bool:

@@ -2,9 +2,9 @@
 
 Each example is two vectors: a sentence embedding (what it means) and its words and letter groups (how it is spelt, so
 that typing errors and rare words count); and the same two again with organs and findings put in general terms, since
-what is asked does not depend on which organ it is asked of. Kernel ridge regression over both gives a score per tool. It is solved from
-the registered tools' own examples when the planner starts, in a fraction of a second: a tool registered by another
-package is planned without any training run.
+what is asked does not depend on which organ it is asked of. Kernel ridge regression over both gives a score per tool.
+It is solved from the registered tools' own examples when the planner starts, in a fraction of a second: a tool
+registered by another package is planned without any training run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.planner.text import clauses, has_phrase, words
-from tools.contract import Call
+from tools.contract import Call, Example
+from tools.errors import BadInputError
 from tools.registry import Registry
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ class ExampleIndex:
         """Return a score per tool for each text."""
         if not texts:
             return []
-        scores = self._kernel(texts)[:, self._single] @ self._weights
+        scores: Floats = self._kernel(texts)[:, self._single] @ self._weights
         return [
             Scored(
                 {name: float(value) + self._said(name, text) for name, value in zip(self._classes, row, strict=True)}
@@ -147,8 +149,8 @@ class ExampleIndex:
         """Return how near texts are to the examples, float32 (texts, examples): the mean of both forms."""
         count, own = len(meaning) // 2, len(self._rows)
         as_said = _combine(meaning[:count] @ self._meaning[:own].T, spelling[:count] @ self._spelling[:own].T)
-        in_general = _combine(meaning[count:] @ self._meaning[own:].T, spelling[count:] @ self._spelling[own:].T)
-        return (as_said + in_general) / 2
+        general = _combine(meaning[count:] @ self._meaning[own:].T, spelling[count:] @ self._spelling[own:].T)
+        return np.asarray((as_said + general) / 2, dtype=np.float32)
 
     def _said(self, name: str, text: str) -> float:
         """Return what a tool gains when a request names it by its own verb."""
@@ -158,7 +160,7 @@ class ExampleIndex:
     def _weighted(self, counts: Floats) -> Floats:
         weighted = np.sqrt(counts) * self._rarity
         lengths = np.linalg.norm(weighted, axis=1, keepdims=True)
-        return (weighted / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+        return np.asarray(weighted / np.where(lengths == 0, 1, lengths), dtype=np.float32)
 
     def _cached(self, texts: list[str], cache_dir: Path | None) -> Floats:
         """Embed the examples, or read their embeddings from the cache; a changed example or model is a new file."""
@@ -190,10 +192,24 @@ class _Row:
 
 
 def _rows(registry: Registry) -> list[_Row]:
-    rows = [_Row(e.request, e.calls, e.calls[-1].tool) for tool in registry for e in tool.examples]
+    rows = [
+        _Row(e.request, e.calls, e.calls[-1].tool) for tool in registry for e in tool.examples if _is_sound(e, registry)
+    ]
     rows += [_Row(r, (), f"!{kind}") for kind, scope in out_of_scope().items() for r in scope.requests]
     unique = {(row.request, row.tool): row for row in rows if row.tool in registry or row.tool.startswith("!")}
     return list(unique.values())
+
+
+def _is_sound(given: Example, registry: Registry) -> bool:
+    """Return whether an example's calls fit the tools' schemas; one that does not teaches nothing, and is reported."""
+    try:
+        for call in given.calls:
+            if call.tool in registry:
+                registry.get(call.tool).validate_args(call.args)
+    except BadInputError as error:
+        logger.warning("example %r is left out, it contradicts its tool: %s", given.request, error)
+        return False
+    return bool(given.calls)
 
 
 def _both_forms(texts: Sequence[str]) -> list[str]:
@@ -220,8 +236,8 @@ def in_general(text: str) -> str:
 
 
 def _combine(meaning: Floats, spelling: Floats) -> Floats:
-    near: Floats = (1 - SPELLING_SHARE) * np.exp(SHARPNESS * (meaning - 1)) + SPELLING_SHARE * spelling
-    return near
+    near = (1 - SPELLING_SHARE) * np.exp(SHARPNESS * (meaning - 1)) + SPELLING_SHARE * spelling
+    return np.asarray(near, dtype=np.float32)
 
 
 def _bare(text: str) -> str:
@@ -232,7 +248,7 @@ def _bare(text: str) -> str:
 def _spelling(text: str) -> Floats:
     """Count a text's words, word pairs and letter groups in hashed buckets; float32 (buckets,)."""
     tokens = re.findall(r"\w+", text.lower())
-    marks = [f"w{t}" for t in tokens] + [f"p{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False)]
+    marks = [f"w{t}" for t in tokens] + [f"p{a} {b}" for a, b in pairwise(tokens)]
     for token in tokens:
         edged = f"<{token}>"
         marks += [edged[i : i + n] for n in (3, 4, 5) for i in range(len(edged) - n + 1)]

@@ -9,7 +9,8 @@ from agent.planner.situation import PriorResult, Situation
 from agent.planner.slots import enumerated, targets_in
 
 _ELLIPSIS = re.compile(
-    r"^\s*(?:and|now|and now|then|what about|how about|also|same for|the same for|do the same (?:for|with|on|in)|same again|"
+    r"^\s*(?:and|now|and now|then|what about|how about|also|same for|the same for|do the same (?:for|with|on|in)|"
+    r"same again|"
     r"repeat (?:that|this|it)?\s*(?:for|with|on)?|again (?:for|with))\b",
     re.I,
 )
@@ -42,7 +43,7 @@ def resolve_follow_up(request: str, situation: Situation) -> FollowUp:
     names_work = bool(_HAS_VERB.search(re.sub(_ELLIPSIS, "", request)))
     if not is_ellipsis or names_work or any(enumerated("quantities", list(_SAID), request_said)):
         return FollowUp(request_said, request_said != request)
-    what = " and ".join(t.replace("_", " ") for t in targets_in(request_said)) or _last_targets(situation.results)
+    what = " and ".join(map(spoken, targets_in(request_said))) or _last_targets(situation.results)
     where = " in the prior scan" if re.search(r"\b(?:prior|previous|old|baseline|earlier)\b", request, re.I) else ""
     repeated = _repeated(situation.results, what, where)
     if not repeated:
@@ -57,13 +58,18 @@ def _with_other_side(request: str, results: tuple[PriorResult, ...]) -> str:
     if not found or not sided:
         return request
     parts = ["right" if p == "left" else "left" if p == "right" else p for p in sided[0].split("_")]
-    side = "left" if "left" in parts else "right"
-    structure = " ".join(p for p in parts if p not in ("left", "right"))
-    return f"{request[: found.start()]}{side} {structure}{request[found.end() :]}".replace("the the", "the")
+    return f"{request[: found.start()]}{spoken('_'.join(parts))}{request[found.end() :]}"
 
 
 def _last_targets(results: tuple[PriorResult, ...]) -> str:
-    return next((" and ".join(t.replace("_", " ") for t in r.targets) for r in reversed(results) if r.targets), "")
+    return next((" and ".join(map(spoken, r.targets)) for r in reversed(results) if r.targets), "")
+
+
+def spoken(target: str) -> str:
+    """Return a target's name as people say it: lung_left is "left lung"."""
+    parts = target.split("_")
+    sides = [part for part in parts if part in ("left", "right")]
+    return " ".join(sides + [part for part in parts if part not in sides])
 
 
 def _repeated(results: tuple[PriorResult, ...], what: str, where: str) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.llm.chat import ChatModel
-from agent.plan import Clarify, Decline
+from agent.plan import Clarify, Decline, Plan, Step
 from agent.planner.ask_llm import Material, PlanWriter
-from agent.planner.examples import ExampleIndex
+from agent.planner.examples import ExampleIndex, out_of_scope
 from agent.planner.followups import resolve_follow_up
 from agent.planner.situation import PlanningResult, PriorResult, Situation
 from agent.planner.text import MAX_CHARACTERS, is_english
@@ -101,6 +101,14 @@ class Planner:
         situation = Situation(facts, tuple(results), first_step)
         made = self._plan(request.strip(), situation, comment)
         return PlanningResult(**{**made, "seconds": time.monotonic() - started})
+
+    def nearest_example(self, request: str) -> Plan | Clarify | Decline:
+        """Return the plan of the nearest declared example, copied as it is: a baseline, never used for planning."""
+        near = self._index.nearest(request or " ", 1)[0]
+        if near.calls:
+            return Plan(steps=tuple(Step(id=f"s{n}", tool=c.tool, args=c.args) for n, c in enumerate(near.calls, 1)))
+        scope = out_of_scope()[near.tool[1:]]
+        return Decline(reason=scope.message) if scope.outcome == "decline" else Clarify(question=scope.message)
 
     def _plan(self, request: str, situation: Situation, comment: str | None) -> dict[str, Any]:
         if asked := self._by_rule(request):

@@ -80,7 +80,8 @@ class References:
         named = self._named(text)
         if len(named) >= 2:
             first, second = named[:2]
-            stays_second = bool(_ONTO.search(text, _NUMBERED.search(text).end())) if _NUMBERED.search(text) else True
+            begins = _NUMBERED.search(text)
+            stays_second = begins is None or _ONTO.search(text, begins.end()) is not None
             return (second, first) if stays_second else (first, second)
         current = [f.id for f in images if not f.prior]
         prior = [f.id for f in images if f.prior]

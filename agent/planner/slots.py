@@ -43,16 +43,26 @@ _MM = re.compile(r"(\d+(?:\.\d+)?)\s*(?:mm|millimet\w+)\b", re.I)
 _REPORT_WORDS = (
     r"(?:reports?|dictations?|texts?|documents?|sentences|wording|knowledge base|archive|database|patients?)"
 )
+_QUERY_LINKS = (
+    r"(?:of|on|about|with|for|where|that|which|who|whose|mention\w*|describ\w+|say\w*|speak\w*|contain\w*|includ\w+|like|"
+    r"report\w*|discuss\w*|to|regarding|concerning|there|is|are|a|an|any|the|have|has|had|show\w*|stat\w+|not\w+|their|in)"
+)
+_QUERY_VERBS = (
+    r"(?:find|show|search|look up|look for|look|retrieve|get|give|pull up|pull|list|fetch|any|are there|is there|"
+    r"has anyone|have we(?: ever)?|do we have|which|who|i want|what did|how do|quote)"
+)
+_QUERY_FILLERS = (
+    r"(?:all|any|some|old|past|prior|earlier|similar|comparable|previous|stored|for|through|ever|reported|described|"
+    rf"examples|of|the|a|an|had|have|in|most|relevant|\d+|{'|'.join(_NUMBERS)})"
+)
 _QUERY_LEADS = (
-    re.compile(rf"^.*?\b{_REPORT_WORDS}\b\s*(?::|,)?\s*(?:in the (?:archive|database|store|knowledge base)\s*)?"
-               r"(?:(?:of|on|about|with|for|where|that|which|who|whose|mention\w*|describ\w+|say\w*|speak\w*|contain\w*|"
-               r"includ\w+|like|report\w*|discuss\w*|to|regarding|concerning|there|is|are|a|an|any|the|have|has|had|"
-               r"show\w*|stat\w+|not\w+|their|in)\b[\s:]*)*", re.I),
-    re.compile(r"^(?:please |can you |could you )?(?:find|show|search|look up|look for|look|retrieve|get|give|pull up|pull|list|fetch|"
-               r"any|are there|is there|has anyone|have we(?: ever)?|do we have|which|who|i want|what did|how do|quote)\b\s*"
-               r"(?:me\s+)?(?:(?:all|any|some|old|past|prior|earlier|similar|comparable|previous|stored|for|through|ever|"
-               r"reported|described|examples|of|the|a|an|had|have|in|most|relevant|\d+|" + "|".join(_NUMBERS) + r")\b\s*)*", re.I),
-)  # fmt: skip
+    re.compile(
+        rf"^.*?\b{_REPORT_WORDS}\b\s*[:,]?\s*(?:in the (?:archive|database|store|knowledge base)\s*)?"
+        rf"(?:{_QUERY_LINKS}\b[\s:]*)*",
+        re.I,
+    ),
+    re.compile(rf"^(?:please |can you |could you )?{_QUERY_VERBS}\b\s*(?:me\s+)?(?:{_QUERY_FILLERS}\b\s*)*", re.I),
+)
 _QUERY_TAIL = re.compile(
     rf"\s+(?:in|from|among|within|according to)\s+(?:the|our|my|their|its|all)?\s*(?:\w+\s+)?{_REPORT_WORDS}\b.*$|"
     r"\s+(?:please|pls|thanks)\b.*$",
@@ -223,19 +233,20 @@ _BY_NAME: dict[str, Callable[[str, str], Any]] = {
 def _value(name: str, schema: Mapping[str, Any], text: str, request: str) -> Any:
     prop = _resolved(schema["properties"][name], schema)
     items = _resolved(prop.get("items", {}), schema)
-    if choices := prop.get("enum") or ([prop["const"]] if "const" in prop else None):
-        return next(iter(enumerated(name, choices, text, prop.get("x-says"))), None)
-    if choices := items.get("enum"):
-        return enumerated(name, choices, text, prop.get("x-says") or items.get("x-says"))
+    single = prop.get("enum") or ([prop["const"]] if "const" in prop else [])
+    choices = single or items.get("enum")
+    if choices:
+        said = enumerated(name, choices, text, prop.get("x-says") or items.get("x-says"))
+        return next(iter(said), None) if single else said
     if name in _BY_NAME:
         return _as_type(prop, _BY_NAME[name](text, request))
-    if prop.get("type") in ("integer", "number"):
-        return _number(name, prop, text)
-    if prop.get("type") == "boolean":
-        return True if has_phrase(text, [name.replace("_", " ")]) else None
-    if prop.get("type") == "string":
-        return quoted(text) or None
-    return None
+    by_type: dict[str, Callable[[], Any]] = {
+        "integer": lambda: _number(name, prop, text),
+        "number": lambda: _number(name, prop, text),
+        "boolean": lambda: True if has_phrase(text, [name.replace("_", " ")]) else None,
+        "string": lambda: quoted(text) or None,
+    }
+    return by_type.get(prop.get("type", ""), lambda: None)()
 
 
 def _resolved(prop: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,7 +283,7 @@ def _number(name: str, prop: Mapping[str, Any], text: str) -> float | int | None
 
 
 def _without_overlap(found: list[tuple[int, Any]], text: str) -> list[tuple[int, Any]]:
-    """ "surface area" names no volume, and "size" beside "diameter" or "ratio" only leads to it."""
+    """Drop a volume that only "surface area" or "size" beside "diameter" or "ratio" seems to name."""
     named = [choice for _, choice in found]
     explicit = has_phrase(text, ["volume*", "volumetr*", "ml", "mls", "litre*", "liter*", "cc", "millilit*", "cubic*"])
     if "volume" in named and len(named) > 1 and not explicit and set(named) & {"diameter", "surface_area", "ratio"}:

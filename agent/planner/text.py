@@ -11,21 +11,28 @@ from pathlib import Path
 from typing import Any
 
 MAX_CHARACTERS = 4000  # far above any real request
-_BREAKS = re.compile(r"(?<=[\w)\"'”’])\s*[;?!]+\s+|(?<=[\w)\"'”’])\s*[;?!]*$|(?<=[\w)\"'”’]{2})\.\s+|\n+|(?<=\w)\.$")
+_BREAKS = re.compile(r"(?<=[\w)\"'])\s*[;?!]+(?:\s+|$)|(?<=[\w)\"']{2})\.\s+|\n+|(?<=\w)\.$")
 _JOINTS = re.compile(
-    r"\s*(?:,\s*(?:and\s+|then\s+|also\s+|plus\s+)*|\s(?:and|then|plus|&|\+|afterwards|after that)\s+)(?:then\s+|also\s+|finally\s+|afterwards\s+|please\s+)*",
+    r"\s*(?:,\s*(?:and\s+|then\s+|also\s+|plus\s+)*|\s(?:and|then|plus|&|\+|afterwards|after that)\s+)"
+    r"(?:then\s+|also\s+|finally\s+|afterwards\s+|please\s+)*",
     re.I,
 )
-_QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{2,})[\"“”„«»]|(?<!\w)['‘’]([^'‘’]{3,})['‘’](?!\w)")
+_DOUBLE, _SINGLE = '"\u201c\u201d\u201e\u00ab\u00bb', "'\u2018\u2019"
+_QUOTED = re.compile(
+    rf"[{_DOUBLE}]([^{_DOUBLE}]{{2,}})[{_DOUBLE}]|(?<!\w)[{_SINGLE}]([^{_SINGLE}]{{3,}})[{_SINGLE}](?!\w)"
+)
 _CONDITION = re.compile(r"(?:and |but )?(?:if|when|in case|provided|unless|should)\b(?! you\b| possible\b)", re.I)
 _TRAILING = re.compile(
     r"(?P<then>(?!tell|say|check|see|let|show me if|i'd)\w+\b.{3,}?)\s+(?P<if>(?:if|when|unless)\s.*"
-    r"\b(?:above|below|over|under|more|less|greater|larger|smaller|exceeds?|positive|present|there is|fine|found|so)\b.*)$",
+    r"\b(?:above|below|over|under|more|less|greater|larger|smaller|exceeds?|positive|present|there is|fine|found|so)"
+    r"\b.*)$",
     re.I,
 )
 _CONTEXT = re.compile(
-    r"(?:this|that|these|it|he|she|they|here)(?:'s|'re|\s+(?:is|was|are|were|has|had|comes?|shows?))\s+(?!good|ok|okay|too|full|safe)"
-    r"|(?:the|my|our) (?:patient|case) (?:is|has|had|was|came|presents?|complains?)\b|(?:i|we) (?:have|got|just|had) (?:a|an|this|the|got|received|uploaded)\b"
+    r"(?:this|that|these|it|he|she|they|here)(?:'s|'re|\s+(?:is|was|are|were|has|had|comes?|shows?))\s+"
+    r"(?!good|ok|okay|too|full|safe)"
+    r"|(?:the|my|our) (?:patient|case) (?:is|has|had|was|came|presents?|complains?)\b"
+    r"|(?:i|we) (?:have|got|just|had) (?:a|an|this|the|got|received|uploaded)\b"
     r"|here (?:is|are)\b|attached (?:is|are|you)\b|\d+[- ]?(?:year|yo|y/o)",
     re.I,
 )
@@ -82,14 +89,14 @@ def _parts(sentence: str) -> Iterable[str]:
 
 
 def _elaborates(sentence: str, before: str) -> bool:
-    """Return whether a sentence only goes on with the one before: "What is this? Modality, size, spacing." """
+    """Return whether a sentence only goes on with the one before, as in "What is this? Modality, size, spacing"."""
     first = _WORD.search(sentence)
     is_new = first is not None and first[0].lower() in lead_words()
     return not is_new and not is_polite(before) and not is_context(before) and len(sentence.split()) <= 6
 
 
 def is_context(text: str) -> bool:
-    """Return whether a sentence only says what is there: "This is a CT of a 60-year-old man." """
+    """Return whether a sentence only says what is there, as in "This is a CT of a man of 60"."""
     return bool(_CONTEXT.match(text))
 
 
@@ -150,146 +157,6 @@ def quoted(text: str) -> str:
     return (found[1] or found[2]).strip() if found else ""
 
 
-# The commonest words of languages that people here may write in; none of them is an English word.
-_FOREIGN = frozenset(
-    [
-        "der",
-        "die",
-        "das",
-        "und",
-        "ist",
-        "bitte",
-        "wie",
-        "gross",
-        "groß",
-        "lunge",
-        "leber",
-        "ich",
-        "den",
-        "dem",
-        "ein",
-        "eine",
-        "zeig",
-        "zeige",
-        "mir",
-        "von",
-        "im",
-        "vom",
-        "zu",
-        "auf",
-        "nicht",
-        "le",
-        "la",
-        "les",
-        "des",
-        "est",
-        "une",
-        "du",
-        "et",
-        "quel",
-        "quelle",
-        "poumons",
-        "foie",
-        "dans",
-        "sur",
-        "je",
-        "montre",
-        "moi",
-        "pouvez",
-        "vous",
-        "el",
-        "los",
-        "las",
-        "una",
-        "por",
-        "favor",
-        "que",
-        "es",
-        "del",
-        "cual",
-        "como",
-        "pulmones",
-        "higado",
-        "il",
-        "lo",
-        "gli",
-        "della",
-        "di",
-        "sono",
-        "polmoni",
-        "fegato",
-        "qual",
-        "è",
-        "o",
-        "os",
-        "pulmão",
-        "het",
-        "een",
-        "van",
-        "de",
-        "longen",
-        "lever",
-        "volumen",
-        "messen",
-        "vergleiche",
-        "suche",
-        "berichte",
-        "segmentiere",
-        "segmenter",
-        "segmentez",
-        "mesurer",
-    ]
-)
-_ENGLISH = frozenset(
-    [
-        "the",
-        "of",
-        "this",
-        "is",
-        "are",
-        "in",
-        "on",
-        "and",
-        "to",
-        "a",
-        "what",
-        "how",
-        "which",
-        "where",
-        "show",
-        "find",
-        "me",
-        "please",
-        "for",
-        "with",
-        "from",
-        "give",
-        "any",
-        "do",
-        "does",
-        "it",
-        "segment",
-        "measure",
-        "compare",
-        "report",
-        "reports",
-        "image",
-        "scan",
-        "volume",
-        "lungs",
-        "liver",
-        "brain",
-        "that",
-        "there",
-        "have",
-        "has",
-        "was",
-        "all",
-        "my",
-    ]
-)
-
-
 def is_english(text: str) -> bool:
     """Return whether a request can be read as English; a few foreign words or names do no harm."""
     letters = [c for c in text if c.isalpha()]
@@ -298,5 +165,6 @@ def is_english(text: str) -> bool:
     if sum(not c.isascii() for c in letters) > 0.3 * len(letters):
         return False
     tokens = [w.lower() for w in _WORD.findall(text)]
-    foreign = sum(t in _FOREIGN for t in tokens)
-    return foreign < 2 or foreign <= sum(t in _ENGLISH for t in tokens)
+    lists = words()["languages"]
+    foreign = sum(t in lists["foreign"] for t in tokens)
+    return foreign < 2 or foreign <= sum(t in lists["english"] for t in tokens)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.plan import Clarify, Decline, Plan
-from agent.planner.compose import Composer, Wish
+from agent.planner.arguments import Wish
+from agent.planner.compose import Composer
 from agent.planner.examples import ExampleIndex, Scored, out_of_scope
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
 from agent.planner.slots import enumerated, labels_in
@@ -26,11 +27,13 @@ SKIP_SCORE = 0.3  # above this a part of a longer request is left out as out of 
 REFUSE_SCORE = 0.45  # above this a request that is out of scope is declined whatever else it says
 
 _WHERE = re.compile(
-    r"^(?:and |then |please )*(?:show|tell|mark|point)?(?: me| it| out)*\s*(?:exactly )?where(?: is it| they are| it is| are they)?\W*$",
+    r"^(?:and |then |please )*(?:show|tell|mark|point)?(?: me| it| out)*\s*(?:exactly )?"
+    r"where(?: is it| they are| it is| are they)?\W*$",
     re.I,
 )
 _AS_FILE = re.compile(
-    r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|word|json|fhir|dicom[ -]s[er]g?|png)\b"
+    r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?"
+    r"(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|word|json|fhir|dicom[ -]s[er]g?|png)\b"
     r"|\.(?:csv|pdf|stl|json|nii|nii\.gz|docx|png)\b|\b3-?d[ -]print|\bprintable\b",
     re.I,
 )
@@ -154,7 +157,7 @@ class Interpreter:
         return self._without_repeats(wishes)
 
     def _show_where(self, wishes: list[Wish], part: Clause, request: str) -> None:
-        """ "… show me where" belongs to what was said before it."""
+        """Let "show me where" belong to what was said before it."""
         before = wishes[-1]
         if before.tool == "classify" and "explain" in self._registry and labels_in(before.text):
             wishes.append(Wish("explain", f"{before.text} {part.text}", request))
