@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -201,23 +202,26 @@ class _Events:
         emptied = {p.request: gr.Textbox(value=""), p.uploads: gr.File(value=None), p.study_state: StudyState()}
         return self._all(StudyState(), state, waiting) | emptied
 
-    async def on_ask(self, study: StudyState, state: PageState) -> AsyncIterator[dict[Any, Any]]:
+    async def on_ask(self, study: StudyState, state: PageState) -> AsyncGenerator[dict[Any, Any]]:
         """Run the request; each update shows the run as far as it is."""
-        async for update in self._follow(study, self._page.ask(state)):
-            yield update
+        async with aclosing(self._follow(study, self._page.ask(state))) as updates:
+            async for update in updates:
+                yield update
 
-    async def on_decide(self, approve: bool, study: StudyState, state: PageState) -> AsyncIterator[dict[Any, Any]]:
+    async def on_decide(self, approve: bool, study: StudyState, state: PageState) -> AsyncGenerator[dict[Any, Any]]:
         """Run the plan that waits, or reject it."""
-        async for update in self._follow(study, self._page.decide(state, approve=approve)):
-            yield update
+        async with aclosing(self._follow(study, self._page.decide(state, approve=approve))) as updates:
+            async for update in updates:
+                yield update
 
     async def _follow(
-        self, study: StudyState, run: AsyncIterator[tuple[PageState, RunView]]
-    ) -> AsyncIterator[dict[Any, Any]]:
+        self, study: StudyState, run: AsyncGenerator[tuple[PageState, RunView]]
+    ) -> AsyncGenerator[dict[Any, Any]]:
         state, view, first = PageState(), RunView(), True
-        async for state, view in run:
-            yield self._all(study, state, view) if first else {self._parts.steps: self._now(view)}
-            first = False
+        async with aclosing(run):
+            async for state, view in run:
+                yield self._all(study, state, view) if first else {self._parts.steps: self._now(view)}
+                first = False
         state = replace(state, turns=(*state.turns, view), asked="", attaches=())
         yield self._all(study, state, None)
 

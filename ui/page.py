@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ class Page:
 
     # --- runs
 
-    async def ask(self, state: PageState) -> AsyncIterator[tuple[PageState, RunView]]:
+    async def ask(self, state: PageState) -> AsyncGenerator[tuple[PageState, RunView]]:
         """Run the request of the state and yield the state with the run as far as it is."""
         reading = state.reading or self._assistant.begin()
         request, attachments = state.asked, state.attaches
@@ -103,10 +104,11 @@ class Page:
         def start(on_event: Any) -> Any:
             return self._assistant.ask(request, attachments, reading=reading, on_event=on_event)
 
-        async for view in self._run(RunView(request=request, reading=reading), start):
-            yield state, view
+        async with aclosing(self._run(RunView(request=request, reading=reading), start)) as run:
+            async for view in run:
+                yield state, view
 
-    async def decide(self, state: PageState, *, approve: bool) -> AsyncIterator[tuple[PageState, RunView]]:
+    async def decide(self, state: PageState, *, approve: bool) -> AsyncGenerator[tuple[PageState, RunView]]:
         """Go on with the plan that waits, or reject it."""
         last = state.turns[-1]
         state = replace(state, turns=state.turns[:-1])
@@ -116,10 +118,11 @@ class Page:
             decision: Any = "approve" if approve else "reject"
             return self._assistant.resume(state.reading, decision=decision, on_event=on_event)
 
-        async for view in self._run(first, start):
-            yield state, view
+        async with aclosing(self._run(first, start)) as run:
+            async for view in run:
+                yield state, view
 
-    async def _run(self, first: RunView, start: Start) -> AsyncIterator[RunView]:
+    async def _run(self, first: RunView, start: Start) -> AsyncGenerator[RunView]:
         view = first
         try:
             async for view in views(first, start):

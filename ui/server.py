@@ -44,7 +44,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
 
     shelf = Shelf()
     app = FastAPI(title="Reading Room", docs_url=None, redoc_url=None, openapi_url=None)
-    _add_routes(app, shelf)
+    add_routes(app, shelf)
     app.add_middleware(_SafeHeaders)
     if host in ("127.0.0.1", "localhost", "::1"):
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "testserver"])
@@ -68,7 +68,8 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     return mounted
 
 
-def _add_routes(app: FastAPI, shelf: Shelf) -> None:
+def add_routes(app: FastAPI, shelf: Shelf) -> None:
+    """Add health and the files of readings."""
     from fastapi import HTTPException
     from starlette.responses import FileResponse
 

@@ -1,0 +1,48 @@
+"""The page over a scripted assistant in a process of its own, for tests that talk to it as a browser would.
+
+python -m tests.page_server FOLDER [STEP_SECONDS] [WAITS]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextmanager
+def serving(folder: Path, *, step_seconds: float = 0.0, waits: int = 0) -> Iterator[str]:
+    """Yield the address of a page whose readings lie in a folder."""
+    command = [sys.executable, "-m", "tests.page_server", str(folder), str(step_seconds), str(waits)]
+    with (folder / "server.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, (folder / "server.log").read_text(encoding="utf-8")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def main() -> None:
+    """Serve until terminated; the first line says where."""
+    from agent.settings import Settings
+    from tests.fake_assistant import FakeAssistant
+    from ui.server import serve
+
+    folder, step_seconds, waits = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    settings = Settings(readings_dir=folder / "readings", cache_dir=folder / "cache")
+    assistant = FakeAssistant(settings=settings, step_seconds=step_seconds, waits=waits)
+    serve(assistant, "127.0.0.1", 0, lambda address: print(address, flush=True))
+
+
+if __name__ == "__main__":
+    main()

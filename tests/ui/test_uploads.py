@@ -1,0 +1,57 @@
+"""What a browser uploads becomes attachments."""
+
+from tests.phantoms import phantom_volume
+from tools.imaging.read import list_series
+from ui.uploads import bring
+
+
+def _nifti(path):
+    from tools.imaging.read import write_nifti
+
+    write_nifti(path, phantom_volume())
+    return path
+
+
+def test_nifti_files_stay_single(tmp_path):
+    paths = [_nifti(tmp_path / "a.nii.gz"), _nifti(tmp_path / "b.nii.gz")]
+    assert [(b.name, b.problem, b.choices) for b in bring(paths)] == [("a.nii.gz", "", ()), ("b.nii.gz", "", ())]
+
+
+def test_dicom_files_that_come_together_are_one_folder(tmp_path):
+    from tests.phantoms import write_dicom_series
+
+    upload = tmp_path / "session" / "upload"
+    upload.mkdir(parents=True)
+    paths = sorted(write_dicom_series(upload, phantom_volume()))
+    (together,) = bring(paths)
+    assert together.name == f"{len(paths)} DICOM files"
+    assert together.path.is_dir()
+    assert [s.images for s in list_series(together.path)] == [len(paths)]
+    assert together.choices == ()
+
+
+def test_two_series_are_offered_to_choose_from(tmp_path):
+    from tests.phantoms import write_dicom_series
+
+    paths = []
+    for name in ("one", "two"):
+        folder = tmp_path / "session" / name
+        folder.mkdir(parents=True)
+        paths += write_dicom_series(folder, phantom_volume())
+    (together,) = bring(sorted(paths))
+    assert len(together.choices) == 2
+    assert [c.split(":")[0] for c in together.choices] == ["1", "2"]
+
+
+def test_a_file_that_is_no_image_says_why(tmp_path):
+    path = tmp_path / "notes.dcm"
+    path.write_text("not an image", encoding="utf-8")
+    (item,) = bring([path])
+    assert "is not DICOM" in item.problem
+
+
+def test_a_report_is_attached_as_text(tmp_path):
+    path = tmp_path / "prior.txt"
+    path.write_text("FINDINGS: clear.", encoding="utf-8")
+    (item,) = bring([path])
+    assert item.problem == ""
