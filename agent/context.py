@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -38,3 +39,5 @@ class RunContext:
     checkpoints: Checkpoints
     device: str = "cpu"
     cancelled: threading.Event = field(default_factory=threading.Event)
+    started: float = field(default_factory=time.monotonic)
+    """When this run began, on the monotonic clock; waiting for a person does not count."""

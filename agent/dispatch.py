@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from agent.context import RunContext
+from agent.errors import LimitError
 from agent.events import Progress, StepFailed, StepFinished, StepStarted
 from agent.plan import Step, depends_on
 from agent.state import StepRecord, StepStatus
@@ -106,12 +107,13 @@ class Dispatcher:
         Raises:
             StepBugError: a tool raised something other than a ToolError. What else had started was let finish.
             CancelledError: a person cancelled the run; finished steps are kept.
+        LimitError: the request took longer than the settings allow; finished steps are kept.
         """
         self._results = dict(earlier or {})
         waiting = [s for s in steps if s.id not in self._results]
         waiting = [s for s in waiting if not self._finished_before(s)]
         while waiting or self._running:
-            if self._run.cancelled.is_set():
+            if self._run.cancelled.is_set() or self._is_late():
                 break
             waiting = self._start_ready(waiting)
             if not self._running:
@@ -120,11 +122,21 @@ class Dispatcher:
         if self._run.cancelled.is_set():
             self._stop_all()
             raise CancelledError("the run was cancelled; what had finished is kept")
+        if self._is_late():
+            self._stop_all()
+            limit, used = self._run.settings.max_seconds, time.monotonic() - self._run.started
+            message = (
+                f"the request ran past its limit of {limit:g} s (READINGROOM_MAX_SECONDS); what had finished is kept"
+            )
+            raise LimitError(message, limit=limit, used=used)
         for step in waiting:
             self._skip(step, f"it refers to {', '.join(sorted(depends_on(step)))}, which nothing makes")
         if self._bug:
             raise self._bug
         return self._results
+
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._run.started > self._run.settings.max_seconds
 
     def _finished_before(self, step: Step) -> bool:
         """Take over a step that finished in a process that was killed later."""

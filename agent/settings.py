@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     max_replans: int = Field(default=2, ge=0)
     """How often a failed step may change the plan."""
     max_seconds: float = Field(default=3600.0, gt=0)
-    """Estimated seconds a plan may cost."""
+    """Seconds a request may take: a plan estimated to take longer is not begun, one that does is stopped."""
     log_payloads: bool = False
     """Write prompts and answers into the log, patient data included. Off unless asked for."""
 

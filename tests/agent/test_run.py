@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import AttachmentError, ReadingError, RunError
+from agent.errors import AttachmentError, LimitError, ReadingError, RunError
 from agent.events import Answered, Failed, Planned, Progress, StepFailed, StepFinished, StepStarted
 from agent.plan import Clarify, Decline, Plan
 from agent.settings import Settings
@@ -116,6 +116,18 @@ def test_a_step_that_hangs_is_stopped_at_its_limit_and_reported(make_assistant, 
     assert "0.3 s" in answer.failures[0].message
     assert "[s2]" in answer.text
     box.gate.set()
+
+
+def test_a_request_that_takes_too_long_is_stopped_and_keeps_what_finished(make_assistant) -> None:
+    assistant = make_assistant(plan_of(("wait", {}), ("wait", {"seconds": 30, "after": ["@s1"]})), max_seconds=0.5)
+    began = time.monotonic()
+    with pytest.raises(LimitError, match=r"past its limit of 0.5 s") as caught:
+        assistant.ask("wait")
+    assert time.monotonic() - began < 4
+    assert caught.value.limit == 0.5
+    assert caught.value.used > 0.5
+    (reading,) = assistant.readings()
+    assert [a.id for a in assistant.workspace(reading).artifacts()] == ["s1"]
 
 
 def test_a_step_that_never_asks_is_interrupted_at_its_limit_and_lets_go(make_assistant, box) -> None:
