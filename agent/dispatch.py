@@ -107,7 +107,7 @@ class Dispatcher:
         Raises:
             StepBugError: a tool raised something other than a ToolError. What else had started was let finish.
             CancelledError: a person cancelled the run; finished steps are kept.
-        LimitError: the request took longer than the settings allow; finished steps are kept.
+            LimitError: the request took longer than the settings allow; finished steps are kept.
         """
         self._results = dict(earlier or {})
         waiting = [s for s in steps if s.id not in self._results]
@@ -122,7 +122,7 @@ class Dispatcher:
         if self._run.cancelled.is_set():
             self._stop_all()
             raise CancelledError("the run was cancelled; what had finished is kept")
-        if self._is_late():
+        if self._is_late() and (waiting or self._running):
             self._stop_all()
             limit, used = self._run.settings.max_seconds, time.monotonic() - self._run.started
             message = (
