@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -76,13 +77,21 @@ class ModelCard(_Data):
     device_memory_mb: int = Field(default=0, ge=0)
     """Peak on a GPU; 0 where it needs none."""
     limits: tuple[str, ...] = ()
-    """What a reader of its results must know."""
+    """What a reader of its results must know, whatever the target."""
+    target_limits: dict[str, str] = Field(default_factory=dict)
+    """What a reader must know of one target."""
     trust: Trust = "untested"
     """tested: we ran it on real data with a known answer; untested: the card is right, we could not run it;
     experimental: its publisher shows no evaluation."""
     licence: str
     source: str
     citation: str = ""
+
+    @model_validator(mode="after")
+    def _limits_of_own_targets(self) -> ModelCard:
+        if strangers := set(self.target_limits) - set(self.targets):
+            raise ValueError(f"target_limits names what targets does not: {', '.join(sorted(strangers))}")
+        return self
 
     @property
     def facts_needed(self) -> Requires:
@@ -92,6 +101,11 @@ class ModelCard(_Data):
     def refusal(self, facts: AttachmentFacts) -> str | None:
         """Return why an image is not for this model, or None."""
         return self.facts_needed.refusal(facts)
+
+    def limits_for(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Return the limits that concern results with these targets."""
+        own = (limit for target, limit in self.target_limits.items() if target in targets)
+        return tuple(dict.fromkeys((*self.limits, *own)))
 
     def serves(self, target: str) -> bool:
         """Return whether the model finds a target, or all the parts that make it up."""

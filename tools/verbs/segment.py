@@ -98,7 +98,7 @@ def segment(
         files=(*(entry.file for entry in entries), KEY_IMAGE),
         figures=(KEY_IMAGE,),
         model=ctx.hub.model_use(choice.card, choice.reason),
-        notes=(*found.notes, *choice.card.limits, f"Key image: {shown}."),
+        notes=(*found.notes, *choice.card.limits_for(names), f"Key image: {shown}."),
         image=image,
         masks=tuple(entries),
     )

@@ -47,6 +47,7 @@ def test_a_card_is_read(tmp_path: Path) -> None:
         (CARD + "[weights]\nsha256 = {}\n", "one of 'file', 'distribution' and 'asset'"),
         (CARD + '[weights]\ndistribution = "deepbet"\n', "need 'sha256'"),
         (CARD + '[weights]\nfile = "a.pt"\nsha256 = { "a.pt" = "abc" }\n', "64 hex digits"),
+        (CARD + '[target_limits]\nspleen = "x"\n', "spleen"),
         ("name = ", "no valid TOML"),
     ],
 )

@@ -75,11 +75,12 @@ def test_masks_lie_on_the_images_own_voxels(reading: MakeReading, codes: str) ->
 def test_the_result_names_model_reason_limits_and_key_image(reading: MakeReading) -> None:
     ctx = reading(chest().volume)
     result = run(ctx, ["lungs"])
-    assert result.summary == "Outlined lungs with Lungs, body and bones in chest CT by Hounsfield threshold."
+    assert result.summary == "Outlined lungs with Hounsfield thresholds and shape (chest CT)."
     assert result.model is not None
     assert (result.model.card, result.model.device, result.model.weights_sha256) == ("ct-chest-threshold", "cpu", "")
     assert result.model.reason
     assert any("Consolidated lung" in note for note in result.notes)
+    assert not any(note.startswith("Bones:") for note in result.notes)
     assert result.figures == ("key-image.png",)
     assert (ctx.folder / "key-image.png").read_bytes().startswith(b"\x89PNG")
 

@@ -18,6 +18,9 @@ adults (Breatnach, Abbott, Fraser: AJR 142 (1984) 903)."""
 MAX_OFF_MIDLINE_MM = 45.0
 MIN_TRACHEA_MM = 20.0
 MAX_AIRWAYS_ML = 80.0  # more means that the growing leaked into lung
+BRONCHUS_MM2 = 30.0
+CARINA_MM = 5.0  # two lumens through this height are a branching, not noise
+MAIN_BRONCHI_MM = 25.0
 GROWTH_HU = (-880, -900, -920, -940, -960, -980)
 
 
@@ -44,6 +47,30 @@ def find_airways(grid: WorkingGrid, body: BoolArray) -> BoolArray | None:
         if grid.ml(grown) <= MAX_AIRWAYS_ML:
             return grown | seed
     return seed
+
+
+def above_bronchi(grid: WorkingGrid, airways: BoolArray) -> BoolArray | None:
+    """Cut airways 25 mm below the carina: trachea and main bronchi, what TotalSegmentator calls trachea.
+
+    Args:
+        grid: the working grid.
+        airways: bool, axes of `grid.hu`, from `find_airways`.
+
+    Returns:
+        bool, axes of `grid.hu`; None where no carina is seen.
+    """
+    import cc3d
+
+    least = max(1, round(BRONCHUS_MM2 / (grid.spacing_mm[0] * grid.spacing_mm[1])))
+    branched = 0
+    for k in range(airways.shape[2] - 1, -1, -1):
+        labels = cc3d.connected_components(np.ascontiguousarray(airways[..., k]), connectivity=8, binary_image=True)
+        branched = branched + 1 if np.count_nonzero(np.bincount(labels.ravel())[1:] >= least) >= 2 else 0
+        if branched * grid.spacing_mm[2] >= CARINA_MM:
+            cut = airways.copy()
+            cut[..., : max(0, k + branched - round(MAIN_BRONCHI_MM / grid.spacing_mm[2]))] = False
+            return cut
+    return None
 
 
 def _trachea(grid: WorkingGrid, body: BoolArray) -> BoolArray | None:

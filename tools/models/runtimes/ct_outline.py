@@ -40,3 +40,23 @@ def outline(grid: WorkingGrid, found: BoolArray, belongs: Callable[[AnyArray], B
         rim = grid.enlarged(wide[:, :, here], layer) & belongs(grid.volume.array[target])
         mask[target] = rim | grid.enlarged(core[:, :, here], layer)
     return mask
+
+
+def selected(grid: WorkingGrid, region: BoolArray, belongs: Callable[[AnyArray], BoolArray]) -> BoolArray:
+    """Return the CT's own voxels of a region whose values belong to a tissue.
+
+    Args:
+        grid: the working grid.
+        region: bool, axes of `grid.hu`.
+        belongs: says of HU values whether a voxel belongs to the tissue.
+
+    Returns:
+        bool, the CT's own axes.
+    """
+    blocks = grid.to_native(region)
+    mask = np.zeros(grid.volume.shape, bool)
+    for k in range(blocks.shape[2]):
+        layer: Box = (slice(0, blocks.shape[0]), slice(0, blocks.shape[1]), slice(k, k + 1))
+        target = grid.voxels(layer)
+        mask[target] = grid.enlarged(blocks[:, :, k : k + 1], layer) & belongs(grid.volume.array[target])
+    return mask

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.phantoms_ct import SPACING, abdomen, chest, ct, dice, head, soft_body
+from tests.phantoms_ct import SPACING, abdomen, chest, ct, cylinder, dice, head, soft_body
 from tools.errors import BadInputError, UnsupportedError
 from tools.imaging.geometry import from_canonical, to_orientation
 from tools.imaging.read import read_image
@@ -126,6 +126,42 @@ def test_air_that_is_no_lung_is_refused(volume: Volume, reason: str) -> None:
         segment(volume, "lungs")
 
 
+def test_both_lungs_are_exactly_left_and_right() -> None:
+    masks = segment(chest(touching=True).volume, "lungs", "lung_left", "lung_right")
+    assert np.array_equal(masks["lungs"], masks["lung_left"] | masks["lung_right"])
+
+
+def test_trachea_ends_below_the_carina_and_airways_go_on() -> None:
+    phantom = chest(trachea=False)
+    array = np.array(phantom.volume.array)
+    tube = cylinder((74, 60), 5.0, slice(45, 90))
+    for side in (-1, 1):
+        for k in range(25, 46):
+            tube |= cylinder((74 + side * 0.5 * (46 - k) + side * 4, 60), 3.6, slice(k, k + 1))
+    tube &= ~phantom.left & ~phantom.right
+    array[tube] = -1000
+    masks = segment(ct(array), "trachea", "airways")
+    assert dice(masks["airways"], tube) > 0.9
+    heights = np.flatnonzero(masks["trachea"].any(axis=(0, 1)))
+    assert heights.max() >= 86
+    assert 45 - 25 / 3 - 2 <= heights.min() <= 45 - 25 / 3 + 3
+    assert np.flatnonzero(masks["airways"].any(axis=(0, 1))).min() < heights.min()
+
+
+def test_fat_is_found_between_skin_and_muscle() -> None:
+    array = np.full((150, 120, 40), -1000, np.int16)
+    i, j, _ = np.ogrid[:150, :120, :40]
+    outer, inner = (
+        np.broadcast_to(((i - 75) / a) ** 2 + ((j - 60) / b) ** 2 <= 1, array.shape) for a, b in ((65, 50), (50, 36))
+    )
+    array[outer] = -100
+    array[inner] = 50
+    found = segment(ct(array), "fat")["fat"]
+    assert dice(found, outer & ~inner) > 0.9
+    assert not (found & inner).any()
+    assert not (found & ~outer).any()
+
+
 def test_body_without_table_and_with_lungs() -> None:
     phantom = chest()
     found = segment(phantom.volume, "body")["body"]
@@ -199,5 +235,7 @@ def test_lungs_of_the_sample_match_its_reference(sample: SampleGetter) -> None:
     trachea = reference == 16
     assert np.count_nonzero(masks["lungs"] & trachea) < 0.1 * np.count_nonzero(trachea)
     assert np.count_nonzero(masks["body"] & (reference > 0)) >= 0.999 * np.count_nonzero(reference)
+    windpipe = segment(volume, "trachea")["trachea"]
+    assert dice(windpipe, trachea) >= 0.82
     skeleton = np.isin(reference, [*range(25, 51), *range(69, 79), *range(91, 117)])
     assert dice(masks["bones"], skeleton) >= 0.72
