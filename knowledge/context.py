@@ -24,7 +24,8 @@ _VERB = (
     rf"(?:is|are|has|have|was|were|appears?|remains?|demonstrates?|shows?|measures?)\b(?!\s+(?:\w+\s+)?{_PASSIVE}\b)"
 )
 _NEW_STATEMENT = re.compile(
-    rf"(?:,\s+(?:and\s+)?|\s+and\s+)(?=(?!(?:or|nor|no|without)\b)(?:[\w\-/']+\s+){{1,5}}?{_VERB})|;|:\s|\.\s"
+    rf"(?:,\s+(?:and\s+)?|\s+and\s+)(?=(?!(?:or|nor|no|without)\b)(?:[\w\-/']+\s+){{1,5}}?{_VERB})"
+    r"|,?\s+and\s+(?=(?:an?|the|there)\s)|;|:\s(?!none\b|negative\b|absent\b|not?\b)|\.\s"
 )
 
 
