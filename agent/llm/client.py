@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,6 +138,7 @@ class LLM:
         timeout = Timeout(self._endpoint.timeout_s, connect=min(_CONNECT_S, self._endpoint.timeout_s))
         local = is_loopback(self._endpoint.base_url)
         http = DefaultHttpxClient(timeout=timeout, trust_env=not local)
+        weakref.finalize(self, http.close)
         return OpenAI(base_url=self._endpoint.base_url, api_key=key, timeout=timeout, max_retries=0, http_client=http)
 
     def _parameters(self, ask: Ask, passage: Passage) -> dict[str, Any]:
@@ -175,6 +177,10 @@ class LLM:
                 self._sleep(wait)
             except openai.OpenAIError as error:
                 raise self._unavailable(error) from None
+            except ValueError:
+                raise LLMUnavailableError(
+                    f"{self._where} answers with something that is no JSON; is it OpenAI-compatible, and ends in /v1?"
+                ) from None
         raise LLMUnavailableError(f"{self._where} refuses the request's parameters: {'; '.join(notes)}")
 
     def _reply(self, answer: ChatCompletion, ask: Ask, passage: Passage, seconds: float, notes: list[str]) -> Reply:

@@ -57,6 +57,7 @@ class EmbeddedLLM:
         self._weights = weights
         self._threads = threads or min(MAX_THREADS, os.cpu_count() or 1)
         self._timeout_s = timeout_s
+        self._client: tuple[_Embedded, LLM] | None = None
 
     def chat(self, ask: Ask, on_call: CallHook | None = None) -> Reply:
         """Answer one call; for the errors see `LLM.chat`.
@@ -76,6 +77,11 @@ class EmbeddedLLM:
 
     def _open(self) -> LLM:
         running = _start_once(self._weights(), self._threads)
+        if self._client is None or self._client[0] is not running:
+            self._client = (running, self._client_of(running))
+        return self._client[1]
+
+    def _client_of(self, running: _Embedded) -> LLM:
         return LLM(
             Endpoint(
                 base_url=running.base_url,

@@ -1,0 +1,95 @@
+"""An OpenAI-compatible endpoint on loopback that answers as a test wants."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = tuple[int, dict[str, Any] | str, dict[str, str]]
+
+
+def says(text: str | None, *, finish: str = "stop", refusal: str | None = None) -> Answer:
+    message = {"role": "assistant", "content": text, "refusal": refusal}
+    body = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "stub",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+    }
+    return 200, body, {}
+
+
+def fails(status: int, message: str, **more: Any) -> Answer:
+    headers = more.pop("headers", {})
+    return status, {"error": {"message": message, "type": "error", **more}}, headers
+
+
+class Stub:
+    """Answers from a queue; the last answer is repeated."""
+
+    def __init__(self, *answers: Answer | Callable[[], Answer]) -> None:
+        self.answers = list(answers)
+        self.requests: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.base_url = ""
+
+    def next(self) -> Answer:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer() if callable(answer) else answer
+
+
+@contextmanager
+def endpoint(*answers: Answer | Callable[[], Answer]) -> Iterator[Stub]:
+    stub = Stub(*answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            stub.requests.append(body)
+            stub.keys.append(self.headers.get("Authorization", ""))
+            self._send(*stub.next(), streamed=bool(body.get("stream")))
+
+        def do_GET(self) -> None:
+            self._send(*stub.next(), streamed=False)
+
+        def _send(self, status: int, body: dict[str, Any] | str, headers: dict[str, str], *, streamed: bool) -> None:
+            data = (body if isinstance(body, str) else json.dumps(body)).encode()
+            kind = "text/event-stream" if streamed and isinstance(body, str) else "application/json"
+            try:
+                self.send_response(status)
+                for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the client gave up, as the test wants
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    stub.base_url = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def slowly(seconds: float, answer: Answer) -> Callable[[], Answer]:
+    def wait() -> Answer:
+        time.sleep(seconds)
+        return answer
+
+    return wait
