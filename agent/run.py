@@ -69,6 +69,8 @@ def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifac
     valid = tool.validate_args(args)
     check_call(tool, valid, run.workspace.facts(), run.hub)
     step = Step(id="s1", tool=name, args=dict(args))
+    plan = {"outcome": "plan", "steps": [step.model_dump(mode="json")]}
+    run.record.append("plan", request="", outcome=plan, decided_by="a person", software=software())
     Dispatcher(run, reraise=True).run_steps([step])
     return run.workspace.artifact("s1")
 

@@ -232,16 +232,26 @@ class FakeAssistant:
         provenance = Provenance(tool=step.tool, tool_version="1", params={}, inputs=(), seconds=1.25)
         workspace.add_artifact(
             Artifact(
-                id=step.id, kind=result.kind, summary=result.summary, data=result.model_dump(mode="json"),
-                files=result.files, marks=result.marks, provenance=provenance,
+                id=step.id,
+                kind=result.kind,
+                summary=result.summary,
+                data=result.model_dump(mode="json"),
+                files=result.files,
+                marks=result.marks,
+                provenance=provenance,
             )  # fmt: skip
         )
         emit(
             StepFinished(
-                step=step.id, tool=step.tool, seconds=1.25, summary=result.summary, kind=result.kind,
+                step=step.id,
+                tool=step.tool,
+                seconds=1.25,
+                summary=result.summary,
+                kind=result.kind,
                 files=tuple(str(folder / f) for f in result.files),
                 figures=tuple(str(folder / f) for f in result.figures),
-                marks=result.marks, data=result.model_dump(mode="json"),
+                marks=result.marks,
+                data=result.model_dump(mode="json"),
             )  # fmt: skip
         )
         return None

@@ -1,5 +1,7 @@
 """Files of readings over HTTP: pictures are shown, everything else is a download."""
 
+import asyncio
+
 import pytest
 
 from ui.shelf import Shelf
@@ -12,9 +14,12 @@ def shelf():
 
 async def _get(app, path):
     """Call an ASGI application once."""
-    sent = []
+    sent, asked = [], []
 
     async def receive():
+        if asked:
+            await asyncio.Event().wait()  # a client that stays connected
+        asked.append(True)
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message):

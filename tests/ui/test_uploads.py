@@ -8,7 +8,8 @@ from ui.uploads import bring
 def _nifti(path):
     from tools.imaging.read import write_nifti
 
-    write_nifti(path, phantom_volume())
+    volume = phantom_volume()
+    write_nifti(path, volume.array, volume)
     return path
 
 
@@ -33,11 +34,11 @@ def test_dicom_files_that_come_together_are_one_folder(tmp_path):
 def test_two_series_are_offered_to_choose_from(tmp_path):
     from tests.phantoms import write_dicom_series
 
-    paths = []
-    for name in ("one", "two"):
-        folder = tmp_path / "session" / name
-        folder.mkdir(parents=True)
-        paths += write_dicom_series(folder, phantom_volume())
+    def second(dataset, k):
+        dataset.SeriesInstanceUID = "1.2.826.0.1.3680043.8.498.2"
+
+    paths = write_dicom_series(tmp_path / "session" / "one", phantom_volume())
+    paths += write_dicom_series(tmp_path / "session" / "two", phantom_volume(), edit=second)
     (together,) = bring(sorted(paths))
     assert len(together.choices) == 2
     assert [c.split(":")[0] for c in together.choices] == ["1", "2"]

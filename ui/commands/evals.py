@@ -15,31 +15,29 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print figures and every re
 @app.command()
 def plans(file: Cases, *, as_json: AsJson = False) -> None:
     """Plan every request of a file and compare with the accepted plans."""
-    from agent.evaluation import evaluate_plans, read_plan_cases, scores
+    from agent.evals import evaluate_plans
     from ui.assistants import open_assistant
     from ui.console import Terminal
     from ui.render import clean
 
     terminal = Terminal()
-    cases = read_plan_cases(file)
-    planner = open_assistant().open_planner()
-    results = []
-    with terminal.amounts("planning") as show:
-        for result in evaluate_plans(cases, planner):
-            results.append(result)
-            show(len(results), len(cases))
-    found = scores(results)
+    report = evaluate_plans(file, open_assistant().open_planner())
     if as_json:
-        terminal.json(found.model_dump(mode="json"))
+        terminal.json(report.to_json())
         return
-    for result in found.results:
-        if not result.correct:
+    for result in report.results:
+        if not result.is_correct:
+            wanted = " or ".join("+".join(t) for t in result.case.tools) or result.case.outcome
+            got = "+".join(result.tools) or (result.outcome.outcome if result.outcome else result.error)
             terminal.show(
-                f"✗ {result.id} {clean(result.request)}", f"    expected {result.expected}, got {clean(result.got)}"
+                f"✗ {result.case.id} {clean(result.case.request)}", f"    expected {wanted}, got {clean(got)}"
             )
-    args = "no case names arguments" if found.args_accuracy is None else f"arguments {found.args_accuracy:.1%}"
+    args = "no case names arguments" if report.args_accuracy is None else f"arguments {report.args_accuracy:.1%}"
+    beside = ", ".join(f"{name} {share:.1%}" for name, share in report.baselines.items())
     terminal.show(
-        f"{found.correct} of {found.cases} right ({found.accuracy:.1%}); {args}; median {found.median_seconds:.2f} s"
+        f"{report.correct} of {len(report.results)} right ({report.accuracy:.1%}); {args}; "
+        f"median {report.median_seconds:.2f} s",
+        f"baselines: {beside}",
     )
 
 
