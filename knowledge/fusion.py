@@ -1,6 +1,6 @@
 """One score a report from findings, words and meaning; each part can be left out, to show what it is worth."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,14 @@ _FINDINGS, _WORDS, _MEANING = 0.8, 0.1, 0.1  # the findings decide, words and me
 
 @dataclass(frozen=True)
 class Parts:
-    """Which parts of the search take part."""
+    """Which parts of the search take part.
 
-    assertions: bool = True
+    `findings`: what reports state and deny, by the vocabulary. `negation`: sentences that only deny things are no
+    neighbours in meaning. `lexical`: BM25. `dense`: neighbours in meaning.
+    """
+
+    findings: bool = True
+    negation: bool = True
     lexical: bool = True
     dense: bool = True
 
@@ -65,10 +70,10 @@ def rank(
     sentences = index.sentence_mask(filters.section if filters else None)
     words = lexical_scores(index, query, sentences) if parts.lexical else Scores.zeros(len(index.report_ids))
     asks_only_denial = bool(query.absent) and not query.present
-    skip_negative = parts.assertions and not query.normal and not asks_only_denial
+    skip_negative = parts.negation and not query.normal and not asks_only_denial
     meaning = dense_scores(index, neighbours if parts.dense else [], sentences, skip_negative)
     states_findings = filters is None or filters.section is None or filters.section in FINDING_SECTIONS
-    if parts.assertions and query.has_findings and states_findings:
+    if parts.findings and query.has_findings and states_findings:
         found = _findings(index, query, SentenceView.of(index, sentences, neighbours if parts.dense else []))
         total = Scores(_FINDINGS * found.value + _WORDS * words.value + _MEANING * meaning.value, found.sentence)
         total.value[found.value <= 0] = 0
@@ -137,8 +142,3 @@ def _allowed(index: Index, filters: Filters | None, scores: Scores) -> NDArray[n
     if filters.section is not None:
         allowed &= index.sentence_mask(filters.section)[np.maximum(scores.sentence, 0)]
     return allowed
-
-
-def without(parts: Parts, name: str) -> Parts:
-    """Return the parts with one of them left out."""
-    return Parts(**{field.name: getattr(parts, field.name) and field.name != name for field in fields(Parts)})

@@ -45,11 +45,11 @@ class PatternIndex:
 
     def find(self, text: str) -> Iterator[PatternMatch]:
         """Yield every match in a lower-case text; matches of different patterns may overlap."""
-        tried: set[int] = set()
+        tried: set[tuple[str, int]] = set()
         for anchor in dict.fromkeys(anchor for word in _WORD.findall(text) for anchor in _keys(word)):
             for label, pattern in self._by_anchor.get(anchor, ()):
-                if id(pattern) not in tried:
-                    tried.add(id(pattern))
+                if (label, id(pattern)) not in tried:
+                    tried.add((label, id(pattern)))
                     yield from (PatternMatch(label, *match.span()) for match in pattern.finditer(text))
 
 
