@@ -49,6 +49,10 @@ class Vocabulary:
     before: frozenset[str]
     ignored: frozenset[str]
     not_typos: frozenset[str]
+    regions: dict[str, frozenset[str]]
+    """Structures by region, without _left and _right."""
+    shows: dict[str, frozenset[str]]
+    """BodyPartExamined by region."""
 
 
 @cache
@@ -72,12 +76,28 @@ def vocabulary() -> Vocabulary:
         before=frozenset(data["lists"]["before"]),
         ignored=frozenset(data["lists"]["ignored"]),
         not_typos=frozenset(data["lists"]["not_typos"]),
+        regions={region: frozenset(names) for region, names in data["regions"].items()},
+        shows={region: frozenset(parts) for region, parts in data["shows"].items()},
     )
 
 
 def members_of(target: str) -> tuple[str, ...]:
     """Return the targets that make up another: lungs are lung_left and lung_right. Empty for a plain class."""
     return vocabulary().groups.get(target, ())
+
+
+def may_show(body_part: str, target: str) -> bool:
+    """Say whether an image of a body part can show a target; unknown parts and widespread targets pass.
+
+    Args:
+        body_part: DICOM BodyPartExamined, upper case; empty when unknown.
+        target: a target's name.
+    """
+    known = vocabulary()
+    visible = {region for region, parts in known.shows.items() if body_part in parts}
+    stem = re.sub(r"_(left|right)(?=_|$)|_?\d+$", "", target)
+    lies_in = {region for region, names in known.regions.items() if stem in names}
+    return not visible or not lies_in or bool(visible & lies_in)
 
 
 def total_classes() -> tuple[str, ...]:

@@ -59,6 +59,8 @@ class ModelCard(_Data):
     version: str
     targets: tuple[str, ...] = ()
     """Class names it can find; empty where the verb knows no targets."""
+    aliases: dict[str, str] = Field(default_factory=dict)
+    """Other names of targets, in lower case with underscores: pleural_effusion → effusion."""
     modality: tuple[str, ...] = ()
     """DICOM codes it works on; empty: any."""
     body_part: tuple[str, ...] = ()
@@ -88,9 +90,10 @@ class ModelCard(_Data):
     citation: str = ""
 
     @model_validator(mode="after")
-    def _limits_of_own_targets(self) -> ModelCard:
-        if strangers := set(self.target_limits) - set(self.targets):
-            raise ValueError(f"target_limits names what targets does not: {', '.join(sorted(strangers))}")
+    def _names_of_own_targets(self) -> ModelCard:
+        for key, names in (("target_limits", set(self.target_limits)), ("aliases", set(self.aliases.values()))):
+            if strangers := names - set(self.targets):
+                raise ValueError(f"{key} names what targets does not: {', '.join(sorted(strangers))}")
         return self
 
     @property
@@ -107,9 +110,16 @@ class ModelCard(_Data):
         own = (limit for target, limit in self.target_limits.items() if target in targets)
         return tuple(dict.fromkeys((*self.limits, *own)))
 
+    def named(self, word: str) -> str | None:
+        """Return the card's own target for a word, or None: "Pleural effusion" is effusion."""
+        if word in self.targets:
+            return word
+        plain = word.strip().lower().replace(" ", "_").replace("-", "_")
+        return plain if plain in self.targets else self.aliases.get(plain)
+
     def serves(self, target: str) -> bool:
         """Return whether the model finds a target, or all the parts that make it up."""
-        if target in self.targets:
+        if self.named(target):
             return True
         parts = members_of(target)
         return bool(parts) and all(self.serves(part) for part in parts)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from knowledge.assets import Assets
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
 from tools.facts import AttachmentFacts
-from tools.imaging.anatomy import resolve
+from tools.imaging.anatomy import may_show, resolve
 from tools.models.card import ModelCard, Trust
 from tools.models.installed import BrokenCard, installed_cards
 from tools.models.runtimes import RUNTIMES
@@ -135,13 +135,14 @@ class Hub:
             raise UnsupportedError(f"no model card serves {verb!r} in this installation")
         targets = _resolved(targets, cards)
         _require_served(verb, cards, targets)
+        _require_shown(facts, targets)
         refusals = {card.name: card.refusal(facts) for card in cards}
         fitting = [card for card in cards if refusals[card.name] is None]
         serving = [card for card in fitting if all(map(card.serves, targets))]
         if serving:
             ranked = sorted(serving, key=self._rank)
             return Choice(ranked[0], self._reason(ranked, facts, targets))
-        raise UnsupportedError(_why_none(facts, targets, cards, refusals))
+        raise UnsupportedError(_why_none(facts, targets, sorted(cards, key=self._rank), refusals))
 
     def _rank(self, card: ModelCard) -> tuple[int, int, int, float, str]:
         state = _STATES.index(self.status(card).state)
@@ -246,14 +247,25 @@ def _require_served(verb: str, cards: list[ModelCard], targets: Sequence[str]) -
         raise UnsupportedError(f"no model of this installation can {verb} {target!r}; {hint}")
 
 
+def _require_shown(facts: AttachmentFacts, targets: Sequence[str]) -> None:
+    absent = [target for target in targets if not may_show(facts.body_part, target)]
+    if absent:
+        missing = ", no ".join(absent[:3]).replace("_", " ")
+        raise UnsupportedError(
+            f"{facts.id} shows {facts.body_part}, which holds no {missing}: attach an image of the right region, or "
+            "correct the body part"
+        )
+
+
 def _why_none(
     facts: AttachmentFacts, targets: Sequence[str], cards: list[ModelCard], refusals: dict[str, str | None]
 ) -> str:
     """Say why no single card serves all targets on this image."""
     serving = [card for card in cards if all(map(card.serves, targets))]
     if serving:
-        said = list(dict.fromkeys(f"{refusals[card.name]} (model {card.name})" for card in serving))
-        return "; ".join(said[:3])
+        by_need = {str(refusals[card.name]).partition(":")[0]: card for card in reversed(serving)}
+        said = [f"{refusals[card.name]} (model {card.name})" for card in serving if card in by_need.values()]
+        return "; ".join(said[:2])
     parts = []
     for target in targets:
         able = [card for card in cards if card.serves(target)]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.errors import BadInputError
-from tools.imaging.anatomy import find_targets, members_of, resolve, total_classes, vocabulary
+from tools.imaging.anatomy import find_targets, may_show, members_of, resolve, total_classes, vocabulary
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,34 @@ def test_any_text_is_searched_without_error_and_places_are_right(text: str) -> N
 
 def test_a_long_request_is_searched_quickly() -> None:
     assert len(find_targets("please segment the liver " * 4000)) == 4000
+
+
+@pytest.mark.parametrize(
+    ("body_part", "target", "shown"),
+    [
+        ("HEAD", "lungs", False),
+        ("HEAD", "brain", True),
+        ("CHEST", "lung_upper_lobe_left", True),
+        ("CHEST", "brain", False),
+        ("CHEST", "liver", True),
+        ("CHEST", "prostate", False),
+        ("ABDOMEN", "kidney_left", True),
+        ("ABDOMEN", "vertebrae_L3", True),
+        ("ABDOMEN", "vertebrae_C3", False),
+        ("KNEE", "liver", False),
+        ("KNEE", "rib_left_5", False),
+        ("KNEE", "bones", True),
+        ("", "lungs", True),
+        ("CHESTABDPELVIS", "brain", True),
+        ("SOMETHING ELSE", "brain", True),
+    ],
+)
+def test_a_head_is_not_a_chest(body_part: str, target: str, shown: bool) -> None:
+    assert may_show(body_part, target) is shown
+
+
+def test_regions_name_targets_that_exist() -> None:
+    known = vocabulary()
+    for names in known.regions.values():
+        for name in names:
+            assert any(target.startswith(name) for target in known.targets), name

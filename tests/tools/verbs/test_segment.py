@@ -99,7 +99,7 @@ def test_what_is_not_there_is_reported_as_not_found(reading: MakeReading) -> Non
 @pytest.mark.parametrize(
     ("facts", "targets", "error", "reason"),
     [
-        ({"modality": "MR", "body_part": "HEAD"}, ["lungs"], UnsupportedError, "img1 is MR, CT is needed"),
+        ({"modality": "US"}, ["lungs"], UnsupportedError, "img1 is US, CT is needed"),
         ({"body_part": "HEAD"}, ["lungs"], UnsupportedError, "img1 shows HEAD"),
         ({"modality": ""}, ["lungs"], UnsupportedError, "does not say its modality"),
         ({}, ["kidny"], BadInputError, "'kidny'; nearest: kidney_left"),
