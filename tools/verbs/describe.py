@@ -38,6 +38,7 @@ def describe(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the
     from tools.imaging.render import overlay_png
 
     volume = ctx.workspace.volume(image)
+    intensity = _intensity(volume)
     known = ctx.workspace.facts().get(image)
     facts = {
         "modality": volume.modality or "unknown",
@@ -46,13 +47,13 @@ def describe(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the
         "dims": volume.dims,
         "geometry": describe_geometry(volume),
         "spacing_source": volume.spacing_source or "none",
-        "intensity": _intensity(volume),
+        "intensity": intensity,
         "acquisition": dict(volume.header),
         "possible": _possible(ctx, known),
     }
     overlay_png(volume, {}, ctx.folder / "key-image.png", title=image)
     return Description(
-        summary=_summary(image, volume, facts["intensity"]),
+        summary=_summary(image, volume, intensity),
         image=image,
         facts=facts,
         files=("key-image.png",),
