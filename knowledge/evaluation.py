@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from knowledge.errors import BadInputError, NotFoundError
+from knowledge.errors import BadInputError, NotFoundError, UnavailableError
 from knowledge.fusion import Parts
 from knowledge.search import ALL_PARTS, Knowledge
 
@@ -94,7 +94,12 @@ def evaluate_retrieval(
         knowledge: the store; it never sees the headings.
         headings: of every report, from `knowledge.readers.openi.read_openi_headings`.
         parts: which parts of the search take part.
+
+    Raises:
+        UnavailableError: the store holds none of the reports.
     """
+    if not any(report.id in headings for report in knowledge.export()):
+        raise UnavailableError("the store holds none of the reports that the headings are of; ingest them first")
     return evaluate_search(
         cases, headings, lambda query, k: [hit.report_id for hit in knowledge.search(query, k, parts=parts)]
     )

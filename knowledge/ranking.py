@@ -22,6 +22,7 @@ _NO_MODIFIER = 0.85  # "left" asked for, no side stated
 _MODIFIER_AXES = ("laterality", "severity", "location", "change", "age", "extent")
 _SOFT_AXES = frozenset({"age", "extent", "change", "severity"})
 CLOSE = 0.1  # added for a sentence that means the same as the query
+_WITH_NEUTRAL = 0.7  # a normal study with a device, a surgical clip or the like
 _UNMENTIONED = 0.9  # the query denies a finding, the report does not speak of it
 _DOUBTED = 0.5  # the query denies a finding, the report doubts it
 
@@ -151,6 +152,7 @@ def _normal_scores(index: Index) -> Scores:
     vocabulary = load_vocabulary()
     scores = Scores.zeros(len(index.report_ids))
     abnormal = np.zeros(len(index.report_ids), dtype=np.float32)
+    neutral = np.zeros(len(index.report_ids), dtype=np.float32)
     denials = np.zeros(len(index.report_ids), dtype=np.float32)
     for name in vocabulary.findings:
         facts = index.facts(name)
@@ -159,7 +161,7 @@ def _normal_scores(index: Index) -> Scores:
             scores.raise_to(facts.report[stated], np.ones(int(stated.sum()), np.float32), facts.sentence[stated])
             continue
         np.add.at(denials, facts.report[facts.assertion == ASSERTIONS.index("absent")], 1.0)
-        np.add.at(abnormal, facts.report[_worth(facts) > 0], 1.0)
+        np.add.at(neutral if vocabulary.findings[name].neutral else abnormal, facts.report[_worth(facts) > 0], 1.0)
     has_sentence = scores.sentence >= 0
     first = np.full(len(index.report_ids), -1, dtype=np.int32)
     core = np.flatnonzero(index.sentence_is_core)[::-1]
@@ -170,6 +172,7 @@ def _normal_scores(index: Index) -> Scores:
         0.6 + 0.05 * np.minimum(denials, 6) + 0.1 * has_sentence,
         0.0,
     ).astype(np.float32)
+    scores.value[neutral > 0] *= _WITH_NEUTRAL
     return scores
 
 

@@ -7,6 +7,7 @@ from knowledge.errors import BadInputError, BadRecordError
 from knowledge.readers.archive import count_files
 from knowledge.readers.dicom_sr import read_dicom_sr
 from knowledge.readers.docx import read_docx
+from knowledge.readers.export import read_export
 from knowledge.readers.fhir import read_fhir
 from knowledge.readers.hl7 import read_hl7
 from knowledge.readers.incoming import Incoming
@@ -27,6 +28,7 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "hl7": (".hl7", ".oru"),
     "docx": (".docx",),
     "pdf": (".pdf",),
+    "export": (),
 }
 FORMATS = tuple(_SUFFIXES)
 
@@ -44,7 +46,7 @@ def read_reports(
     Args:
         path: what to read.
         source: name of the collection; None: the file's or folder's name ("openi" for Open-i).
-        format_name: one of `FORMATS`; None: by the suffix of the files.
+        format_name: one of `FORMATS`; None: by the suffix of the files. "export" is what `write_export` wrote.
         columns: field → column, for CSV and JSON Lines.
         encoding: of text and tables.
 
@@ -71,6 +73,7 @@ def read_reports(
         "hl7": lambda: iter(read_hl7(path, label)),
         "docx": lambda: iter(read_docx(path, label)),
         "pdf": lambda: iter(read_pdf(path, label)),
+        "export": lambda: iter(read_export(path)),
     }
     return readers[name](), count if name in {"openi", "text", "dicom-sr", "docx", "pdf"} else None
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.errors import BadInputError, NotFoundError
+from knowledge.errors import BadInputError, NotFoundError, UnavailableError
 from knowledge.evaluation import RetrievalCase, evaluate_retrieval, evaluate_search, read_cases
 from tests.knowledge.stores import REPORTS, Opener
 
@@ -33,6 +33,8 @@ def test_places_left_empty_count_as_wrong() -> None:
 
 def test_a_store_is_evaluated(open_knowledge: Opener) -> None:
     knowledge = open_knowledge()
+    with pytest.raises(UnavailableError, match="ingest them first"):
+        evaluate_retrieval([], knowledge, {"R1": frozenset({"x"})})
     knowledge.ingest(REPORTS)
     headings = {"R1": frozenset({"cardiomegaly"}), "R3": frozenset({"cardiomegaly", "pleural effusion"})}
     case = RetrievalCase(id="1", query="enlarged heart", positive=("cardiomegaly",))

@@ -359,3 +359,26 @@ def test_vectors_are_unit_length() -> None:
 
     assert np.linalg.norm(vectors[0]) == pytest.approx(1)
     assert np.linalg.norm(vectors[1]) == 0
+
+
+def test_an_export_is_read_back_as_it_was(open_knowledge: Opener, tmp_path: Path) -> None:
+    from knowledge.readers.export import write_export
+    from knowledge.readers.formats import read_reports
+
+    knowledge = open_knowledge()
+    knowledge.ingest(REPORTS)
+    path = tmp_path / "out.jsonl"
+    assert write_export(knowledge.export(), path) == len(REPORTS)
+    with path.open("a") as stream:
+        stream.write('{"id": "x"}\n')
+
+    records, _ = read_reports(path, format_name="export")
+    other = open_knowledge(tmp_path / "other")
+    summary = other.ingest(records, masking=False)
+
+    assert summary.added == len(REPORTS)
+    assert "line 7 is no exported report" in summary.bad[0]
+    assert list(other.export()) == list(knowledge.export())
+    assert [found.name for found in tmp_path.glob("*.part")] == []
+    with pytest.raises(UnavailableError, match="can't be written"):
+        write_export(knowledge.export(), tmp_path / "nowhere" / "out.jsonl")
