@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -216,6 +216,7 @@ def _on_side(targets: tuple[str, ...], sides: list[str]) -> tuple[str, ...] | No
     return kept or None
 
 
+@lru_cache(maxsize=4096)
 def _corrected(word: str) -> str:
     """Return the known word that differs in one letter, or the word itself."""
     known = vocabulary()

@@ -34,12 +34,14 @@ def find_airways(grid: WorkingGrid, body: BoolArray) -> BoolArray | None:
         grid: a CT on the working grid.
         body: bool, axes of `grid.hu`, from `find_body`.
     """
+    import cc3d
+
     seed = _trachea(grid, body)
     if seed is None:
         return None
     for threshold in GROWTH_HU:
         dark = np.asarray((grid.hu < threshold) & body)
-        labels, _ = components(dark)
+        labels = cc3d.connected_components(dark, connectivity=6, binary_image=True)
         hits = np.bincount(labels[seed & dark])
         if len(hits) < 2:
             continue

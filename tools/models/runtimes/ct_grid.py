@@ -115,7 +115,8 @@ def _block_means(array: AnyArray, strides: tuple[int, int, int]) -> HUArray:
     if not np.isfinite(total).all():
         raise BadInputError("the image holds voxels that are not numbers (NaN or infinite): replace them first")
     total /= np.float32(np.prod(strides))
-    means: HUArray = np.clip(total, -32768, 32767).astype(np.int16)
+    np.clip(total, -32768, 32767, out=total)
+    means: HUArray = total.astype(np.int16)
     return means
 
 

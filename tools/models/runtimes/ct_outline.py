@@ -11,20 +11,26 @@ from tools.models.runtimes.ct_grid import WorkingGrid
 from tools.models.runtimes.morphology import Box, bounding_box, neighbours
 
 
-def outline(grid: WorkingGrid, found: BoolArray, belongs: Callable[[AnyArray], BoolArray]) -> BoolArray:
+def outline(
+    grid: WorkingGrid,
+    found: BoolArray,
+    belongs: Callable[[AnyArray], BoolArray],
+    onto: BoolArray | None = None,
+) -> BoolArray:
     """Draw a structure voxel by voxel: its rim, one block to either side, by value; its inside whole.
 
     Args:
         grid: the working grid.
         found: bool, axes of `grid.hu`.
         belongs: says of HU values whether a voxel of the rim belongs to the structure.
+        onto: a mask to add the structure to, in place; None starts an empty one.
 
     Returns:
         bool, the CT's own axes.
     """
     from scipy.ndimage import binary_dilation, binary_erosion
 
-    mask = np.zeros(grid.volume.shape, bool)
+    mask = np.zeros(grid.volume.shape, bool) if onto is None else onto
     blocks = grid.to_native(found)
     steps = grid.frame.spacing_mm
     box = bounding_box(blocks, steps, max(steps))
@@ -38,7 +44,7 @@ def outline(grid: WorkingGrid, found: BoolArray, belongs: Callable[[AnyArray], B
         target = grid.voxels(layer)
         here = slice(k, k + 1)
         rim = grid.enlarged(wide[:, :, here], layer) & belongs(grid.volume.array[target])
-        mask[target] = rim | grid.enlarged(core[:, :, here], layer)
+        mask[target] |= rim | grid.enlarged(core[:, :, here], layer)
     return mask
 
 

@@ -77,7 +77,7 @@ class _Scan:
 
 
 def _lungs(scan: _Scan) -> BoolArray:
-    return scan.left | scan.right
+    return outline(scan.grid, scan.lungs.right, _aerated, onto=outline(scan.grid, scan.lungs.left, _aerated))
 
 
 def _lung(side: str) -> Callable[[_Scan], BoolArray]:

@@ -36,14 +36,15 @@ def components(mask: BoolArray, *, at_least: int = 1) -> tuple[NDArray[Any], lis
     import cc3d
 
     labels = cc3d.connected_components(mask, connectivity=6, binary_image=True)
-    found = cc3d.statistics(labels)
-    counts = found["voxel_counts"]
+    found = cc3d.statistics(labels, no_slice_conversion=True)
+    counts, corners, centroids = found["voxel_counts"], found["bounding_boxes"], found["centroids"]
     order = [int(i) for i in np.argsort(counts[1:], kind="stable")[::-1] + 1 if counts[i] >= at_least]
-    boxes, centroids = found["bounding_boxes"], found["centroids"]
     listed = []
     for i in order:
+        low_x, high_x, low_y, high_y, low_z, high_z = (int(c) for c in corners[i])
+        box = (slice(low_x, high_x + 1), slice(low_y, high_y + 1), slice(low_z, high_z + 1))
         x, y, z = (float(c) for c in centroids[i])
-        listed.append(Component(i, int(counts[i]), boxes[i], (x, y, z)))
+        listed.append(Component(i, int(counts[i]), box, (x, y, z)))
     return labels, listed
 
 
