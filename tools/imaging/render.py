@@ -170,6 +170,6 @@ def _text(
 ) -> None:
     from PIL import ImageFont
 
-    ink, halo_px = (_FAINT if style == "faint" else _INK), (2 if style == "on image" else 0)
+    ink, halo_px = (_FAINT if style == "faint" else _INK), (0 if style != "on image" else 1 if size < 18 else 2)
     font = ImageFont.load_default(size)
     draw.text(at, text, fill=ink, font=font, anchor=anchor, stroke_width=halo_px, stroke_fill=(0, 0, 0))

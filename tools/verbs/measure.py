@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from tools.claims import readable
 from tools.contract import Cost, ImageRef, MaskRef, ToolContext, tool
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.examples import examples_of
@@ -223,6 +224,6 @@ def _summary(rows: Sequence[Measurement]) -> str:
             said.setdefault(row.target, []).append(f"{_HEADLINES[row.quantity]}{value} {row.unit}".strip())
         elif row.quantity.endswith("_ratio"):
             said.setdefault(row.target, []).append(f"{row.method} = {row.value:.3f}")
-    parts = [f"{target.replace('_', ' ')} {', '.join(values)}" for target, values in said.items()]
+    parts = [f"{readable(target)} {', '.join(values)}" for target, values in said.items()]
     more = f"; and {len(parts) - 5} more" if len(parts) > 5 else ""
     return f"Measured: {'; '.join(parts[:5])}{more}."

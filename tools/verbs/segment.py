@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from tools.claims import readable
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import BadInputError
 from tools.examples import examples_of
@@ -16,7 +17,7 @@ from tools.imaging.anatomy import resolve
 from tools.results import MaskEntry, Masks
 
 if TYPE_CHECKING:
-    from tools.imaging.volume import BoolArray
+    from tools.imaging.volume import BoolArray, Volume
     from tools.models.hub import Choice, Hub
     from tools.models.runtimes.base import Segmentation, SegmentRuntime
 
@@ -73,7 +74,6 @@ def segment(
         UnavailableError: the model's weights or package are missing; says how to get them.
     """
     from tools.imaging.nifti import write_nifti
-    from tools.imaging.render import overlay_png
 
     names = resolve_targets(targets)
     choice = ctx.hub.choose("segment", _facts_of(ctx, image), names)
@@ -89,10 +89,7 @@ def segment(
         write_nifti(ctx.folder / file, mask, like=volume)
         entries.append(MaskEntry(target=name, file=file, voxels=int(np.count_nonzero(mask))))
     ctx.progress(0.92, "drawing the key image")
-    seen = {e.target: found.masks[e.target] for e in entries if e.voxels}
-    shown = overlay_png(
-        volume, seen or found.masks, ctx.folder / KEY_IMAGE, title=f"{image}: {', '.join(seen) or 'nothing found'}"
-    )
+    shown = _draw(ctx, image, volume, {e.target: found.masks[e.target] for e in entries if e.voxels})
     return Masks(
         summary=_summary(entries, choice),
         files=(*(entry.file for entry in entries), KEY_IMAGE),
@@ -102,6 +99,16 @@ def segment(
         image=image,
         masks=tuple(entries),
     )
+
+
+def _draw(ctx: ToolContext, image: str, volume: Volume, masks: Mapping[str, BoolArray]) -> str:
+    """Write the key image and return what it shows."""
+    from tools.imaging.render import overlay_png
+    from tools.imaging.slices import preset_for
+
+    named = {readable(target): mask for target, mask in masks.items()}
+    title = f"{image}: {_listed(list(named)) if named else 'nothing found'}"
+    return overlay_png(volume, named, ctx.folder / KEY_IMAGE, title=title, preset=preset_for(volume, masks))
 
 
 def _facts_of(ctx: ToolContext, image: str) -> AttachmentFacts:
@@ -123,8 +130,8 @@ def _checked(found: Segmentation, name: str, shape: tuple[int, int, int]) -> Boo
 
 
 def _summary(entries: Sequence[MaskEntry], choice: Choice) -> str:
-    present = [e.target.replace("_", " ") for e in entries if e.voxels]
-    absent = [e.target.replace("_", " ") for e in entries if not e.voxels]
+    present = [readable(e.target) for e in entries if e.voxels]
+    absent = [readable(e.target) for e in entries if not e.voxels]
     said = f"Outlined {_listed(present)} with {choice.card.title}." if present else ""
     missing = f"Looked for {_listed(absent)} with {choice.card.title} and found nothing." if absent else ""
     return " ".join(part for part in (said, missing) if part)

@@ -91,8 +91,8 @@ def test_what_is_not_there_is_reported_as_not_found(reading: MakeReading) -> Non
     array[phantom.left] = 40
     result = run(reading(replace(phantom.volume, array=array)), ["lung_left", "lung_right"])
     assert result.masks[0].voxels == 0
-    assert "Outlined lung right" in result.summary
-    assert "Looked for lung left" in result.summary
+    assert "Outlined right lung" in result.summary
+    assert "Looked for left lung" in result.summary
     assert "found nothing" in result.summary
 
 
