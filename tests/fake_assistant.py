@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,8 @@ class FakeAssistant:
     """How many decisions it asks for before it answers."""
     calls: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: dict[str, threading.Event] = field(default_factory=lambda: defaultdict(threading.Event))
+    """Per reading."""
     answers: dict[str, Answer] = field(default_factory=dict)
 
     @property
@@ -147,7 +149,7 @@ class FakeAssistant:
 
     def cancel(self, reading: str) -> None:
         self.calls.append({"cancel": reading})
-        self.cancelled.set()
+        self.cancelled[reading].set()
 
     def answer(self, reading: str) -> Answer:
         return answer_of(reading, self.workspace(reading), self._record(reading))
@@ -163,6 +165,7 @@ class FakeAssistant:
         self.calls.append({"request": request, "attachments": list(attachments), "reading": reading})
         emit = on_event or (lambda event: None)
         reading = reading or self.begin()
+        self.cancelled[reading].clear()
         workspace = self.workspace(reading)
         for item in attachments:
             given = item if isinstance(item, Attach) else Attach(item)
@@ -219,7 +222,7 @@ class FakeAssistant:
     ) -> dict[str, str] | None:
         emit(StepStarted(step=step.id, tool=step.tool, args=step.args))
         for tenth in range(10 if self.step_seconds else 0):
-            if self.cancelled.wait(self.step_seconds / 10):
+            if self.cancelled[reading].wait(self.step_seconds / 10):
                 raise RunError("the run was cancelled; what had finished is kept")
             emit(Progress(step=step.id, fraction=(tenth + 1) / 10, message=f"slice {tenth + 1} of 10"))
         if why := self.fails.get(step.id):

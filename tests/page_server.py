@@ -41,7 +41,7 @@ def main() -> None:
     folder, step_seconds, waits = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     settings = Settings(readings_dir=folder / "readings", cache_dir=folder / "cache")
     assistant = FakeAssistant(settings=settings, step_seconds=step_seconds, waits=waits)
-    serve(assistant, "127.0.0.1", 0, lambda address: print(address, flush=True))
+    serve(assistant, "127.0.0.1", 0, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it
 
 
 if __name__ == "__main__":

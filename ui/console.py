@@ -41,8 +41,14 @@ class Terminal:
     def show(self, *renderables: RenderableType) -> None:
         """Print results for a person."""
         console = self.out
-        for renderable in renderables:
-            console.print(renderable, markup=False, highlight=False)
+        if console.is_terminal:
+            console.print(*renderables, sep="\n", markup=False, highlight=False)
+            return
+        with console.capture() as capture:
+            console.print(*renderables, sep="\n", markup=False, highlight=False)
+        for line in capture.get().splitlines():
+            sys.stdout.write(line.rstrip() + "\n")  # rich fills lines up with blanks
+        sys.stdout.flush()
 
     def note(self, text: str, style: str = "") -> None:
         """Print a line of progress."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from agent.events import Attached, Planned, Planning, StepFailed, StepFinished
-from ui.render import argument_text, clean, facts_text, seconds_text
+from ui.render import argument_text, clean, decider_text, facts_text, seconds_text
 from ui.view import RunView, fold
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def lines_of(event: AnyEvent) -> list[str]:
         case Planned():
             lacks = [f"  missing: {clean(m)}" for m in event.lacks]
             about = f"about {seconds_text(event.estimated_seconds)} to run"
-            head = f"plan by {clean(event.decided_by)} in {seconds_text(event.seconds)}, {about}:"
+            head = f"plan by {decider_text(event.decided_by)} in {seconds_text(event.seconds)}, {about}:"
             return [head, *(f"  {s.id} {s.tool}  {argument_text(s.args)}" for s in event.plan.steps), *lacks]
         case StepFinished():
             return [f"{event.step} {event.tool}: {seconds_text(event.seconds)}, {clean(event.summary)}"]

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from agent.attach import Attach
 from ui.components.study import EMPTY, brought_html
 from ui.components.turn import progress_html, request_html, results_html
-from ui.render import facts_text
 from ui.samples import Sample, sample_path
 from ui.shelf import Shelf
 from ui.streaming import Start, views
 from ui.uploads import Brought, bring
-from ui.view import RunView
+from ui.view import AttachmentView, RunView
 
 if TYPE_CHECKING:
     from agent.assistant import Assistant
@@ -45,9 +44,9 @@ class PageState:
     attaches: tuple[Attach, ...] = ()
 
     @property
-    def attached(self) -> list[str]:
-        """One line per attachment of the reading."""
-        return [f"{a.name}  {facts_text(a.facts)}" for turn in self.turns for a in turn.attachments]
+    def attached(self) -> list[AttachmentView]:
+        """The attachments of the reading."""
+        return [a for turn in self.turns for a in turn.attachments]
 
 
 class Page:

@@ -125,6 +125,14 @@ def facts_text(facts: AttachmentFacts) -> str:
     return " · ".join(parts)
 
 
+_DECIDERS = {"examples": "the nearest example requests", "rules": "rules", "follow-up": "the results so far"}
+
+
+def decider_text(decided_by: str) -> str:
+    """Return who made a plan, in words: a language model's name, or what else decided."""
+    return clean(_DECIDERS.get(decided_by, decided_by.removeprefix("llm ")))
+
+
 def evidence_text(evidence: Iterable[str]) -> str:
     """Return evidence ids as they are printed behind a sentence: `[s2] [CXR1234]`."""
     return " ".join(f"[{clean(e)}]" for e in evidence)

@@ -24,6 +24,7 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
+SHUTDOWN_S = 2  # an open tab keeps a connection for as long as it lives
 SHOWN_IN_PAGE = {".png": "image/png"}
 """The only kind of file that a browser opens; all others are downloaded."""
 
@@ -135,6 +136,8 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         shown = f"[{host}]" if ":" in host else host
-        config = uvicorn.Config(build_app(assistant, host), log_level="warning", lifespan="on", access_log=False)
+        config = uvicorn.Config(
+            build_app(assistant, host), log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_S
+        )
         on_ready(f"http://{shown}:{listener.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listener])

@@ -115,16 +115,16 @@ def measurements_table(answer: Answer) -> Table | None:
 
 def sentences(claims: Iterable[Claim]) -> Group:
     """Return sentences with their evidence ids."""
-    return Group(
-        *(
-            Text.assemble(clean(c.text), " ", (evidence_text(c.evidence), "cyan"), (_kind_note(c), "dim"))
-            for c in claims
-        )
-    )
+    return Group(*(_sentence(c) for c in claims))
 
 
-def _kind_note(claim: Claim) -> str:
-    return f" ({claim.kind})" if claim.kind in ("model opinion", "model score", "not examined") else ""
+def _sentence(claim: Claim) -> Text:
+    line = Text(clean(claim.text))
+    if claim.evidence:
+        line.append(f" {evidence_text(claim.evidence)}", style="cyan")
+    if claim.kind in ("model opinion", "model score", "not examined"):
+        line.append(f" ({claim.kind})", style="dim")
+    return line
 
 
 def cited_table(answer: Answer) -> Table | None:

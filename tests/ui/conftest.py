@@ -25,7 +25,7 @@ RunCli = Callable[..., Outcome]
 
 @pytest.fixture
 def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> RunCli:
-    """Return a function that runs `readingroom` with arguments, in a folder of its own; `assistant` replaces the real one."""
+    """Return a function that runs `readingroom` in a folder of its own; `assistant` replaces the real one."""
     from ui import assistants, cli
 
     monkeypatch.chdir(tmp_path)

@@ -168,7 +168,8 @@ def with_hash_embedder(monkeypatch):
 
 
 REPORT = """<eCitation><meta type="rr"/><uId id="CXR{n}"/><title>x</title><licenseURL>l</licenseURL><MedlineCitation>
-<Article><Abstract><AbstractText Label="FINDINGS">{text}</AbstractText></Abstract></Article></MedlineCitation></eCitation>"""
+<Article><Abstract><AbstractText Label="FINDINGS">{text}</AbstractText></Abstract></Article></MedlineCitation>
+</eCitation>"""
 
 
 def _reports(folder: Path) -> Path:

@@ -19,8 +19,8 @@ from ui.view import AttachmentView, RunView, fold
 
 POISON = '<img src=x onerror="alert(1)">**bold** [a](javascript:alert(1)) ${1+1} {{1+1}} @children \x1b[31m'
 ALLOWED = {
-    "div", "p", "ul", "ol", "li", "b", "span", "i", "em", "time", "code", "h3", "h4", "small", "table", "thead", "tbody",
-    "tr", "th", "td", "figure", "figcaption", "a", "img", "q", "article", "section",
+    "div", "p", "ul", "ol", "li", "b", "span", "i", "em", "time", "code", "h3", "h4", "small", "table", "thead",
+    "tbody", "tr", "th", "td", "figure", "figcaption", "a", "img", "q", "article", "section",
 }  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_poisoned_text_from_everywhere_stays_text():
     view = _finished(assistant, POISON)
     facts = AttachmentFacts(id="img1", modality=POISON, body_part=POISON, dims=3)
     view = fold_attached(view, facts)
-    html = _whole(view) + brought_html([Brought(Path("x"), POISON, problem=POISON)], [POISON])
+    html = _whole(view) + brought_html([Brought(Path("x"), POISON, problem=POISON)], view.attachments)
     found = Tags(html)
     assert found.tags <= ALLOWED
     assert not [a for a in found.attributes if a[0].startswith("on") or "javascript:" in a[1]]

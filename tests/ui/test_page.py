@@ -18,10 +18,8 @@ def _page(assistant=None):
 async def _asked(page, state, request="Segment the lungs.", attaches=()):
     from dataclasses import replace
 
-    last = None
-    async for last in page.ask(replace(state, asked=request, attaches=tuple(attaches))):
-        pass
-    state, view = last
+    state = replace(state, asked=request, attaches=tuple(attaches))
+    state, view = [step async for step in page.ask(state)][-1]
     return replace(state, turns=(*state.turns, view)), view
 
 
@@ -37,7 +35,7 @@ async def test_a_follow_up_stays_in_its_reading_and_attaches_nothing_again(ct):
     assert first["reading"] == second["reading"] == state.reading
     assert len(first["attachments"]) == 1
     assert second["attachments"] == []
-    assert state.attached == ["ct.nii.gz  img1 · CT (voxel values) · 3-D"]
+    assert [(a.name, a.facts.id) for a in state.attached] == [("ct.nii.gz", "img1")]
 
 
 def test_modality_and_series_go_with_the_attachments(ct):
@@ -123,11 +121,9 @@ async def test_a_waiting_plan_runs_after_approval():
     page = _page(assistant)
     state, view = await _asked(page, PageState())
     assert view.answer.outcome == "waiting"
-    last = None
-    async for last in page.decide(state, approve=True):
-        pass
+    _, view = [step async for step in page.decide(state, approve=True)][-1]
     assert assistant.decisions == ["approve"]
-    assert last[1].answer.outcome == "answered"
+    assert view.answer.outcome == "answered"
 
 
 async def test_errors_and_failed_readings_are_shown():

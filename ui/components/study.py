@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ui.components.html import element, text
-from ui.render import RESEARCH_USE
+from ui.render import RESEARCH_USE, facts_text
 
 if TYPE_CHECKING:
     from ui.uploads import Brought
+    from ui.view import AttachmentView
 
 HEADER = (
     '<header class="rr-header"><div><span class="rr-name">Reading Room</span>'
@@ -24,9 +25,12 @@ EMPTY = (
 )
 
 
-def brought_html(items: Iterable[Brought], attached: Iterable[str] = ()) -> str:
+def brought_html(items: Iterable[Brought], attached: Iterable[AttachmentView] = ()) -> str:
     """Return what is in this reading already and what the next request will attach."""
-    rows = [element("li", text(line), css="rr-in") for line in attached]
+    rows = [
+        element("li", element("b", text(a.name)), element("small", text(facts_text(a.facts))), css="rr-in")
+        for a in attached
+    ]
     rows += [_brought(i) for i in items]
     return element("ul", *rows, css="rr-brought") if rows else ""
 

@@ -13,6 +13,7 @@ from ui.render import (
     argument_text,
     bytes_text,
     cited_of,
+    decider_text,
     facts_text,
     figures_of,
     files_of,
@@ -90,7 +91,7 @@ def _plan_head(view: RunView) -> str:
     if view.planned is None:
         return ""
     planned = view.planned
-    parts = [f"by {planned.decided_by}", f"in {seconds_text(planned.seconds)}"]
+    parts = [f"by {decider_text(planned.decided_by)}", f"in {seconds_text(planned.seconds)}"]
     if not view.is_over:
         parts.append(f"about {seconds_text(planned.estimated_seconds)} to run")
     elif view.answer is not None:
@@ -137,14 +138,16 @@ def results_html(view: RunView, link_to: LinkTo) -> str:
     answer = view.answer
     if answer is None:
         return ""
-    parts = [_sentences(answer), _held_back(answer)]
-    side = [_measurements(answer)]
     pictures = "".join(_figure(f, link_to) for f in figures_of(answer))
-    if pictures:
-        parts.append(element("div", element("div", pictures, css="rr-lightbox"), element("div", *side), css="rr-two"))
-    else:
-        parts += side
-    parts += [_cited(cited_of(answer.artifacts)), _draft(answer), _files(answer, link_to)]
+    parts = [
+        _sentences(answer),
+        _held_back(answer),
+        element("div", pictures, css="rr-lightbox") if pictures else "",
+        _measurements(answer),
+        _cited(cited_of(answer.artifacts)),
+        _draft(answer),
+        _files(answer, link_to),
+    ]
     return element("div", *parts, css="rr-results")
 
 

@@ -1,0 +1,203 @@
+"""The page in a real browser: upload, run, steps, picture, files; offline; two tabs; hostile text."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.page_server import serving
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+STEP_S = 0.6
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("page"), step_seconds=STEP_S) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed; run 'apt-get install chromium'")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def tab(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.asked, page.errors = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("#rr-ask")
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def image(tmp_path):
+    from tests.phantoms import phantom_volume
+    from tools.imaging.read import write_nifti
+
+    volume = phantom_volume(shape=(12, 11, 10))
+    path = tmp_path / "study <b>one.nii.gz"
+    write_nifti(path, volume.array, volume)
+    return path
+
+
+def _ask(page, request):
+    page.fill("#rr-request textarea", request)
+    page.click("#rr-ask")
+
+
+def test_upload_run_and_results(tab, image):
+    tab.set_input_files("#rr-uploads input[type=file]", str(image))
+    tab.wait_for_selector("#rr-study >> text=ready to attach")
+    _ask(tab, "Segment the lungs and draft a report.")
+    tab.wait_for_selector(".rr-running")
+    assert tab.locator(".rr-step").count() == 4
+    assert tab.locator(".rr-waiting").count() >= 1  # the plan is there before its steps have run
+    assert tab.is_visible("#rr-stop")
+    tab.wait_for_selector(".rr-draft", timeout=60_000)
+    assert "3,701 ml" in tab.inner_text(".rr-measures")
+    assert "CXR1234" in tab.inner_text(".rr-cited")
+    assert tab.locator(".rr-done").count() == 4
+    assert tab.evaluate("document.querySelector('.rr-lightbox img').naturalWidth") == 256
+    with tab.expect_download() as download:
+        tab.click(".rr-files >> text=draft.md")
+    assert Path(download.value.path()).read_bytes() == b"# Draft\n"
+    assert tab.is_visible("#rr-ask")
+    assert tab.errors == []
+
+
+def test_the_page_works_without_any_network(tab, address):
+    _ask(tab, "Segment the lungs.")
+    tab.wait_for_selector(".rr-draft", timeout=60_000)
+    outside = [u for u in tab.asked if not u.startswith((address, "data:", "blob:"))]
+    assert outside == []
+
+
+def test_the_clock_of_a_step_moves_while_it_runs(tab):
+    _ask(tab, "Segment the lungs.")
+    tab.wait_for_selector(".rr-running")
+    seen = set()
+    for _ in range(40):
+        bars = tab.locator(".rr-bar > div")
+        if bars.count():
+            seen.add(bars.first.get_attribute("style"))
+        time.sleep(0.05)
+    assert len(seen) >= 4
+
+
+def test_health_answers_within_200_ms_while_a_tool_runs(tab, address):
+    import httpx
+
+    _ask(tab, "Segment the lungs.")
+    tab.wait_for_selector(".rr-running")
+    seconds = []
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        for _ in range(15):
+            start = time.monotonic()
+            assert client.get("/health").json() == {"status": "ok"}
+            seconds.append(time.monotonic() - start)
+    assert sorted(seconds)[-2] < 0.2  # one slow answer of a busy machine is allowed
+
+
+def test_stop_ends_a_run_and_a_new_request_can_follow(tab):
+    _ask(tab, "Segment the lungs.")
+    tab.wait_for_selector(".rr-running")
+    tab.click("#rr-stop")
+    tab.wait_for_selector(".rr-error")
+    assert "cancelled" in tab.inner_text(".rr-error")
+    assert tab.is_visible("#rr-ask")
+
+
+def test_names_and_requests_are_text_never_markup(tab, image):
+    tab.set_input_files("#rr-uploads input[type=file]", str(image))
+    tab.wait_for_selector("#rr-study >> text=ready to attach")
+    _ask(
+        tab,
+        '<img src=x onerror="window.hacked=1"> ${window.hacked=1} {{window.hacked=1}} **x** <script>hacked=1</script>',
+    )
+    tab.wait_for_selector(".rr-draft", timeout=60_000)
+    assert tab.evaluate("window.hacked") is None
+    shown = tab.inner_text(".rr-request p")
+    assert "<img src=x onerror=" in shown
+    assert "${window.hacked=1} {{window.hacked=1}} **x**" in shown
+    assert tab.locator(".rr-request img, .rr-request script, .rr-request b b").count() == 0
+
+
+def test_two_tabs_have_their_own_readings(tab, browser, address):
+    other = browser.new_context().new_page()
+    other.goto(address)
+    other.wait_for_selector("#rr-ask")
+    _ask(tab, "canary one")
+    _ask(other, "canary two")
+    for page in (tab, other):
+        page.wait_for_selector(".rr-draft", timeout=90_000)
+    assert "canary one" in tab.inner_text("#rr-talk")
+    assert "canary two" not in tab.inner_text("#rr-talk")
+    assert "canary one" not in other.inner_text("#rr-talk")
+    one = set(re.findall(r'/files/[^"]+', tab.inner_html("#rr-talk")))
+    assert one
+    assert one.isdisjoint(re.findall(r'/files/[^"]+', other.inner_html("#rr-talk")))
+    other.context.close()
+
+
+def test_a_follow_up_keeps_the_conversation_and_a_new_reading_empties_it(tab):
+    _ask(tab, "first request")
+    tab.wait_for_selector(".rr-draft", timeout=60_000)
+    _ask(tab, "second request")
+    tab.wait_for_function("document.querySelectorAll('.rr-draft').length === 2", timeout=60_000)
+    assert tab.inner_text("#rr-talk").index("first request") < tab.inner_text("#rr-talk").index("second request")
+    tab.click("#rr-new")
+    tab.wait_for_selector(".rr-empty")
+    assert "first request" not in tab.inner_text("#rr-talk")
+
+
+def test_an_example_fills_the_request_box(tab):
+    tab.click("#rr-examples >> text=What is this image?")
+    tab.wait_for_function("document.querySelector('#rr-request textarea').value === 'What is this image?'")
+
+
+def test_an_empty_request_says_what_is_missing(tab):
+    tab.click("#rr-ask")
+    tab.wait_for_selector("text=Write what should be done with the study.")
+
+
+def test_everything_fits_into_a_small_window(tab):
+    for width in (1280, 1024, 820):
+        tab.set_viewport_size({"width": width, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.is_visible("#rr-ask")
+
+
+def test_a_waiting_plan_runs_after_a_click(browser, tmp_path):
+    with serving(tmp_path, waits=1) as found:
+        page = browser.new_page()
+        page.goto(found)
+        page.wait_for_selector("#rr-ask")
+        _ask(page, "Export everything.")
+        page.wait_for_selector("#rr-decision >> text=Run this plan")
+        assert page.locator(".rr-draft").count() == 0  # nothing ran before the decision
+        page.click("text=Run this plan")
+        page.wait_for_selector(".rr-draft", timeout=60_000)
+        page.close()
