@@ -37,7 +37,7 @@ class Deepbet:
         progress(0.1, "looking for the brain")
         canonical = closest_canonical(volume)
         with self._lock:
-            mask = self._extract(np.asarray(canonical.array, dtype=np.float32))
+            mask = self._extract(np.array(canonical.array, dtype=np.float32))  # a copy: torch wants to own it
         progress(0.9, "checking the mask")
         volume_ml = float(np.count_nonzero(mask)) * canonical.voxel_volume_mm3 / 1000
         if not BRAIN_ML[0] <= volume_ml <= BRAIN_ML[1]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from tests.phantoms_ct import dice
 from tools.errors import BadInputError, UnsupportedError
@@ -100,3 +102,22 @@ def test_brain_of_the_template(sample: SampleGetter) -> None:
     assert np.count_nonzero(mask & tissue) > 0.999 * np.count_nonzero(tissue)
     assert dice(mask, tissue) > 0.93
     assert 1.7e6 < np.count_nonzero(mask) * volume.voxel_volume_mm3 < 2.0e6
+
+
+@pytest.mark.samples
+def test_skull_and_scalp_around_the_template_are_left_out(sample: SampleGetter) -> None:
+    """The template has no skull, so one is put around it: 3 mm of fluid, 6 mm of dark bone, 7 mm of bright scalp."""
+    template = read_image(sample("brain-t1", "t1.nii.gz"))
+    array = np.pad(template.array.astype(np.float32), 20)
+    brain = ndimage.binary_fill_holes(array > 20)
+    distance_mm = ndimage.distance_transform_edt(~brain)
+    for inner, outer, value in ((0, 3, 40), (3, 9, 15), (9, 16, 200)):
+        array[(distance_mm > inner) & (distance_mm <= outer)] = value
+    array += np.random.default_rng(0).normal(0, 6, array.shape).astype(np.float32)
+    affine = template.affine_ras.copy()
+    affine[:3, 3] -= affine[:3, :3] @ np.full(3, 20.0)
+    hub = Hub.installed()
+    whole = replace(template, array=np.clip(array, 0, None), affine_ras=affine)
+    mask = hub.runtime(hub.get("deepbet")).segment(whole, ["brain"], lambda done, what: None).masks["brain"]
+    assert dice(mask, brain) > 0.96
+    assert np.count_nonzero(mask & (distance_mm > 9)) < 0.001 * np.count_nonzero(mask)
