@@ -175,9 +175,13 @@ class FakeAssistant:
                 emit(Failed(reading=reading, kind="attachment", message=message))
                 raise AttachmentError(message)
             facts = AttachmentFacts(
-                id=workspace.next_id(given.kind), kind=given.kind, modality=given.modality or "CT",
-                modality_source="voxel values", dims=3, has_spacing=True,
-            )  # fmt: skip
+                id=workspace.next_id(given.kind),
+                kind=given.kind,
+                modality=given.modality or "CT",
+                modality_source="voxel values",
+                dims=3,
+                has_spacing=True,
+            )
             workspace.add_attachment(path, facts)
             emit(Attached(facts=facts, name=path.name))
         return self._run(request, reading, emit)
@@ -242,7 +246,7 @@ class FakeAssistant:
                 files=result.files,
                 marks=result.marks,
                 provenance=provenance,
-            )  # fmt: skip
+            )
         )
         emit(
             StepFinished(
@@ -255,7 +259,7 @@ class FakeAssistant:
                 figures=tuple(str(folder / f) for f in result.figures),
                 marks=result.marks,
                 data=result.model_dump(mode="json"),
-            )  # fmt: skip
+            )
         )
         return None
 
@@ -268,7 +272,7 @@ class FakeAssistant:
             request=request,
             outcome=outcome or self.outcome,
             plan=plan.model_dump(mode="json") if plan else None,
-            steps=[s.id for s in plan.steps] if plan and not (outcome or "") == "waiting" else [],
+            steps=[s.id for s in plan.steps] if plan and (outcome or "") != "waiting" else [],
             claims=[c.model_dump(mode="json") for c in self.claims],
             held_back=list(self.held_back),
             failures=failures,

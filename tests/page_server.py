@@ -5,6 +5,7 @@ python -m tests.page_server FOLDER [STEP_SECONDS] [WAITS]
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ ROOT = Path(__file__).parent.parent
 def serving(folder: Path, *, step_seconds: float = 0.0, waits: int = 0) -> Iterator[str]:
     """Yield the address of a page whose readings lie in a folder."""
     command = [sys.executable, "-m", "tests.page_server", str(folder), str(step_seconds), str(waits)]
+    env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}  # no page of a test fetches anything
     with (folder / "server.log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()

