@@ -163,3 +163,20 @@ def _card(**fields: object) -> ModelCard:
     given = {"name": "organs", "title": "Organs", "verb": "segment", "runtime": "hu_threshold", "version": "1"}
     more = {"targets": ("liver",), "modality": ("CT",), "requires": "it is CT", "seconds": 1, "licence": "MIT"}
     return ModelCard.model_validate(given | more | {"source": "test"} | fields)
+
+
+def test_a_four_dimensional_file_is_refused(reading: MakeReading) -> None:
+    ctx = reading(chest().volume)
+    series = nib.Nifti1Image(np.zeros((20, 20, 20, 3), np.int16), np.eye(4))
+    nib.save(series, ctx.workspace.attachment_path("img1"))
+    with pytest.raises(UnsupportedError, match="4-D with 3 volumes"):
+        run(ctx, ["lungs"])
+
+
+def test_voxels_that_are_not_numbers_are_refused(reading: MakeReading) -> None:
+    ctx = reading(chest().volume)
+    array = np.array(chest().volume.array, dtype=np.float32)
+    array[1, 1, 1] = np.nan
+    nib.save(nib.Nifti1Image(array, chest().volume.affine_ras), ctx.workspace.attachment_path("img1"))
+    with pytest.raises(BadInputError, match="not numbers"):
+        run(ctx, ["lungs"])

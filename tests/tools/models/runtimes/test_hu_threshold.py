@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -239,3 +240,38 @@ def test_lungs_of_the_sample_match_its_reference(sample: SampleGetter) -> None:
     assert dice(windpipe, trachea) >= 0.82
     skeleton = np.isin(reference, [*range(25, 51), *range(69, 79), *range(91, 117)])
     assert dice(masks["bones"], skeleton) >= 0.72
+
+
+def _noisy(array: np.ndarray, labels: np.ndarray) -> None:
+    array += np.random.default_rng(0).normal(0, 100, array.shape).astype(np.int16)
+
+
+def _collapsed(array: np.ndarray, labels: np.ndarray) -> None:
+    left = np.isin(labels, (10, 11))
+    array[left], labels[left] = 20, 0
+
+
+def _round_view(array: np.ndarray, labels: np.ndarray) -> None:
+    i, j = np.ogrid[: array.shape[0], : array.shape[1]]
+    outside = (i - 256) ** 2 + (j - 250) ** 2 > 150**2
+    array[outside], labels[outside] = -2048, 0
+
+
+def _emphysema(array: np.ndarray, labels: np.ndarray) -> None:
+    array[np.isin(labels, range(10, 15)) & (array < -700)] -= 60
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize("change", [_noisy, _collapsed, _round_view, _emphysema])
+def test_lungs_of_the_sample_when_it_is_made_harder(
+    sample: SampleGetter, change: Callable[[np.ndarray, np.ndarray], None]
+) -> None:
+    """Every second slice, to be quick; the parameters were set on the plain scan."""
+    scan = read_image(sample("chest-ct", "cxr.nii.gz"))
+    array = np.array(scan.array[:, :, ::2])
+    labels = np.array(read_image(sample("chest-ct", "mask.nii.gz")).array[:, :, ::2])
+    change(array, labels)
+    affine = scan.affine_ras.copy()
+    affine[:3, 2] *= 2
+    found = segment(ct(array, affine), "lungs")["lungs"]
+    assert dice(found, np.isin(labels, range(10, 15))) >= 0.975
