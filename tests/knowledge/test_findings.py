@@ -140,7 +140,7 @@ def test_every_pattern_finds_its_own_plain_words() -> None:
     """A wording without pattern signs must name its finding, or one that means the same words more exactly."""
     import tomllib
 
-    table = tomllib.loads(Path("knowledge/findings.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads((Path(__file__).parents[2] / "knowledge" / "findings.toml").read_text(encoding="utf-8"))
     vocabulary = load_vocabulary()
     lost = []
     for name, entry in table.items():
@@ -162,5 +162,5 @@ def test_no_word_list_names_a_heading_or_a_report() -> None:
     """The answer key of the evaluation must not creep into the vocabulary: no report id, no heading syntax."""
     import re
 
-    text = Path("knowledge/findings.toml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "knowledge" / "findings.toml").read_text(encoding="utf-8")
     assert not re.search(r"CXR\d|/lung/|/base|catheters, indwelling|pulmonary atelectasis|fractures, bone", text)
