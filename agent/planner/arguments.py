@@ -15,7 +15,8 @@ from tools.contract import Tool
 
 _PRONOUN = re.compile(r"\b(?:it|its|them|their|they|these|those|this|that|each)\b", re.I)
 _SKULL_STRIP = re.compile(
-    r"skull[- ]?strip|(?:remove|strip|peel)\w* (?:off )?the skull|without the skull|de-?skull", re.I
+    r"skull[- ]?strip|(?:remove|strip|peel|take|cut)\w* (?:off |away )?(?:the )?skull\b|without the skull|de-?skull",
+    re.I,
 )
 
 

@@ -118,7 +118,10 @@ class ExampleIndex:
         scores: Floats = self._kernel(texts)[:, self._single] @ self._weights
         return [
             Scored(
-                {name: float(value) + self._said(name, text) for name, value in zip(self._classes, row, strict=True)}
+                {
+                    name: float(value) + NAMED * is_named(name, text)
+                    for name, value in zip(self._classes, row, strict=True)
+                }
             )
             for text, row in zip(texts, scores, strict=True)
         ]
@@ -151,11 +154,6 @@ class ExampleIndex:
         as_said = _combine(meaning[:count] @ self._meaning[:own].T, spelling[:count] @ self._spelling[:own].T)
         general = _combine(meaning[count:] @ self._meaning[own:].T, spelling[count:] @ self._spelling[own:].T)
         return np.asarray((as_said + general) / 2, dtype=np.float32)
-
-    def _said(self, name: str, text: str) -> float:
-        """Return what a tool gains when a request names it by its own verb."""
-        said = words()["verbs"].get(name) or ([name.replace("_", " ")] if name[0] != "!" else [])
-        return NAMED if said and has_phrase(text, said) else 0.0
 
     def _weighted(self, counts: Floats) -> Floats:
         weighted = np.sqrt(counts) * self._rarity
@@ -198,6 +196,12 @@ def _rows(registry: Registry) -> list[_Row]:
     rows += [_Row(r, (), f"!{kind}") for kind, scope in out_of_scope().items() for r in scope.requests]
     unique = {(row.request, row.tool): row for row in rows if row.tool in registry or row.tool.startswith("!")}
     return list(unique.values())
+
+
+def is_named(tool: str, text: str) -> bool:
+    """Return whether a text names a tool outright, by a verb or noun of its own."""
+    said = words()["verbs"].get(tool) or ([tool.replace("_", " ")] if not tool.startswith("!") else [])
+    return bool(said and has_phrase(text, said))
 
 
 def _is_sound(given: Example, registry: Registry) -> bool:

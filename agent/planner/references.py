@@ -21,7 +21,8 @@ _PRIOR = re.compile(
     r"|\bin the (?:prior|previous|baseline)\b|\bfor the (?:prior|previous|baseline)\b",
     re.I,
 )
-_ONTO = re.compile(r"\b(?:on ?to|to|with|into|against|in|over|on)\b", re.I)
+_ONTO = re.compile(r"\b(?:on ?to|to|with|into|against|in|over|on|match\w*|fits?|like)\b", re.I)
+_STAYS = re.compile(r"\bas (?:the )?(?:reference|fixed|target|template|base)\b|\b(?:stays|fixed|unchanged)\b", re.I)
 _RESULT = re.compile(r"@?\b(s\d+)\b")
 
 # How a person calls a kind of attachment or result when asked for it.
@@ -87,6 +88,8 @@ class References:
         prior = [f.id for f in images if f.prior]
         if len(current) == 1 and prior:
             return current[0], prior[-1]
+        if len(named) == 1 and len(images) == 2 and _STAYS.search(text):
+            return named[0], next(f.id for f in images if f.id != named[0])
         if len(named) == 1 and len(images) == 2:
             return next(f.id for f in images if f.id != named[0]), named[0]
         if len(images) == 2:

@@ -19,7 +19,7 @@ _NUMBERS = {
 }  # fmt: skip
 _NUMBER = rf"(\d+|{'|'.join(_NUMBERS)})"
 _COUNT = re.compile(
-    rf"\b(?:top|first|best|nearest|k\s*=?)\s+{_NUMBER}\b|\b{_NUMBER}\b(?=\s+(?:\w+\s+){{0,3}}?"
+    rf"\b(?:top|first|best|nearest|k\s*=?)\s+{_NUMBER}\b|\b{_NUMBER}\s+of\s+(?:them|those|these)\b|\b{_NUMBER}\b(?=\s+(?:\w+\s+){{0,3}}?"
     r"(?:reports?|cases?|images?|x-?rays?|films?|examples?|hits?|results?|neighbou?rs?|radiographs?|studies|matches|"
     r"similar|most|nearest|closest|best|patients|sentences|pictures|scans|documents))",
     re.I,
@@ -236,7 +236,11 @@ def _value(name: str, schema: Mapping[str, Any], text: str, request: str) -> Any
     single = prop.get("enum") or ([prop["const"]] if "const" in prop else [])
     choices = single or items.get("enum")
     if choices:
-        said = enumerated(name, choices, text, prop.get("x-says") or items.get("x-says"))
+        says = prop.get("x-says") or items.get("x-says")
+        is_required = name in schema.get("required", ())
+        said = enumerated(name, choices, text, says) or (
+            enumerated(name, choices, request, says) if is_required else []
+        )
         return next(iter(said), None) if single else said
     if name in _BY_NAME:
         return _as_type(prop, _BY_NAME[name](text, request))

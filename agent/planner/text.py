@@ -90,9 +90,7 @@ def _parts(sentence: str) -> Iterable[str]:
 
 def _elaborates(sentence: str, before: str) -> bool:
     """Return whether a sentence only goes on with the one before, as in "What is this? Modality, size, spacing"."""
-    first = _WORD.search(sentence)
-    is_new = first is not None and first[0].lower() in lead_words()
-    return not is_new and not is_polite(before) and not is_context(before) and len(sentence.split()) <= 6
+    return not begins_anew(sentence) and not is_polite(before) and not is_context(before) and len(sentence.split()) <= 6
 
 
 def is_context(text: str) -> bool:
@@ -133,6 +131,22 @@ def is_polite(text: str) -> bool:
     for phrase in sorted(words()["clauses"]["polite"], key=len, reverse=True):
         left = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " ", left)
     return not _WORD.search(left)
+
+
+def without_courtesy(text: str) -> str:
+    """Return a text without "please" and the like at its ends; the text itself where nothing else is in it."""
+    bare = text
+    for phrase in sorted(words()["clauses"]["polite"], key=len, reverse=True):
+        bare = re.sub(
+            rf"^\s*{re.escape(phrase)}(?!\w)[\s,]*|[\s,]*(?<!\w){re.escape(phrase)}\s*$", "", bare, flags=re.I
+        )
+    return bare if _WORD.search(bare) else text
+
+
+def begins_anew(text: str) -> bool:
+    """Return whether a text begins with a word that begins requests."""
+    first = _WORD.search(text)
+    return first is not None and first[0].lower() in lead_words()
 
 
 def has_phrase(text: str, phrases: Iterable[str]) -> int:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from agent.plan import Clarify, Decline, Plan
 from agent.planner.arguments import Wish
 from agent.planner.compose import Composer
-from agent.planner.examples import ExampleIndex, Scored, out_of_scope
+from agent.planner.examples import ExampleIndex, Scored, is_named, out_of_scope
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
-from agent.planner.slots import enumerated, labels_in
-from agent.planner.text import Clause, clauses, is_context, is_polite, words
+from agent.planner.slots import enumerated, fill, labels_in, landmarks_in, targets_in
+from agent.planner.text import Clause, begins_anew, clauses, is_context, is_polite, quoted, without_courtesy, words
 from agent.planner.validate import Limits, Validator
 from tools.registry import Registry
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from tools.models.hub import Hub
 
 MIN_SCORE = 0.22  # below this a part of a request asks for nothing that is declared (tests/evals/plans_tune.jsonl)
-CLOSE = 0.15  # candidates this near to the best are tried too, when the best cannot be done
+CLOSE = 0.12  # candidates this near to one named outright are tried when it cannot be done; twice that when not named
+QUOTED = 0.15  # what `ground` gains when the request quotes something
 AMBIGUOUS = 0.08  # two tools this near to each other leave a choice
+CLEAR_SCORE = 0.5  # above this a part of a request says clearly what it asks for
+ASIDE_SCORE = 0.35  # below this, beside a clear part, a sentence that does not begin like a request is an aside
 SKIP_SCORE = 0.3  # above this a part of a longer request is left out as out of scope
 REFUSE_SCORE = 0.45  # above this a request that is out of scope is declined whatever else it says
 
@@ -30,6 +33,9 @@ _WHERE = re.compile(
     r"^(?:and |then |please )*(?:show|tell|mark|point)?(?: me| it| out)*\s*(?:exactly )?"
     r"where(?: is it| they are| it is| are they)?\W*$",
     re.I,
+)
+_QUESTION = re.compile(
+    r"\?|^\W*(?:is|are|was|were|do|does|did|has|have|can|could|what|which|where|who|when|how|why|any)\b", re.I
 )
 _AS_FILE = re.compile(
     r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?"
@@ -45,6 +51,9 @@ class Option:
 
     tool: str
     score: float
+
+
+_Part = tuple[Clause, tuple[Option, ...]]
 
 
 @dataclass(frozen=True)
@@ -82,12 +91,12 @@ class Interpreter:
     def understand(self, request: str) -> Understanding:
         """Return the plan, question or refusal that a request comes to."""
         parts = _asking(clauses(request)) or [Clause(request)]
-        scored = self._index.score([request, *(part.text for part in parts)])
+        scored = self._index.score([without_courtesy(text) for text in (request, *(part.text for part in parts))])
         if refusal := self._out_of_scope(scored):
             return refusal
         options = [(part, self._options(part, score)) for part, score in zip(parts, scored[1:], strict=True)]
-        options = [(part, found) for part, found in options if found] or [(parts[0], ())]
-        wishes = self._wishes(request, options)
+        options = self._without_asides(options)
+        wishes = self._wishes(request, options) or self._open_question(request, parts)
         if not wishes:
             return self._not_understood(request, scored[0])
         outcome = self._compose(wishes)
@@ -124,7 +133,30 @@ class Interpreter:
         )
         return Understanding(Clarify(question=f"That was not understood. Nearest to what can be done: {nearest}"), 0.0)
 
+    def _open_question(self, request: str, parts: Sequence[Clause]) -> list[Wish]:
+        """Put a question that fits no other tool to the one that answers open questions, where the image allows it."""
+        if "answer" not in self._registry or not _QUESTION.search(request) or not self._situation.attached("image"):
+            return []
+        wishes = [Wish("answer", parts[0].text, request)]
+        return wishes if isinstance(self._compose(wishes), Plan) else []
+
     # --- tools
+
+    def _without_asides(self, options: Sequence[_Part]) -> list[_Part]:
+        """Drop parts that ask for nothing: what is left of a longer request when its clear parts are taken."""
+        asking = [(part, found) for part, found in options if found]
+        clear = [found[0].score for _, found in asking if found[0].score >= CLEAR_SCORE]
+        if not clear:
+            return asking
+        kept = [
+            (part, found)
+            for part, found in asking
+            if found[0].score >= ASIDE_SCORE or begins_anew(part.text) or len(asking) == 1
+        ]
+        self._notes += [
+            f"left out “{part.text}”: taken as an aside" for part, found in asking if (part, found) not in kept
+        ]
+        return kept
 
     def _options(self, part: Clause, scored: Scored) -> tuple[Option, ...]:
         """Return the tools that a part may ask for, best first; none when it asks for nothing."""
@@ -135,11 +167,22 @@ class Interpreter:
                 self._notes.append(f"left out “{part.text}”: {out_of_scope()[ranked[0][0][1:]].message}")
             return ()
         tools = [(tool, score) for tool, score in ranked if not tool.startswith("!")]
+        tools = self._with_quotation(part, tools)
         best = tools[0][1]
+        if _WHERE.match(part.text):
+            return (Option(tools[0][0], best),)
         if best < MIN_SCORE:
             self._notes.append(f"not understood: “{part.text}”")
             return ()
-        return tuple(Option(tool, score) for tool, score in tools[:4] if score > best - CLOSE)
+        reach = CLOSE if is_named(tools[0][0], part.text) else 2 * CLOSE
+        return tuple(Option(tool, score) for tool, score in tools[:4] if score > best - reach)
+
+    def _with_quotation(self, part: Clause, tools: list[tuple[str, float]]) -> list[tuple[str, float]]:
+        """A quotation beside an image most often describes a region of it."""
+        if not quoted(part.text) or "ground" not in self._registry or not self._situation.attached("image"):
+            return tools
+        raised = [(tool, score + QUOTED * (tool == "ground")) for tool, score in tools]
+        return sorted(raised, key=lambda pair: -pair[1])
 
     def _wishes(self, request: str, options: Sequence[tuple[Clause, tuple[Option, ...]]]) -> list[Wish]:
         wishes: list[Wish] = []
@@ -150,11 +193,24 @@ class Interpreter:
                 self._show_where(wishes, part, request)
                 continue
             tool = self._doable(found, part, request, wishes)
+            if wishes and found[0].score < CLEAR_SCORE and self._only_repeats(tool, part, request, wishes):
+                continue
             if tool != "export" and (saved := self._saved_as(part, tool)):
                 wishes += [Wish(tool, part.text, request), Wish(saved, part.text, request)]
             else:
                 wishes.append(Wish(tool, part.text, request))
         return self._without_repeats(wishes)
+
+    def _only_repeats(self, tool: str, part: Clause, request: str, before: Sequence[Wish]) -> bool:
+        """Return whether an unclear part names nothing of its own: "give positions" after a detection."""
+        if tool == "landmarks" and not landmarks_in(part.text) and not targets_in(part.text):
+            return True
+        schema = self._registry.get(tool).args_schema
+        own = fill(schema, [n for n in schema["properties"] if n not in self._registry.get(tool).refs], part.text, "")
+        if tool == before[-1].tool and not own:
+            return True
+        alone = isinstance(self._compose(before), Plan)
+        return alone and isinstance(self._compose([*before, Wish(tool, part.text, request)]), Clarify)
 
     def _show_where(self, wishes: list[Wish], part: Clause, request: str) -> None:
         """Let "show me where" belong to what was said before it."""
