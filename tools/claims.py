@@ -33,7 +33,7 @@ def claims_of(artifact: Artifact) -> tuple[Claim, ...]:
     match artifact.kind:
         case "measurements":
             rows = Measurements.model_validate(artifact.data).rows
-            return tuple(_measured(row, artifact.id) for row in rows if row.quantity in HEADLINE)
+            return tuple(_measured(r, artifact.id) for r in rows if r.quantity in HEADLINE or _is_foreign(r))
         case "mask":
             return tuple(_masked(Masks.model_validate(artifact.data), artifact.id))
         case "hits":
@@ -58,8 +58,13 @@ def quotes(hits: Hits, artifact: Artifact) -> tuple[Claim, ...]:
     )
 
 
+def _is_foreign(row: Measurement) -> bool:
+    """Return whether a quantity is another package's own: it is what its tool was called for."""
+    return row.quantity not in QUANTITY_WORDS
+
+
 def _measured(row: Measurement, artifact_id: str) -> Claim:
-    words = QUANTITY_WORDS[row.quantity]
+    words = QUANTITY_WORDS.get(row.quantity) or row.quantity.replace("_", " ").capitalize()
     if row.quantity == "mean_intensity":
         words = "Mean density" if row.unit == "HU" else "Mean intensity"
     text = f"{words} of the {readable(row.target)}: {shown(row.value, row.unit)}."

@@ -135,6 +135,7 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()  # whoever connects from now on is answered once the application runs
         shown = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
             build_app(assistant, host), log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_S

@@ -30,14 +30,18 @@ def list_tools(*, as_json: AsJson = False) -> None:
 
     registry, terminal = Registry.installed(), Terminal()
     if as_json:
-        tools = [{"name": t.name, "kind": t.kind, "description": t.description} for t in registry]
+        tools = [
+            {"name": t.name, "kind": t.kind, "description": t.description, "unavailable": t.unavailable}
+            for t in registry
+        ]
         terminal.json({"tools": tools, "broken": [vars(b) for b in registry.broken]})
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("name", "gives", "what it does"):
+    for column in ("", "name", "gives", "what it does"):
         table.add_column(column)
     for tool in registry:
-        table.add_row(tool.name, tool.kind, tool.description)
+        lacks = f" Not yet: {tool.unavailable}." if tool.unavailable else ""
+        table.add_row("–" if lacks else "✓", tool.name, tool.kind, tool.description + lacks)
     terminal.show(table)
     for broken in registry.broken:
         terminal.note(f"{broken.name} of {broken.distribution} could not be loaded: {broken.reason}", style="yellow")
