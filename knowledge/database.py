@@ -89,7 +89,8 @@ class Database:
                 f"{LAYOUT_VERSION}; export it with the version that wrote it, or ingest the reports into a new folder"
             )
         self._connection.executescript(_SCHEMA)
-        self._connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
+        if version != LAYOUT_VERSION:
+            self._connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
@@ -122,6 +123,16 @@ class Database:
             except BaseException:
                 self._rollback()
                 raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything in the block from one state, whatever others write meanwhile."""
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._rollback()
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:

@@ -40,14 +40,14 @@ class Index:
     """Reports, sentences, mentions and words of one generation of the database."""
 
     def __init__(self, database: Database) -> None:
-        self.generation = database.get_meta("generation")
-        self._load_reports(database)
-        texts = database.all_texts()
-        place_of = {row[0]: place for place, row in enumerate(texts)}
+        with database.snapshot():
+            self.generation = database.get_meta("generation")
+            self._load_reports(database)
+            texts = database.all_texts()
+            self._load_sentences(database, {row[0]: place for place, row in enumerate(texts)})
         analyses = [Analysis.from_json(row[2]) for row in texts]
         self.keys = [row[1] for row in texts]
         self._place_by_vector = {vector_id(key): place for place, key in enumerate(self.keys)}
-        self._load_sentences(database, place_of)
         self._load_mentions(analyses)
         self.lexical = LexicalIndex(self.keys, analyses)
         self.normal: tuple[NDArray[np.float32], IntArray] | None = None

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,7 @@ class Knowledge:
         self._lock = threading.Lock()
         self._loaded: Index | None = None
         self._written: str | None = None
+        self._is_writing = False
         self._images: dict[str, ImageIndex] = {}
 
     @classmethod
@@ -121,18 +122,12 @@ class Knowledge:
             StoreBusyError: another process is writing the store.
         """
         with self._writing():
-            try:
-                return self._ingestion(masking).run(records, on_progress, total)
-            finally:
-                self._written = self._database.get_meta("generation")
+            return self._ingestion(masking).run(records, on_progress, total)
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove reports and return how many there were; unknown ids are passed over."""
         with self._writing():
-            try:
-                return self._ingestion(masking=True).delete(ids)
-            finally:
-                self._written = self._database.get_meta("generation")
+            return self._ingestion(masking=True).delete(ids)
 
     def export(self) -> Iterator[Report]:
         """Yield every report as stored (masked), in the order of ingestion."""
@@ -142,8 +137,16 @@ class Knowledge:
     def _ingestion(self, masking: bool) -> Ingestion:
         return Ingestion(self._database, self._vectors, self._embedder, masking, self._shelf)
 
-    def _writing(self) -> WriteLock:
-        return WriteLock(self._path / "writer.sqlite")
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with WriteLock(self._path / "writer.sqlite"):
+            self._is_writing = True
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._is_writing = False
+                    self._written = self._database.get_meta("generation")
 
     def search(self, query: str, k: int = 10, filters: Filters | None = None, parts: Parts = ALL_PARTS) -> list[Hit]:
         """Return at most k hits, one a report, best first; empty when nothing comes near the query.
@@ -173,8 +176,8 @@ class Knowledge:
         with self._lock:
             generation = self._database.get_meta("generation")
             if self._loaded is None or self._loaded.generation != generation:
-                if self._loaded is not None and generation != self._written:  # another process wrote it
-                    self._vectors.refresh()
+                if self._loaded is not None and not self._is_writing and generation != self._written:
+                    self._vectors.refresh()  # another process wrote it
                 self._loaded = Index(self._database)
             return self._loaded
 

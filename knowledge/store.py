@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import secrets
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class VectorStore:
     def __init__(self, location: Path | str, collection: str, encoding: Encoding) -> None:
         self._location = location
         self._name = collection
+        self._asking = threading.RLock()
         self._metadata: dict[str, str | int] = {
             "embedder": encoding.name,
             "embedder_hash": encoding.hash,
@@ -86,9 +88,10 @@ class VectorStore:
         return self._location
 
     def refresh(self) -> None:
-        """Open the collection anew, to see what another process has written."""
-        self.close()
-        self._open()
+        """Open the collection anew, to see what another process has written; not while this one writes."""
+        with self._asking:
+            self.close()
+            self._open()
 
     def put(self, ids: Sequence[str], vectors: Vectors, reports: Sequence[str] | None = None) -> None:
         """Store vectors, replacing those of the same id; `reports`: the report id kept beside each."""
@@ -111,7 +114,7 @@ class VectorStore:
             vector: float32 (dimension,), length 1.
             k: how many at most.
         """
-        with _translated(self._location):
+        with self._asking, _translated(self._location):
             found = self._collection.query(query_embeddings=vector[None, :], n_results=k, include=["distances"])
         distances = (found["distances"] or [[]])[0]
         return [(name, 1.0 - float(distance)) for name, distance in zip(found["ids"][0], distances, strict=True)]
@@ -124,7 +127,7 @@ class VectorStore:
 
     def count(self) -> int:
         """Return how many vectors are stored."""
-        with _translated(self._location):
+        with self._asking, _translated(self._location):
             return int(self._collection.count())
 
     def close(self) -> None:

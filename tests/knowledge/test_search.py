@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
@@ -156,3 +157,24 @@ def test_the_text_of_a_report_is_data(open_knowledge: Opener) -> None:
 
 def test_the_same_query_gives_the_same_hits(filled: Knowledge) -> None:
     assert filled.search("effusion", 5) == filled.search("effusion", 5)
+
+
+@pytest.mark.parametrize("query", ["effusion", "normal chest", "no effusion", "cough after a fall"])
+def test_an_empty_store_has_no_hit(open_knowledge: Opener, server: str | None, query: str) -> None:
+    knowledge = open_knowledge(server=server)
+
+    assert knowledge.search(query) == []
+    assert knowledge.stats().reports == 0
+
+
+def test_searching_while_another_thread_stores(open_knowledge: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knowledge.ingest._BATCH_REPORTS", 5)
+    knowledge = open_knowledge()
+    many = [make_report(f"T{n}", f"Nodule number {n}. The heart is enlarged.") for n in range(200)]
+    with ThreadPoolExecutor(1) as pool:
+        storing = pool.submit(knowledge.ingest, many)
+        while not storing.done():
+            for hit in knowledge.search("enlarged heart", 3):
+                assert hit.sentence == "The heart is enlarged."
+    assert storing.result().added == 200
+    assert len(knowledge.search("enlarged heart", 500)) == 200
