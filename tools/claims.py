@@ -67,7 +67,10 @@ def _measured(row: Measurement, artifact_id: str) -> Claim:
     words = QUANTITY_WORDS.get(row.quantity) or row.quantity.replace("_", " ").capitalize()
     if row.quantity == "mean_intensity":
         words = "Mean density" if row.unit == "HU" else "Mean intensity"
-    text = f"{words} of the {readable(row.target)}: {shown(row.value, row.unit)}."
+    if row.quantity.endswith("_ratio"):
+        text = f"{words.capitalize()}, {row.method.replace('_', ' ')}: {shown(row.value, row.unit)}."
+    else:
+        text = f"{words} of the {readable(row.target)}: {shown(row.value, row.unit)}."
     return Claim(text=text, evidence=(artifact_id,), kind="measured")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tools.claims import readable, shown
+from tools.claims import claims_of, readable, shown
 from tools.grounding import Evidence, Quantity, problem_with, quantities_in
 from tools.results import Claim
 from tools.verbs.draft_report import says_the_same
+from tools.workspace import Artifact, Provenance
 
 KNOWN = {
     "s2": Evidence((Quantity(3694.4, "ml"), Quantity(-812.34, "HU"), Quantity(52.25, "mm"))),
@@ -90,6 +91,15 @@ def test_values_are_shown_with_the_digits_a_reader_needs_and_verify(value, unit,
     assert shown(value, unit) == text
     claim = Claim(text=f"It is {text}.", evidence=("x",), kind="measured")
     assert problem_with(claim, lambda _: Evidence((Quantity(value, unit),))) is None
+
+
+def test_a_ratio_says_what_is_divided_by_what() -> None:
+    row = {"target": "lung_left", "quantity": "volume_ratio", "value": 0.857, "unit": "", "image": "img1", "mask": "s1"}
+    row |= {"spacing_source": "", "method": "volume of lung_left ÷ volume of lung_right"}
+    made = Provenance(tool="measure", tool_version="0", params={}, inputs=())
+    data = {"summary": "x", "rows": [row]}
+    (claim,) = claims_of(Artifact(id="s2", kind="measurements", summary="x", data=data, provenance=made))
+    assert claim.text == "Volume ratio, volume of lung left ÷ volume of lung right: 0.857."
 
 
 def test_class_names_are_shown_in_words() -> None:
