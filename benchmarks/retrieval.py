@@ -1,9 +1,9 @@
-"""Findings-aware search beside plain Chroma dense retrieval, in one run: quality, ingestion time, latency of a warm query.
+"""Findings-aware search beside plain Chroma dense retrieval, in one run: quality, ingestion time, a warm query.
 
     python benchmarks/retrieval.py --cache CACHE --folder EMPTY_FOLDER benchmarks/retrieval_tune.jsonl [more.jsonl …]
 
-The plain side is what the peers do: one vector a whole report, asked with the query's vector. The rows below it add one part
-after the other. Prints Markdown; figures of one run on one machine, to be read side by side.
+The plain side is what the peers do: one vector a whole report, asked with the query's vector. The rows below it add one
+part after the other. Prints Markdown; figures of one run on one machine, to be read side by side.
 """
 
 import argparse

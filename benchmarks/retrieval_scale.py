@@ -1,10 +1,10 @@
 """Search over a store of many sentences, made by recombining real ones: latency of a warm query.
 
-How the sentences are made: two stored sentences of the Open-i reports are drawn with a fixed seed, the first half of one's
-words is joined to the second half of the other's, and a running number is put behind until the text is new. Its vector is the
-normalised mean of the two real vectors plus a small fixed noise, because embedding a million texts takes hours on two cores
-and the time of a query does not depend on what the vectors mean. Sentences, their analysis, words, database and Chroma are
-the real ones. Eight sentences make a report.
+How the sentences are made: two stored sentences of the Open-i reports are drawn with a fixed seed, the first half of
+one's words is joined to the second half of the other's; where that text was made before, a number is put behind.
+Its vector is the normalised mean of the two real vectors plus a small fixed noise, because embedding a million texts
+takes hours on two cores and the time of a query does not depend on what the vectors mean. Analysis, words, database and
+Chroma are the real ones. Eight sentences make a report.
 
     python benchmarks/retrieval_scale.py --cache CACHE --folder EMPTY_FOLDER --sentences 1000000
 """
@@ -27,10 +27,18 @@ from knowledge.search import Knowledge
 from knowledge.sentences import sentence_key, split_sentences
 
 QUERIES = (
-    "enlarged heart", "pleural effusion but a normal heart size", "fluid around the lungs", "completely normal chest radiograph",
-    "lung nodule", "low lung volumes with bibasilar atelectasis", "degenerative changes of the thoracic spine",
-    "right upper lobe opacity", "the lungs are clear", "hiatal hernia", "shortness of breath after a fall",
-)  # fmt: skip
+    "enlarged heart",
+    "pleural effusion but a normal heart size",
+    "fluid around the lungs",
+    "completely normal chest radiograph",
+    "lung nodule",
+    "low lung volumes with bibasilar atelectasis",
+    "degenerative changes of the thoracic spine",
+    "right upper lobe opacity",
+    "the lungs are clear",
+    "hiatal hernia",
+    "shortness of breath after a fall",
+)
 SENTENCES_PER_REPORT = 8
 
 
@@ -44,6 +52,7 @@ class RecombinedEmbedder:
         self.name, self.hash, self.dimension = real.name, real.hash, real.dimension
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector a text."""
         if not texts or texts[0] not in self.pending:
             return self._real.embed(texts)
         pairs = np.array([self.pending.pop(text) for text in texts])
