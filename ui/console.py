@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+QUIET_S = 10.0  # between two lines of progress in a log
 PLAIN_WIDTH = 120  # columns of output that goes into a file or a pipe
 
 
@@ -67,7 +69,7 @@ class Terminal:
         console = self.err
         if not console.is_terminal:
             self.note(f"{title} …")
-            yield lambda done, total: None
+            yield self._now_and_then(title, in_bytes=in_bytes)
             self.note(f"{title}: done")
             return
         amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
@@ -75,6 +77,22 @@ class Terminal:
         with Progress(*columns, console=console, transient=False) as progress:
             task = progress.add_task(title, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
+
+    def _now_and_then(self, title: str, *, in_bytes: bool) -> OnAmount:
+        """Return what prints an amount every `QUIET_S` seconds: a log is no place for a bar."""
+        from ui.render import bytes_text
+
+        said_at = time.monotonic()
+
+        def say(done: int, total: int | None) -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at < QUIET_S:
+                return
+            said_at = time.monotonic()
+            shown = bytes_text if in_bytes else str
+            self.note(f"{title}: {shown(done)}" + (f" of {shown(total)}" if total else ""))
+
+        return say
 
 
 def _console(stream: TextIO) -> Console:
