@@ -505,3 +505,18 @@ def test_what_is_read_twice_has_the_same_ids(tmp_path: Path) -> None:
     (tmp_path / "m.hl7").write_text(HL7)
 
     assert [report.id for report in read(tmp_path)[0]] == [report.id for report in read(tmp_path)[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("reportsi.dcm", "Report Text: Enter text"), ("test-SR.dcm", "A mass of\nDiameter: 3 cm.")]
+)
+def test_real_dicom_sr_files_of_pydicom(name: str, said: str) -> None:
+    from pydicom.data import get_testdata_file
+
+    path = get_testdata_file(name, download=False)
+    assert path is not None
+    reports, incoming, bad = read(Path(path), format_name="dicom-sr", source="pydicom")
+
+    assert not bad
+    assert said in reports[0].text
+    assert all("^" not in text for text in incoming[0].identifiers)
