@@ -118,10 +118,12 @@ class References:
 
     def mask(self, text: str, targets: Sequence[str]) -> str | None:
         """Return the mask that a text means; None: it has to be made first."""
+        image = self._other_image(text)
         for result in reversed(self._made("mask")):
-            if not targets or not result.targets or set(targets) <= set(result.targets):
+            is_of = not image or str(result.args.get("image", "")).removeprefix("@") == image
+            if is_of and (not targets or not result.targets or set(targets) <= set(result.targets)):
                 return result.id
-        attached = self._situation.attached("mask")
+        attached = [m for m in self._situation.attached("mask") if not image or m.of == image]
         fitting = [m for m in attached if not targets or _same_structure(m.label, targets)]
         if len(fitting) > 1 and not targets and not re.search(r"\b(?:masks|all|both|each)\b", text, re.I):
             listed = "; ".join(f"{m.id} ({m.label or 'no label'})" for m in fitting)
@@ -157,6 +159,13 @@ class References:
                 f"{why}, {'one is' if images else 'none is'} attached. Attach the other and ask again."
             )
         return images
+
+    def _other_image(self, text: str) -> str:
+        """Return the image that a text names outright; "" where it names none."""
+        if named := self._named(text):
+            return named[0]
+        priors = [f.id for f in self._images() if f.prior]
+        return priors[0] if priors and _PRIOR.search(text) else ""
 
     def _named(self, text: str) -> list[str]:
         """Return the images that a text names by number, in its order."""

@@ -116,7 +116,7 @@ def _with_conditions(parts: Sequence[str]) -> list[Clause]:
         else:
             found.append(Clause(part, condition))
         condition = ""
-    return found or [Clause(condition)]
+    return found or ([Clause(condition)] if condition else [])
 
 
 @cache
@@ -151,7 +151,7 @@ def begins_anew(text: str) -> bool:
 
 def has_phrase(text: str, phrases: Iterable[str]) -> int:
     """Return where the first of some phrases stands, counted from 1; 0: none is there."""
-    return min((at for p in phrases if (at := _find(text.lower(), p))), default=0)
+    return min((at for p in phrases if (at := _find(text.lower(), p.lower()))), default=0)
 
 
 def _find(text: str, phrase: str) -> int:

@@ -1,0 +1,84 @@
+"""Arguments come from the words, and what the words do not say stays empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import planning
+import pytest
+
+from agent.planner.slots import count_in, date_in, fill, labels_in, patient_in, phrase_in, query_in, uid_in
+
+
+@pytest.mark.parametrize(
+    ("said", "query", "count"),
+    [
+        ("Find old reports that describe a hiatal hernia", "hiatal hernia", None),
+        ("Any reports with pneumothorax but without rib fracture", "pneumothorax but without rib fracture", None),
+        ("Show 5 reports of emphysema", "emphysema", 5),
+        ("Give me the ten most relevant reports on lung masses", "lung masses", 10),
+        ("reports: cardiomegaly without effusion", "cardiomegaly without effusion", None),
+        ("Which patients had a hiatus hernia in their reports", "hiatus hernia", None),
+        ("find similar reports", "", None),
+    ],
+)
+def test_search(said: str, query: str, count: int | None) -> None:
+    assert query_in(said) == query
+    assert count_in(said) == count
+
+
+@pytest.mark.parametrize(
+    ("said", "phrase"),
+    [
+        ("Draw a box around the patchy opacity in the left base", "patchy opacity in the left base"),
+        ("Box the region described as 'opacity in the right lower zone'.", "opacity in the right lower zone"),
+        ("Mark the region that matches: elevated right hemidiaphragm", "elevated right hemidiaphragm"),
+    ],
+)
+def test_phrase(said: str, phrase: str) -> None:
+    assert phrase_in(said) == phrase
+
+
+def test_pacs_words() -> None:
+    assert patient_in("chest CTs of patient 1234 in the PACS") == "1234"
+    assert patient_in("patient ID A-778") == "A-778"
+    assert patient_in("the patient has 2 nodules") == ""
+    assert date_in("all CTs of 4 May 2023") == "2023-05-04"
+    assert date_in("from 20230504") == "2023-05-04"
+    assert date_in("on 31.13.2023") == ""
+    assert uid_in("get study 1.2.840.113619.2.55 now") == "1.2.840.113619.2.55"
+    assert uid_in("resample to 1.5 mm") == ""
+
+
+def test_findings_by_their_short_names() -> None:
+    assert labels_in("Is there fluid around the lung, or an enlarged heart?") == ["effusion", "cardiomegaly"]
+    assert labels_in("What is this?") == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "said", "wanted"),
+    [
+        ("measure", "volume and mean density in HU", {"quantities": ["volume", "intensity"]}),
+        ("measure", "the surface area, please", {"quantities": ["surface_area"]}),
+        ("measure", "longest diameter in mm", {"quantities": ["diameter"]}),
+        ("measure", "measure it", {}),
+        ("export", "save it as DICOM SEG", {"format": "dicom-seg"}),
+        ("export", "a printable model", {"format": "stl"}),
+        ("enhance", "N4", {"operation": "bias_correction"}),
+        ("enhance", "resample to 1.5 mm isotropic", {"operation": "resample", "spacing_mm": 1.5}),
+        ("register", "warp it deformably", {"kind": "deformable"}),
+        ("detect", "Where are the lung nodules?", {"target": "nodule"}),
+    ],
+)
+def test_enumerations_and_numbers(tool: str, said: str, wanted: dict[str, Any]) -> None:
+    schema = planning.registry().get(tool).args_schema
+    refs = planning.registry().get(tool).refs
+    assert fill(schema, [n for n in schema["properties"] if n not in refs], said, said) == wanted
+
+
+def test_a_foreign_tool_is_filled_by_its_schema_alone() -> None:
+    flow, tracer = planning.flow_tool(), planning.tracer_tool()
+    assert fill(flow.args_schema, ["venc_cm_s"], "blood flow with a venc of 120", "") == {"venc_cm_s": 120.0}
+    assert fill(flow.args_schema, ["venc_cm_s"], "blood flow", "") == {}
+    assert fill(tracer.args_schema, ["statistic"], "the peak uptake", "") == {"statistic": "peak"}
+    assert fill(tracer.args_schema, ["statistic"], "SUVmax please", "") == {"statistic": "maximum"}
