@@ -38,7 +38,7 @@ def test_it_runs_the_request_and_copies_the_results(run_cli, prepared, tmp_path)
     assert fetched == list(NEEDS)
     assert assistant.calls[0]["request"] == REQUEST
     assert "".join(done.out.split()).startswith("Request:" + "".join(REQUEST.split()))
-    for printed in ("3,701 ml", "[CXR1234]", "[CXR88]", "Draft report", str(tmp_path / "demo-output")):
+    for printed in ("3,701 ml", "[CXR1234]", "[CXR88]", "Draft report", "Results copied to demo-output:"):
         assert printed in done.out
     names = {p.name for p in (tmp_path / "demo-output").iterdir()}
     assert {"lungs.nii.gz", "key-image.png", "draft.md", "record.jsonl"} <= names

@@ -47,7 +47,7 @@ def demo(
     show(terminal, answer)
     copied = copy_results(answer, out)
     if not as_json:
-        terminal.show("", f"Results copied to {out.absolute()}:", *(f"  {path.name}" for path in copied))
+        terminal.show("", f"Results copied to {out}:", *(f"  {path.name}" for path in copied))
     raise typer.Exit(EXIT_CODES[answer.outcome])
 
 
