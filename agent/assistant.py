@@ -228,7 +228,12 @@ class Assistant:
             return self._given_hub
         from tools.models.hub import Hub
 
-        return Hub.installed(assets=self.assets, device=self.device)
+        return Hub.installed(
+            device=self.device,
+            device_memory_mb=self.settings.device_memory_mb,
+            weights_dir=self.settings.weights_dir,
+            assets=self.assets,
+        )
 
     @cached_property
     def assets(self) -> Assets:

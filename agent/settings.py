@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("readingroom")))
     """Where the report store is kept."""
 
+    weights_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("readingroom")) / "weights")
+    """Where the weights lie that you bring; a card says under which name."""
+
     llm_base_url: str | None = None
     """An OpenAI-compatible endpoint, for instance of vLLM, Ollama or llama.cpp; None: see `llm_api_key`."""
     llm_model: str | None = None
