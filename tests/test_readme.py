@@ -1,6 +1,7 @@
 """The README's code runs, its commands exist, its table is the registry's.
 
 To write the table anew: python -m tests.test_readme
+To write the demo's output too: make demo > out.txt && python -m tests.test_readme out.txt
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from tools.registry import Registry
 
 README = Path(__file__).parent.parent / "README.md"
 TABLE = re.compile(r"(?<=<!-- tools -->\n).*?(?=<!-- /tools -->)", re.DOTALL)
+
+
+DEMO = re.compile(r"(?<=<!-- demo output -->\n).*?(?=<!-- /demo output -->)", re.DOTALL)
 
 
 def blocks(language: str) -> list[str]:
@@ -144,9 +148,12 @@ def test_the_python_example_answers(sample, assets, tmp_path, monkeypatch, capsy
 
 
 def main() -> None:
-    """Write the table into the README."""
-    text = README.read_text(encoding="utf-8")
-    README.write_text(TABLE.sub(lambda found: tools_table(), text), encoding="utf-8")
+    """Write the table, and the demo's output where a file with it is given, into the README."""
+    text = TABLE.sub(lambda found: tools_table(), README.read_text(encoding="utf-8"))
+    if len(sys.argv) > 1:
+        output = Path(sys.argv[1]).read_text(encoding="utf-8")
+        text = DEMO.sub(lambda found: f"```text\n{output}```\n", text)
+    README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
