@@ -105,6 +105,8 @@ def test_a_question_back_and_a_refusal_look_different_from_an_answer(outcome):
     claim = Claim(text="Which of the two images?", kind="general")
     html = _whole(_finished(FakeAssistant(outcome=outcome, claims=(claim,))))
     assert f"rr-{outcome}" in html
+    assert "rr-plan" not in html  # there is none
+    assert "rr-files" not in html
     assert "Which of the two images?" in html
 
 

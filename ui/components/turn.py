@@ -64,17 +64,13 @@ def progress_html(view: RunView, now: float) -> str:
         view: the run.
         now: seconds since the epoch.
     """
-    if view.failed is not None and not view.steps:
-        return ""
     if view.planned is None and not view.steps:
-        return element("div", _pending(view, now), css="rr-plan", role="status")
+        return "" if view.is_over else element("div", _pending(view, now), css="rr-plan", role="status")
     steps = "".join(step_html(s, now) for s in view.steps)
     return element("div", _plan_head(view), element("ol", steps), _lacks(view), css="rr-plan")
 
 
 def _pending(view: RunView, now: float) -> str:
-    if view.is_over:
-        return ""
     if view.planning_by:
         seconds = seconds_text(max(0.0, now - view.planning_since))
         return _busy(f"Planning with {view.planning_by}", seconds)
@@ -239,6 +235,8 @@ def _draft(answer: Answer) -> str:
 
 
 def _files(answer: Answer, link_to: LinkTo) -> str:
+    if not answer.artifacts:
+        return ""
     files = [*files_of(answer), FileLine("", "", Path(answer.folder) / "record.jsonl", "run record")]
     rows = "".join(_file(f, link_to) for f in files)
     return element("div", element("h3", text("Files")), element("ul", rows), css="rr-files")
