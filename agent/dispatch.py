@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from agent.conditions import unmet
 from agent.context import RunContext
 from agent.errors import LimitError
 from agent.events import Progress, StepFailed, StepFinished, StepStarted
@@ -159,6 +160,8 @@ class Dispatcher:
                 self._skip(step, f"it needs {', '.join(sorted(broken))}, which did not finish")
             elif open_needs:
                 left.append(step)
+            elif why_not := unmet(step, self._run.workspace):
+                self._skip(step, why_not)
             else:
                 self._start(step)
         return left

@@ -11,12 +11,26 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Condition(_Frozen):
+    """A measured value on which a step depends: "if the volume is above 5 l"."""
+
+    step: str = Field(pattern=r"^s\d+$")
+    """The step that measures."""
+    quantity: Literal["volume", "intensity", "diameter", "surface_area", "ratio"]
+    relation: Literal["above", "below"]
+    value: float
+    unit: str = ""
+    """ "ml", "l", "mm", "cm", "cm2", "HU"; empty for a ratio."""
+
+
 class Step(_Frozen):
     """One call of a tool. `@img1` is an attachment, `@s1` another step's result."""
 
     id: str = Field(pattern=r"^s\d+$")
     tool: str
     args: dict[str, Any] = Field(default_factory=dict)
+    when: Condition | None = Field(default=None, exclude_if=lambda condition: condition is None)
+    """None: the step always runs."""
 
 
 class Plan(_Frozen):
@@ -57,4 +71,5 @@ def references(value: object) -> set[str]:
 
 def depends_on(step: Step) -> set[str]:
     """Return the ids of the steps whose results a step needs."""
-    return {r for r in references(step.args) if r.startswith("s")}
+    needed = {r for r in references(step.args) if r.startswith("s")}
+    return needed | {step.when.step} if step.when else needed

@@ -27,6 +27,8 @@ class Wish:
     tool: str
     text: str
     request: str
+    condition: str = ""
+    """What it depends on, in the person's words."""
 
 
 class Arguments:

@@ -119,7 +119,7 @@ def read_outcome(data: Any) -> Plan | Clarify | Decline:
         return Decline(reason=message or "This cannot be done here.")
     try:
         steps = tuple(
-            Step(id=step["id"], tool=step["tool"], args=without_nulls(step.get("args") or {}))
+            Step(id=step["id"], tool=step["tool"], args=without_nulls(step.get("args") or {}), when=step.get("when"))
             for step in data.get("steps") or ()
         )
         return Plan(steps=steps)

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.plan import Step
+from agent.plan import Condition, Step
 from agent.planner.arguments import Arguments, Wish, must_be_complete, unknown_structure
+from agent.planner.conditions import limit_in
 from agent.planner.references import References, missing
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
 from agent.planner.slots import enumerated, labels_in, targets_in
@@ -62,6 +63,7 @@ class Composer:
             NeedsAnswerError: something must be said or attached first.
         """
         tool = self._registry.get(wish.tool)
+        when = self._condition(wish)
         spoken = targets_in(wish.text)
         args = self._arguments.of(tool, wish)
         for name, kinds in tool.refs.items():
@@ -69,7 +71,27 @@ class Composer:
                 args[name] = value
         self._arguments.spoken_targets = spoken or self._arguments.spoken_targets
         must_be_complete(tool, args)
-        self._append(tool, args)
+        self._append(tool, args, when)
+
+    def _condition(self, wish: Wish) -> Condition | None:
+        """Return what a step depends on; measures it first where nothing has yet."""
+        limit = limit_in(wish.condition)
+        if limit is None or "measure" not in self._registry:
+            return None
+        measured = self._measures(limit.quantity)
+        if measured is None:
+            self.add(Wish("measure", f"{limit.quantity.replace('_', ' ')}: {wish.condition}", wish.request))
+            measured = self.steps[-1].id
+        return Condition(step=measured, **limit._asdict())
+
+    def _measures(self, quantity: str) -> str | None:
+        """Return the step that measures a quantity, this plan's before the reading's; a plain one measures volume."""
+        mine = [(s.id, s.args) for s in self.steps if s.tool == "measure"]
+        earlier = [(r.id, dict(r.args)) for r in self._situation.results if r.tool == "measure"]
+        for step, args in [*reversed(mine), *reversed(earlier)]:
+            if quantity in (args.get("quantities") or ("volume", "intensity")):
+                return str(step)
+        return None
 
     # --- references
 
@@ -200,10 +222,15 @@ class Composer:
                 return tool
         raise NeedsAnswerError(missing((kind,)))
 
-    def _append(self, tool: Tool, args: dict[str, Any]) -> None:
-        twin = next((s for s in self.steps if s.tool == tool.name and _joinable(s.args, args)), None)
+    def _append(self, tool: Tool, args: dict[str, Any], when: Condition | None = None) -> None:
+        same = [s for s in self.steps if s.tool == tool.name and s.when == when and _joinable(s.args, args)]
+        twin = next(iter(same), None)
+        if any(
+            {**args, "image": s.args.get("image")} == s.args and args.get("image") == f"@{s.id}" for s in self.steps
+        ):
+            return  # the same again, on what it has just made
         if twin is None:
-            self._insert(Step(id=self._next(), tool=tool.name, args=args))
+            self._insert(Step(id=self._next(), tool=tool.name, args=args, when=when))
             return
         self.steps[self.steps.index(twin)] = twin.model_copy(update={"args": _joined(twin.args, args)})
 

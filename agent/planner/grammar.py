@@ -69,6 +69,21 @@ def _step(tool: Tool, situation: Situation, hub: Hub, new: Sequence[str]) -> dic
             "id": {"type": "string", "enum": list(new)},
             "tool": {"type": "string", "enum": [tool.name]},
             "args": _object(args),
+            "when": {"anyOf": [_condition(new, situation), {"type": "null"}]},
+        }
+    )
+
+
+def _condition(new: Sequence[str], situation: Situation) -> dict[str, Any]:
+    measured = [r.id for r in situation.results if r.kind == "measurements"]
+    quantities = ["volume", "intensity", "diameter", "surface_area", "ratio"]
+    return _object(
+        {
+            "step": {"type": "string", "enum": [*measured, *new]},
+            "quantity": {"type": "string", "enum": quantities},
+            "relation": {"type": "string", "enum": ["above", "below"]},
+            "value": {"type": "number"},
+            "unit": {"type": "string", "enum": ["ml", "l", "mm", "cm", "cm2", "HU", ""]},
         }
     )
 

@@ -90,7 +90,14 @@ def _parts(sentence: str) -> Iterable[str]:
 
 def _elaborates(sentence: str, before: str) -> bool:
     """Return whether a sentence only goes on with the one before, as in "What is this? Modality, size, spacing"."""
-    return not begins_anew(sentence) and not is_polite(before) and not is_context(before) and len(sentence.split()) <= 6
+    is_condition = bool(_CONDITION.match(sentence))
+    return (
+        not begins_anew(sentence)
+        and not is_condition
+        and not is_polite(before)
+        and not is_context(before)
+        and len(sentence.split()) <= 6
+    )
 
 
 def is_context(text: str) -> bool:

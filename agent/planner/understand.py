@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.plan import Clarify, Decline, Plan
 from agent.planner.arguments import Wish
 from agent.planner.compose import Composer
+from agent.planner.conditions import limit_in
 from agent.planner.examples import ExampleIndex, Scored, is_named, out_of_scope
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
 from agent.planner.slots import enumerated, fill, labels_in, landmarks_in, targets_in
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MIN_SCORE = 0.22  # below this a part of a request asks for nothing that is declared (tests/evals/plans_tune.jsonl)
 CLOSE = 0.12  # candidates this near to one named outright are tried when it cannot be done; twice that when not named
+SECOND_SCORE = 0.15  # a second choice below this is no choice
 QUOTED = 0.15  # what `ground` gains when the request quotes something
 AMBIGUOUS = 0.08  # two tools this near to each other leave a choice
 CLEAR_SCORE = 0.5  # above this a part of a request says clearly what it asks for
@@ -100,6 +102,8 @@ class Interpreter:
         if not wishes:
             return self._not_understood(request, scored[0])
         outcome = self._compose(wishes)
+        if not isinstance(outcome, Plan):
+            outcome = self._clear_part_of(request, options) or outcome
         confidence = min((found[0].score for _, found in options if found), default=0.0)
         return Understanding(outcome, confidence, options=tuple(options), notes=tuple(self._notes))
 
@@ -139,6 +143,19 @@ class Interpreter:
             return []
         wishes = [Wish("answer", parts[0].text, request)]
         return wishes if isinstance(self._compose(wishes), Plan) else []
+
+    def _clear_part_of(self, request: str, options: Sequence[_Part]) -> Plan | None:
+        """Return the plan of the parts that are clear, when only an unclear one stands in its way."""
+        clear = [(part, found) for part, found in options if found[0].score >= CLEAR_SCORE]
+        if not clear or len(clear) == len(options):
+            return None
+        plan = self._compose(self._wishes(request, clear))
+        if not isinstance(plan, Plan):
+            return None
+        self._notes += [
+            f"left out “{part.text}”: not understood" for part, found in options if (part, found) not in clear
+        ]
+        return plan
 
     # --- tools
 
@@ -196,9 +213,14 @@ class Interpreter:
             if wishes and found[0].score < CLEAR_SCORE and self._only_repeats(tool, part, request, wishes):
                 continue
             if tool != "export" and (saved := self._saved_as(part, tool)):
-                wishes += [Wish(tool, part.text, request), Wish(saved, part.text, request)]
+                wishes += [
+                    Wish(tool, part.text, request, part.condition),
+                    Wish(saved, part.text, request, part.condition),
+                ]
             else:
-                wishes.append(Wish(tool, part.text, request))
+                wishes.append(Wish(tool, part.text, request, part.condition))
+            if part.condition and limit_in(part.condition) is None:
+                self._notes.append(f"“{part.condition}” cannot be checked by the plan: judge by the results")
         return self._without_repeats(wishes)
 
     def _only_repeats(self, tool: str, part: Clause, request: str, before: Sequence[Wish]) -> bool:
@@ -229,7 +251,7 @@ class Interpreter:
         """Return the best tool; one that is nearly as likely and can be done goes before one that cannot."""
         if len(found) == 1:
             return found[0].tool
-        for option in found:
+        for option in (o for o in found if o is found[0] or o.score >= SECOND_SCORE):
             trial = self._compose([*before, Wish(option.tool, part.text, request)])
             if isinstance(trial, Plan):
                 return option.tool

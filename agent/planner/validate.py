@@ -67,7 +67,7 @@ class Validator:
                 return Problem(
                     "mendable", f"step id {step.id!r} is taken; number steps from s{self._situation.first_step}"
                 )
-            unknown = references(step.args) - seen - earlier - attached
+            unknown = (references(step.args) | depends_on(step)) - seen - earlier - attached
             if unknown:
                 has = ", ".join(sorted(attached | earlier | seen)) or "nothing"
                 return Problem(
@@ -84,6 +84,8 @@ class Validator:
             args = tool.validate_args(step.args)
         except (BadInputError, NotFoundError) as error:
             return Problem("mendable", str(error))
+        if step.when and self._kind(step.when.step, steps) != "measurements":
+            return Problem("mendable", f"{step.id}: a condition looks at a step that measures, not at {step.when.step}")
         for parameter, wanted in tool.refs.items():
             for reference in _ids(args.get(parameter)):
                 kind = self._kind(reference, steps)

@@ -24,7 +24,7 @@ def test_llm_writes_the_plan_and_the_result_says_so() -> None:
     made = planning.planner(llm).plan("Lung volume?", planning.facts(planning.CHEST_CT))
     assert planning.steps_of(made.outcome) == [SEGMENT, ("measure", {"mask": "@s1", "quantities": ["volume"]})]
     assert (made.decided_by, made.attempts) == ("llm scripted", 1)
-    assert made.calls[0]["prompt"] == "plan@1"
+    assert made.calls[0]["prompt"] == "plan@2"
     prompt = str(llm.calls[0].prompt)
     assert "img1: image, CT, chest, 3-D" in prompt
     assert "Lung volume?" in prompt

@@ -212,3 +212,30 @@ def test_plans_are_the_same_every_time(default_planner: Planner) -> None:
     attached = planning.facts(planning.CHEST_CT)
     first = default_planner.plan(DEMO, attached).outcome
     assert all(default_planner.plan(DEMO, attached).outcome == first for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("request_text", "when"),
+    [
+        (
+            "Measure the volume of the lungs. If it is above 5 l, draft a report.",
+            {"step": "s2", "quantity": "volume", "relation": "above", "value": 5.0, "unit": "l"},
+        ),
+        (
+            "Draft a report if the volume of the lungs is below 3500 ml.",
+            {"step": "s2", "quantity": "volume", "relation": "below", "value": 3500.0, "unit": "ml"},
+        ),
+    ],
+)
+def test_conditions_become_part_of_the_plan(default_planner: Planner, request_text: str, when: dict[str, Any]) -> None:
+    outcome = default_planner.plan(request_text, planning.facts(planning.CHEST_CT)).outcome
+    assert [name for name, _ in planning.steps_of(outcome)] == ["segment", "measure", "draft_report"]
+    assert isinstance(outcome, Plan)
+    assert outcome.steps[-1].model_dump()["when"] == when
+    assert all(step.when is None for step in outcome.steps[:-1])
+
+
+def test_a_condition_that_no_measurement_decides_is_named(default_planner: Planner) -> None:
+    made = default_planner.plan("Is there an effusion? If so, find similar images.", planning.facts(planning.FILM))
+    assert [name for name, _ in planning.steps_of(made.outcome)] == ["classify", "find_similar"]
+    assert any("cannot be checked by the plan" in note for note in made.notes)
