@@ -187,7 +187,7 @@ class Knowledge:
         report_id = index.report_ids[row]
         return Hit(
             report_id=report_id,
-            sentence=self.report(report_id).text[start:end],
+            sentence=self._database.report_text(report_id)[start:end],
             start=start,
             end=end,
             section=index.section_names[index.sentence_section[sentence]],
