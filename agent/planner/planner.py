@@ -22,7 +22,7 @@ from agent.planner.ask_llm import Material, PlanWriter
 from agent.planner.examples import ExampleIndex, out_of_scope
 from agent.planner.followups import resolve_follow_up
 from agent.planner.situation import PlanningResult, PriorResult, Situation
-from agent.planner.text import MAX_CHARACTERS, is_english
+from agent.planner.text import MAX_CHARACTERS, is_english, with_sides_named
 from agent.planner.understand import Interpreter, Understanding
 from agent.planner.validate import Limits, Validator
 from tools.facts import AttachmentFacts
@@ -113,7 +113,7 @@ class Planner:
     def _plan(self, request: str, situation: Situation, comment: str | None) -> dict[str, Any]:
         if asked := self._by_rule(request):
             return {"outcome": asked, "decided_by": "rules"}
-        follow_up = resolve_follow_up(request, situation)
+        follow_up = resolve_follow_up(with_sides_named(request), situation)
         interpreter = Interpreter(self._index, self._registry, self._hub, situation, self._limits)
         understood = interpreter.understand(follow_up.request)
         is_out = isinstance(understood.outcome, Decline) and not understood.options

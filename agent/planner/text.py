@@ -189,3 +189,11 @@ def is_english(text: str) -> bool:
     lists = words()["languages"]
     foreign = sum(t in lists["foreign"] for t in tokens)
     return foreign < 2 or foreign <= sum(t in lists["english"] for t in tokens)
+
+
+_OTHER_ONE = re.compile(r"\b(left|right)\s+([a-z]+)\b(.{1,80}?)\b(?!\1)(left|right)\s+one\b", re.IGNORECASE | re.DOTALL)
+
+
+def with_sides_named(text: str) -> str:
+    """Say what "one" stands for: "the left lung and the right one" → "the left lung and the right lung"."""
+    return _OTHER_ONE.sub(r"\1 \2\3\4 \2", text)

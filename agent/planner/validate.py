@@ -102,14 +102,11 @@ class Validator:
     def _precondition(self, step: Step, args: Mapping[str, Any], steps: Sequence[Step]) -> Problem | None:
         tool = self._registry.get(step.tool)
         facts = {**self._situation.facts, **self._made_images(steps)}
-        for parameter, requires in tool.requires.items():
-            image = facts.get(str(args.get(parameter, "")))
-            if image and requires.modality and not image.modality:
-                return Problem("ask", f"Which modality is {image.id}? {requires.refusal(image)}.")
         try:
             check_call(tool, args, facts, self._hub)
         except ToolError as error:
-            return Problem("refuse", _sentence(str(error)))
+            unknown = [i for _, i in tool.references(args) if i in facts and _says_no_modality(facts[i])]
+            return Problem("ask", _WHICH.format(unknown[0])) if unknown else Problem("refuse", _sentence(str(error)))
         return None
 
     def _budget(self, steps: Sequence[Step]) -> Problem | None:
@@ -152,6 +149,16 @@ class Validator:
                 projected = {"modality": "CR", "dims": 2} if step.tool == "synthesize" else {}
                 made[step.id] = facts.model_copy(update=projected)
         return made
+
+
+_WHICH = (
+    "Which modality is {}? The file does not say, and its values do not show it. "
+    "Name it in the request (“this MRI …”) or with '--modality MR'."
+)
+
+
+def _says_no_modality(facts: AttachmentFacts) -> bool:
+    return facts.kind == "image" and not facts.modality
 
 
 def _ids(value: Any) -> list[str]:

@@ -239,3 +239,14 @@ def test_a_condition_that_no_measurement_decides_is_named(default_planner: Plann
     made = default_planner.plan("Is there an effusion? If so, find similar images.", planning.facts(planning.FILM))
     assert [name for name, _ in planning.steps_of(made.outcome)] == ["classify", "find_similar"]
     assert any("cannot be checked by the plan" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    ["How big is the left lung compared to the right one?", "Measure the right lung, then the left one."],
+)
+def test_the_one_on_the_other_side_is_not_forgotten(default_planner: Planner, request_text: str) -> None:
+    outcome = default_planner.plan(request_text, planning.facts(planning.CHEST_CT)).outcome
+    assert isinstance(outcome, Plan)
+    targets = [t for step in outcome.steps if step.tool == "segment" for t in step.args["targets"]]
+    assert sorted(targets) == ["lung_left", "lung_right"]
