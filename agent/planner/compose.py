@@ -223,12 +223,12 @@ class Composer:
         raise NeedsAnswerError(missing((kind,)))
 
     def _append(self, tool: Tool, args: dict[str, Any], when: Condition | None = None) -> None:
-        same = [s for s in self.steps if s.tool == tool.name and s.when == when and _joinable(s.args, args)]
-        twin = next(iter(same), None)
-        if any(
-            {**args, "image": s.args.get("image")} == s.args and args.get("image") == f"@{s.id}" for s in self.steps
-        ):
-            return  # the same again, on what it has just made
+        same_tool = [s for s in self.steps if s.tool == tool.name and s.when == when]
+        plain = {name: value for name, value in args.items() if name != "image"}
+        for step in same_tool:
+            if args.get("image") == f"@{step.id}" and all(step.args.get(n) == v for n, v in plain.items()):
+                return  # the same again, on what it has just made
+        twin = next((s for s in same_tool if _joinable(s.args, args)), None)
         if twin is None:
             self._insert(Step(id=self._next(), tool=tool.name, args=args, when=when))
             return

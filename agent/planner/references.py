@@ -22,7 +22,9 @@ _PRIOR = re.compile(
     re.I,
 )
 _ONTO = re.compile(r"\b(?:on ?to|to|with|into|against|in|over|on|match\w*|fits?|like)\b", re.I)
-_STAYS = re.compile(r"\bas (?:the )?(?:reference|fixed|target|template|base)\b|\b(?:stays|fixed|unchanged)\b", re.I)
+_STAYS = re.compile(
+    r"\b(?:as|is|being) (?:the )?(?:reference|fixed|target|template|base)\b|\b(?:stays|fixed|unchanged)\b", re.I
+)
 _RESULT = re.compile(r"@?\b(s\d+)\b")
 
 # How a person calls a kind of attachment or result when asked for it.

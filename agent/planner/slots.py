@@ -134,7 +134,9 @@ def targets_in(text: str) -> list[str]:
     """Return the structures that a text names, by the target names of models."""
     from tools.imaging.anatomy import find_targets
 
-    return list(dict.fromkeys(t for mention in find_targets(text) for t in mention.targets))
+    found = [t for mention in find_targets(text) for t in mention.targets]
+    found += [target for target, said in words()["enlarged"].items() if has_phrase(text, said)]
+    return list(dict.fromkeys(found))
 
 
 def landmarks_in(text: str) -> list[str]:

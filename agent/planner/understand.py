@@ -39,9 +39,15 @@ _WHERE = re.compile(
 _QUESTION = re.compile(
     r"\?|^\W*(?:is|are|was|were|do|does|did|has|have|can|could|what|which|where|who|when|how|why|any)\b", re.I
 )
+_ALSO_MEASURED = re.compile(
+    r"[,:+&]\s*(?:its |their |the )?(?:\w+ )?(?:volumes?|sizes?|diameters?|density|hu)\b"
+    r"|\b(?:hounsfield|densit\w+)\b",
+    re.I,
+)
 _AS_FILE = re.compile(
     r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?"
     r"(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|word|json|fhir|dicom[ -]s[er]g?|png)\b"
+    r"|(?:^|[,;>])\s*(?:csv|pdf|stl|nifti|json|docx)\b"
     r"|\.(?:csv|pdf|stl|json|nii|nii\.gz|docx|png)\b|\b3-?d[ -]print|\bprintable\b",
     re.I,
 )
@@ -219,6 +225,8 @@ class Interpreter:
                 ]
             else:
                 wishes.append(Wish(tool, part.text, request, part.condition))
+            if tool == "segment" and "measure" in self._registry and _ALSO_MEASURED.search(part.text):
+                wishes.append(Wish("measure", part.text, request, part.condition))
             if part.condition and limit_in(part.condition) is None:
                 self._notes.append(f"“{part.condition}” cannot be checked by the plan: judge by the results")
         return self._without_repeats(wishes)
