@@ -172,7 +172,7 @@ def evaluate_plans(path: Path, planner: Planner) -> PlansReport:
     cases = read_cases(path)
     _plan(planner, cases[0])
     results = tuple(_plan(planner, case) for case in cases)
-    return PlansReport(results, planner.llm_name, _baselines(cases, planner))
+    return PlansReport(results, planner.planned_by, _baselines(cases, planner))
 
 
 def read_cases(path: Path) -> tuple[PlanCase, ...]:

@@ -32,7 +32,8 @@ class Planning(_Event):
     """The planner has started."""
 
     type: Literal["planning"] = "planning"
-    llm: str
+    by: str
+    """What plans: a language model's name, or the declared example requests."""
 
 
 class Planned(_Event):

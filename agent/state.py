@@ -36,6 +36,8 @@ class State(TypedDict, total=False):
     outcome: dict[str, Any]
     """The plan, question or refusal, as agent/plan.py has it."""
     decided_by: str
+    notes: list[str]
+    """What the planner left out or assumed; the person is told."""
     all_steps: list[dict[str, Any]]
     """Every step planned in this turn, replanned ones included, in order."""
     results: dict[str, StepRecord]

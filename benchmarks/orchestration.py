@@ -41,7 +41,7 @@ def work(
 class FixedPlan:
     """A planner that costs nothing, so that only the graph is measured."""
 
-    llm_name = "none"
+    planned_by = "none"
     can_replan = False
 
     def __init__(self, steps: int) -> None:

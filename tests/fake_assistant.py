@@ -201,7 +201,7 @@ class FakeAssistant:
         return self._run("resumed", reading, on_event or (lambda event: None))
 
     def _run(self, request: str, reading: str, emit: Callable[[AnyEvent], None]) -> Answer:
-        emit(Planning(llm="scripted"))
+        emit(Planning(by="scripted"))
         if self.step_seconds:
             time.sleep(self.step_seconds)
         if self.outcome in ("clarify", "declined"):

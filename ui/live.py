@@ -60,7 +60,7 @@ def lines_of(event: AnyEvent) -> list[str]:
         case Attached():
             return [f"{clean(event.name)}: {facts_text(event.facts)}"]
         case Planning():
-            return [f"planning with {clean(event.llm)} …"]
+            return [f"planning with {clean(event.by)} …"]
         case Planned():
             lacks = [f"  missing: {clean(m)}" for m in event.lacks]
             about = f"about {seconds_text(event.estimated_seconds)} to run"

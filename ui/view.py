@@ -74,7 +74,7 @@ def fold(view: RunView, event: AnyEvent) -> RunView:
         case Attached():
             return replace(view, attachments=(*view.attachments, AttachmentView(event.facts, event.name)))
         case Planning():
-            return replace(view, planning_by=event.llm, planning_since=event.at)
+            return replace(view, planning_by=event.by, planning_since=event.at)
         case Planned():
             return replace(view, planning_by="", planned=event, steps=_with_plan(view.steps, event.plan.steps))
         case StepStarted() | Progress() | StepFinished() | StepFailed():

@@ -24,7 +24,7 @@ def answer(state: State, runtime: Runtime[RunContext]) -> State:
 
 
 def _from_steps(state: State, run: RunContext) -> list[Claim]:
-    claims: list[Claim] = []
+    claims = [Claim(text=_sentence(note), kind="general") for note in state.get("notes", [])]
     for step_id, result in state.get("results", {}).items():
         if result["status"] == "done":
             claims += claims_of(run.workspace.artifact(step_id))
@@ -32,3 +32,7 @@ def _from_steps(state: State, run: RunContext) -> list[Claim]:
             text = f"Step {step_id} ({result['tool']}) gave no result: {result['message']}"
             claims.append(Claim(text=text, kind="not examined"))
     return claims
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith(('.', '?', '!')) else '.'}"

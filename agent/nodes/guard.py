@@ -30,6 +30,7 @@ def guard(state: State, runtime: Runtime[RunContext]) -> State:
         "outcome": {},
         "all_steps": [],
         "results": {},
+        "notes": [],
         "replans": 0,
         "comment": None,
     }

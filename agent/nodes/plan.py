@@ -18,7 +18,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     """Make a plan; after a failed step or a person's comment, a new one that may use what has finished."""
     run = runtime.context
     planner = run.open_planner()
-    run.emit(Planning(llm=planner.llm_name))
+    run.emit(Planning(by=planner.planned_by))
     artifacts = run.workspace.artifacts()
     made = planner.plan(
         state["request"],
@@ -52,7 +52,12 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     planned = list(state.get("all_steps", []))
     if isinstance(outcome, Plan):
         planned += [s.model_dump(mode="json") for s in outcome.steps]
-    return {"outcome": outcome.model_dump(mode="json"), "decided_by": made.decided_by, "all_steps": planned}
+    return {
+        "outcome": outcome.model_dump(mode="json"),
+        "decided_by": made.decided_by,
+        "all_steps": planned,
+        "notes": list(made.notes),
+    }
 
 
 def prior_result(artifact: Artifact) -> PriorResult:

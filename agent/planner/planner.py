@@ -3,8 +3,8 @@
 Two routes, and the result says which one decided:
 
 - An LLM endpoint that can be relied on writes the plan under the JSON schema of the registered tools.
-- With the embedded model the plan is composed from the declared example requests (which tool each part asks for) and
-  from the person's words (arguments); the model is asked only where the examples leave a choice.
+- Without one the plan is composed from the declared example requests (which tool each part asks for) and from the
+  person's words (arguments); the embedded model chooses where two tools' examples are as near as each other.
 
 Both pass the same validation; neither gets past the checks of scope, attachments and preconditions.
 """
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from agent.llm.chat import ChatModel
 from agent.plan import Clarify, Decline, Plan, Step
 from agent.planner.ask_llm import Material, PlanWriter
+from agent.planner.choose import choose, is_tie
 from agent.planner.examples import ExampleIndex, out_of_scope
 from agent.planner.followups import resolve_follow_up
 from agent.planner.situation import PlanningResult, PriorResult, Situation
-from agent.planner.text import MAX_CHARACTERS, is_english, with_sides_named
+from agent.planner.text import MAX_CHARACTERS, Clause, is_english, with_sides_named
 from agent.planner.understand import Interpreter, Understanding
 from agent.planner.validate import Limits, Validator
 from tools.facts import AttachmentFacts
@@ -67,9 +68,9 @@ class Planner:
         self._writer = PlanWriter(llm, registry, hub, max_steps)
 
     @property
-    def llm_name(self) -> str:
-        """Which language model is asked."""
-        return self._llm.name
+    def planned_by(self) -> str:
+        """What makes the plans: the language model, where there is one to rely on."""
+        return self._llm.name if self._llm.can_write else "the declared example requests"
 
     @property
     def can_replan(self) -> bool:
@@ -123,7 +124,31 @@ class Planner:
             return self._by_llm(request, situation, understood, comment)
         decided_by = "follow-up" if follow_up.changed else "examples"
         notes = (*follow_up.notes, *understood.notes)
-        return {"outcome": understood.outcome, "decided_by": decided_by, "notes": notes}
+        made = {"outcome": understood.outcome, "decided_by": decided_by, "notes": notes}
+        return self._by_choice(follow_up.request, interpreter, understood, made)
+
+    def _by_choice(
+        self, request: str, interpreter: Interpreter, understood: Understanding, made: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Let the model choose where two tools are as near as each other and either would do."""
+        asked = [(part, found) for part, found in understood.options if found]
+        if not isinstance(understood.outcome, Plan) or not any(is_tie(found) for _, found in asked):
+            return made
+        chosen: list[tuple[Clause, str]] = []
+        for part, found in asked:
+            tool = found[0].tool
+            if is_tie(found):
+                choice = choose(self._llm, self._index, part.text, found)
+                tool = choice.tool
+                made |= {"calls": (*made.get("calls", ()), *choice.calls)}
+                made |= {"notes": (*made["notes"], *([choice.note] if choice.note else []))}
+            chosen.append((part, tool))
+        if all(tool == found[0].tool for (_, tool), (_, found) in zip(chosen, asked, strict=True)):
+            return made
+        other = interpreter.with_tools(request, chosen)
+        if isinstance(other, Plan):
+            made |= {"outcome": other, "decided_by": f"llm {self._llm.name}"}
+        return made
 
     def _by_rule(self, request: str) -> Clarify | Decline | None:
         if not request:

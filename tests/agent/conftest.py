@@ -33,15 +33,16 @@ class ScriptedPlanner:
 
     outcomes: list[Plan | Clarify | Decline]
     asked: list[dict] = field(default_factory=list)
-    llm_name: str = "scripted"
+    planned_by: str = "scripted"
     can_replan: bool = True
+    notes: tuple[str, ...] = ()
 
     def plan(self, request, facts, *, results=(), first_step=1, comment=None):
         self.asked.append({"request": request, "facts": facts, "results": results, "comment": comment})
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Plan):
             outcome = renumbered(outcome, first_step)
-        return PlanningResult(outcome=outcome, decided_by="script")
+        return PlanningResult(outcome=outcome, decided_by="script", notes=self.notes)
 
 
 def renumbered(plan: Plan, first: int) -> Plan:

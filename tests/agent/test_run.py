@@ -52,6 +52,12 @@ def test_a_quick_branch_does_not_wait_for_a_slow_one(make_assistant, box) -> Non
     assert box.spans["s3"][1] < box.spans["s1"][1]
 
 
+def test_what_the_planner_left_out_is_told(make_assistant) -> None:
+    assistant = make_assistant(plan_of(("wait", {})))
+    assistant.open_planner().notes = ("left out “and sing”: out of scope",)
+    assert assistant.ask("wait and sing").text.splitlines()[0] == "Left out “and sing”: out of scope."
+
+
 def test_one_failing_step_does_not_lose_the_others(make_assistant, box) -> None:
     plan = plan_of(("refuse", {}), ("wait", {"seconds": 0.1}), ("wait", {"after": ["@s1"]}))
     answer = make_assistant(plan).ask("try")

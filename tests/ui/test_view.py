@@ -24,7 +24,7 @@ def _finished(step, tool="segment"):
 
 def test_a_run_from_attachment_to_answer():
     facts = AttachmentFacts(id="img1", modality="CT", dims=3)
-    view = _fold(Attached(facts=facts, name="ct.nii.gz"), Planning(llm="small"))
+    view = _fold(Attached(facts=facts, name="ct.nii.gz"), Planning(by="small"))
     assert view.attachments[0].name == "ct.nii.gz"
     assert view.planning_by == "small"
     view = _fold(_planned("segment", "measure"), StepStarted(step="s1", tool="segment", args={}, at=10.0), view=view)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from agent.errors import LLMUnavailableError
 from agent.llm.chat import ChatModel
 from agent.plan import Plan, Step
 from agent.planner import Planner
@@ -45,7 +46,8 @@ def hub() -> Hub:
 
 def embedded() -> ScriptedLLM:
     """A model that must not be asked, as the embedded default is not where the examples decide."""
-    return ScriptedLLM(can_write=False, name="embedded")
+    absent = LLMUnavailableError("not in this test: the first of the nearest examples decides")
+    return ScriptedLLM(lambda ask: absent, can_write=False, name="embedded")
 
 
 def planner(
