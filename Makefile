@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
-.PHONY: help demo serve test check samples bench constraints clean
+.PHONY: help demo serve test check samples bench bench-scale constraints clean
 
 help:
 	@echo 'make demo      environment, samples, the main job on a real chest CT; results in demo-output'
@@ -49,8 +49,18 @@ check: $(INSTALLED_DEV)
 test: $(INSTALLED_DEV) samples check
 	$(BIN)/python -m pytest
 
+# The cache's place is a setting, so it is asked for. A million sentences take most of an hour to store: 'make bench-scale'.
+CACHE = $(shell $(BIN)/python -c 'from agent.settings import Settings; print(Settings().cache_dir)')
+
 bench: $(INSTALLED_DEV) samples
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in startup orchestration segment demo; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@echo '== retrieval'; folder=$$(mktemp -d); \
+	  $(BIN)/python benchmarks/retrieval.py --cache "$(CACHE)" --folder "$$folder" benchmarks/retrieval_last.jsonl; \
+	  status=$$?; rm -rf "$$folder"; exit $$status
+
+bench-scale: $(INSTALLED_DEV) samples
+	@folder=$$(mktemp -d); $(BIN)/python benchmarks/retrieval_scale.py --cache "$(CACHE)" --folder "$$folder"; \
+	  status=$$?; rm -rf "$$folder"; exit $$status
 
 # Pins what is installed in a fresh environment; torch without its local part, so that each machine takes its own build.
 constraints: $(INSTALLED_DEV)
