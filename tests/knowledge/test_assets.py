@@ -117,6 +117,20 @@ def test_several_may_fetch_at_once(folder: Path, tmp_path: Path) -> None:
     assert assets.path("thing", "data.bin").read_bytes() == CONTENT
 
 
+def test_a_staging_folder_that_another_process_takes_away_is_passed_over(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.glob
+
+    def with_one_just_gone(self: Path, pattern: str) -> list[Path]:
+        gone = [self / ".staging-gone"] if pattern == ".staging-*" else []
+        return [*gone, *listed(self, pattern)]
+
+    monkeypatch.setattr(Path, "glob", with_one_just_gone)
+    assets = Assets(tmp_path / "cache")
+    assert assets.fetch("thing", from_folder=folder).is_dir()
+
+
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
