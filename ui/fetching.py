@@ -34,6 +34,26 @@ def fetch(terminal: Terminal, assets: Assets, names: Iterable[str], from_folder:
     return fetched
 
 
+def store_openi_once(terminal: Terminal, assistant: Assistant) -> None:
+    """Fetch the Open-i reports and their embedding, and put them into the store where it is empty.
+
+    Raises:
+        ConfigError: the store holds other reports only; Open-i's are not mixed in without being asked.
+        KnowledgeError: something could not be fetched or stored.
+    """
+    from agent.errors import ConfigError
+    from ui.diagnosis import stored_reports
+
+    fetch(terminal, assistant.assets, (REPORTS, "minilm"))
+    if stored_reports(assistant.settings.data_dir / "reports") == 0:
+        ingest_openi(terminal, assistant)
+    elif "openi" not in assistant.open_knowledge().stats().sources:
+        raise ConfigError(
+            f"the store in {assistant.settings.data_dir} holds no Open-i reports to evaluate with; "
+            "set READINGROOM_DATA_DIR to an empty folder for the evaluation"
+        )
+
+
 def ingest_openi(terminal: Terminal, assistant: Assistant, archive: Path | None = None) -> IngestSummary:
     """Put the Open-i reports into the store; those already there are passed over.
 

@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from agent.errors import ConfigError
 from tools.registry import Registry
+from ui import diagnosis, fetching
 from ui.commands.tools import parse_arguments
 from ui.failures import MisuseError
 
@@ -239,3 +242,30 @@ def test_eval_of_a_missing_or_broken_file_is_misuse(run_cli, tmp_path, monkeypat
     assert done.code == 2
     assert "line 1" in done.err
     assert run_cli("eval", "retrieval", "nope.jsonl").code in (1, 2)
+
+
+@pytest.mark.parametrize(("sources", "stored"), [(None, True), ({"openi": 3}, False), ({"openi": 3, "ours": 1}, False)])
+def test_eval_stores_the_reports_only_where_the_store_is_empty(monkeypatch, tmp_path, sources, stored):
+    asked = _evaluation_store(monkeypatch, sources)
+    fetching.store_openi_once(None, SimpleNamespace(**asked["assistant"], settings=SimpleNamespace(data_dir=tmp_path)))
+    assert asked["fetched"] == ["openi-reports", "minilm"]
+    assert asked["stored"] is stored
+
+
+def test_eval_does_not_mix_reports_into_a_store_of_ones_own(monkeypatch, tmp_path):
+    asked = _evaluation_store(monkeypatch, {"ours": 5})
+    with pytest.raises(ConfigError, match="holds no Open-i reports to evaluate with; set READINGROOM_DATA_DIR"):
+        fetching.store_openi_once(
+            None, SimpleNamespace(**asked["assistant"], settings=SimpleNamespace(data_dir=tmp_path))
+        )
+    assert asked["stored"] is False
+
+
+def _evaluation_store(monkeypatch, sources):
+    asked = {"fetched": [], "stored": False}
+    monkeypatch.setattr(fetching, "fetch", lambda terminal, assets, names: asked["fetched"].extend(names))
+    monkeypatch.setattr(fetching, "ingest_openi", lambda terminal, assistant: asked.update(stored=True))
+    monkeypatch.setattr(diagnosis, "stored_reports", lambda folder: sum((sources or {}).values()))
+    store = SimpleNamespace(stats=lambda: SimpleNamespace(sources=sources or {}))
+    asked["assistant"] = {"assets": None, "open_knowledge": lambda: store}
+    return asked

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+PLANNER_NEEDS = ("minilm", "smollm2")
 app = typer.Typer(help="Measure planner and report search.", no_args_is_help=True, rich_markup_mode=None)
 Cases = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, one case a line.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print figures and every result as JSON.")]
@@ -14,14 +15,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print figures and every re
 
 @app.command()
 def plans(file: Cases, *, as_json: AsJson = False) -> None:
-    """Plan every request of a file and compare with the accepted plans."""
-    from agent.evals import evaluate_plans
+    """Plan every request of a file and compare with the accepted plans; fetches what the planner lacks."""
+    from agent.evals import evaluate_plans, read_cases
     from ui.assistants import open_assistant
     from ui.console import Terminal
+    from ui.fetching import fetch
     from ui.render import clean
 
     terminal = Terminal()
-    report = evaluate_plans(file, open_assistant().open_planner())
+    read_cases(file)  # a mistake in the file is told before anything is fetched for it
+    assistant = open_assistant()
+    fetch(terminal, assistant.assets, PLANNER_NEEDS)
+    report = evaluate_plans(file, assistant.open_planner())
     if as_json:
         terminal.json(report.to_json())
         return
@@ -43,17 +48,21 @@ def plans(file: Cases, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def retrieval(file: Cases, *, as_json: AsJson = False) -> None:
-    """Run every query of a file and compare its hits with the reports' headings."""
+    """Run every query of a file and compare its hits with the reports' headings.
+
+    Fetches the Open-i reports and stores them in an empty store first.
+    """
     from knowledge.evaluation import evaluate_retrieval, read_cases
     from knowledge.readers.openi import read_openi_headings
     from ui.assistants import open_assistant
     from ui.console import Terminal
-    from ui.fetching import REPORTS, REPORTS_MEMBER
+    from ui.fetching import REPORTS, REPORTS_MEMBER, store_openi_once
     from ui.render import clean
 
     terminal = Terminal()
     cases = read_cases(file)
     assistant = open_assistant()
+    store_openi_once(terminal, assistant)
     headings = read_openi_headings(assistant.assets.path(REPORTS, REPORTS_MEMBER))
     found = evaluate_retrieval(cases, assistant.open_knowledge(), headings)
     if as_json:
