@@ -25,7 +25,6 @@ MIN_SCORE = 0.22  # below this a part of a request asks for nothing that is decl
 CLOSE = 0.12  # candidates this near to one named outright are tried when it cannot be done; twice that when not named
 SECOND_SCORE = 0.15  # a second choice below this is no choice
 QUOTED = 0.15  # what `ground` gains when the request quotes something
-AMBIGUOUS = 0.08  # two tools this near to each other leave a choice
 CLEAR_SCORE = 0.5  # above this a part of a request says clearly what it asks for
 ASIDE_SCORE = 0.35  # below this, beside a clear part, a sentence that does not begin like a request is an aside
 SKIP_SCORE = 0.3  # above this a part of a longer request is left out as out of scope
@@ -70,8 +69,7 @@ class Understanding:
 
     outcome: Plan | Clarify | Decline
     confidence: float
-    """The weakest part's score, 0 to 1; 1 for a rule."""
-    by_rule: bool = False
+    """The weakest part's score, 0 to 1."""
     options: tuple[tuple[Clause, tuple[Option, ...]], ...] = ()
     """Per part, the tools it may ask for, best first: what an LLM may choose between."""
     notes: tuple[str, ...] = ()
