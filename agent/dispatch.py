@@ -36,6 +36,7 @@ from tools.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from tools.preconditions import check_call
 from tools.results import Mark, ToolResult
 from tools.workspace import Artifact, Provenance
 
@@ -171,6 +172,7 @@ class Dispatcher:
         try:
             tool = self._run.registry.get(step.tool)
             args = tool.validate_args(step.args)
+            check_call(tool, args, self._run.workspace.every_facts(), self._run.hub)
         except ToolError as error:
             self._fail(step, 0.0, error)
             return

@@ -67,7 +67,7 @@ def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifac
     """
     tool = run.registry.get(name)
     valid = tool.validate_args(args)
-    check_call(tool, valid, run.workspace.facts(), run.hub)
+    check_call(tool, valid, run.workspace.every_facts(), run.hub)
     step = Step(id="s1", tool=name, args=dict(args))
     plan = {"outcome": "plan", "steps": [step.model_dump(mode="json")]}
     run.record.append("plan", request="", outcome=plan, decided_by="a person", software=software())

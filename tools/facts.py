@@ -15,11 +15,12 @@ AttachmentKind = Literal["image", "mask", "report"]
 
 
 class AttachmentFacts(BaseModel):
-    """What a person brought, as far as header and content say."""
+    """What an image, mask or report is, as far as header and content say."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(pattern=r"^(img|mask|rep)\d+$")
+    id: str = Field(pattern=r"^(img|mask|rep|s)\d+$")
+    """Of an attachment; of the step, for an image that a tool made."""
     kind: AttachmentKind = "image"
     modality: str = ""
     """DICOM code (CT, MR, CR, DX, US, …); empty: unknown."""

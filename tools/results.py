@@ -2,7 +2,12 @@
 
 ToolResult
 ├─ Description   what an image is
+├─ Image         an image that a tool made, with the facts that later steps are checked against
 ├─ Masks         one mask file per target, in the image's geometry
+├─ Scores        a score per label, each against its operating point
+├─ Boxes         boxes in an image
+├─ Points        named points in an image
+├─ Text          a model's answer in words: an opinion
 ├─ Measurements  rows with value, unit, mask, image and where the spacing came from
 ├─ Hits          report sentences that match a query
 ├─ Draft         findings and impression, each sentence with its evidence
@@ -13,7 +18,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.facts import ArtifactKind
+from tools.facts import ArtifactKind, AttachmentFacts
 
 Mark = Literal["synthetic", "mock", "opinion"]
 ClaimKind = Literal["measured", "described", "model score", "model opinion", "quoted", "general", "not examined"]
@@ -65,6 +70,21 @@ class Description(ToolResult):
     facts: dict[str, Any]
 
 
+class Image(ToolResult):
+    """An image that a tool made from another; the original stays as it was."""
+
+    kind: ClassVar[ArtifactKind] = "image"
+
+    source: str
+    """Id of the image that it was made from."""
+    file: str
+    """NIfTI file in the step's folder; a film is one slice thick."""
+    units: str = ""
+    """What a voxel's value is: "HU", or empty for arbitrary intensity."""
+    facts: AttachmentFacts
+    """What it is; the id is the step's."""
+
+
 class MaskEntry(Record):
     """One target's mask."""
 
@@ -82,6 +102,93 @@ class Masks(ToolResult):
 
     image: str
     masks: tuple[MaskEntry, ...]
+
+
+class LabelScore(Record):
+    """How a model scores one label."""
+
+    label: str
+    score: float
+    operating_point: float | None = None
+    """The score from which the finding counts as present; None: the model's publisher gives none."""
+
+    @property
+    def above(self) -> bool | None:
+        """Whether the score reaches its operating point; None where there is none."""
+        return None if self.operating_point is None else self.score >= self.operating_point
+
+
+class Scores(ToolResult):
+    """Scores of one image. No score above its operating point means "none of these", never "normal"."""
+
+    kind: ClassVar[ArtifactKind] = "scores"
+
+    image: str
+    rows: tuple[LabelScore, ...]
+
+    @property
+    def none_above(self) -> bool:
+        """Whether no label reaches its operating point."""
+        return not any(row.above for row in self.rows)
+
+
+Position = tuple[float, float, float]
+
+
+class Box(Record):
+    """A box along the image's own axes."""
+
+    label: str
+    score: float | None = None
+    lower: Position
+    """Corner with the smallest voxel indices (i, j, k), continuous, 0-based; the box includes it."""
+    upper: Position
+    """Corner with the largest voxel indices (i, j, k)."""
+    lower_mm: Position | None = None
+    """The same corners in the image's RAS+ world; None where the image has no spacing."""
+    upper_mm: Position | None = None
+
+
+class Boxes(ToolResult):
+    """Boxes of what was looked for."""
+
+    kind: ClassVar[ArtifactKind] = "boxes"
+
+    image: str
+    looked_for: str
+    boxes: tuple[Box, ...]
+    """Best first; empty: looked for and not found above the operating point."""
+    operating_point: float | None = None
+
+
+class Point(Record):
+    """A named point."""
+
+    name: str
+    voxel: Position
+    """Index (i, j, k), continuous, 0-based."""
+    position_mm: Position | None = None
+    """In the image's RAS+ world; None where the image has no spacing."""
+    score: float | None = None
+
+
+class Points(ToolResult):
+    """Named points of one image."""
+
+    kind: ClassVar[ArtifactKind] = "points"
+
+    image: str
+    points: tuple[Point, ...]
+
+
+class Text(ToolResult):
+    """A model's answer in words; its maker marks it as an opinion."""
+
+    kind: ClassVar[ArtifactKind] = "text"
+
+    image: str = ""
+    question: str = ""
+    answer: str
 
 
 class Measurement(Record):

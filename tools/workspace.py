@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tools.errors import BadInputError, NotFoundError, UnavailableError
 from tools.facts import ArtifactKind, AttachmentFacts, AttachmentKind
-from tools.results import Mark, Masks, ModelUse, ToolResult
+from tools.results import Image, Mark, Masks, ModelUse, ToolResult
 
 if TYPE_CHECKING:
     from tools.imaging.volume import BoolArray, Volume
@@ -98,6 +98,24 @@ class Workspace:
     def facts(self) -> dict[str, AttachmentFacts]:
         """Return the facts of every attachment by id."""
         return {a.id: a.facts for a in self.attachments()}
+
+    def image_facts(self, image_id: str) -> AttachmentFacts:
+        """Return the facts of an image, attached or made by a step.
+
+        Raises:
+            NotFoundError: no such id.
+            BadInputError: the id is of another kind.
+        """
+        if (kind := self.kind_of(image_id)) != "image":
+            raise BadInputError(f"{image_id!r} is of kind {kind}, expected an image")
+        if image_id.startswith("s"):
+            return self.result(image_id, Image).facts
+        return self._attachment(image_id).facts
+
+    def every_facts(self) -> dict[str, AttachmentFacts]:
+        """Return the facts of every attachment and of every image that a step made, by id."""
+        made = [a for a in self.artifacts() if a.kind == "image"]
+        return self.facts() | {a.id: Image.model_validate(a.data).facts for a in made}
 
     def next_id(self, kind: AttachmentKind) -> str:
         """Return the next free id for an attachment of a kind, such as img2."""
@@ -233,6 +251,10 @@ class Workspace:
 
         if self.kind_of(image_id) != "image":
             raise BadInputError(f"{image_id!r} is of kind {self.kind_of(image_id)}, expected an image")
+        if image_id.startswith("s"):
+            made = self.result(image_id, Image)
+            volume = read_image(self.root / "artifacts" / image_id / made.file)
+            return replace(volume, modality=made.facts.modality, body_part=made.facts.body_part, units=made.units)
         attachment = self._attachment(image_id)
         volume = read_image(self.attachment_path(image_id), series=attachment.series)
         facts = attachment.facts

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +15,7 @@ from tools.facts import AttachmentFacts, Requires
 from tools.imaging.anatomy import members_of
 
 Trust = Literal["tested", "untested", "experimental"]
+PromptKind = Literal["points", "box", "text"]
 
 
 class _Data(BaseModel):
@@ -74,6 +75,14 @@ class ModelCard(_Data):
     """Python module that must be importable beyond our own dependencies; empty: none."""
     extra_install: str = ""
     """What to install for it."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What the runtime must know of this model; each runtime has its own keys and checks them."""
+    prompts: tuple[PromptKind, ...] = ()
+    """For segment: the kinds of prompt it takes."""
+    half_precision: bool = False
+    """Whether it may run in half precision on a GPU."""
+    cpu_fallback: bool = True
+    """Whether it may run on the CPU when the GPU's memory does not suffice."""
     seconds: float = Field(ge=0)
     """Typical, on two CPU cores."""
     device_memory_mb: int = Field(default=0, ge=0)

@@ -7,11 +7,11 @@ import importlib
 import importlib.util
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from knowledge.assets import Assets
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
@@ -20,6 +20,7 @@ from tools.imaging.anatomy import may_show, resolve
 from tools.models.card import ModelCard, Trust
 from tools.models.installed import BrokenCard, installed_cards
 from tools.models.runtimes import RUNTIMES
+from tools.models.runtimes.base import Loading
 from tools.models.weights import check_hashes, weight_paths
 from tools.results import ModelUse
 
@@ -44,6 +45,19 @@ class CardStatus:
 
     state: State
     remedy: str = ""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Used(Generic[T]):
+    """What a call of a model gave, and what a result says about it."""
+
+    value: T
+    model: ModelUse
+    notes: tuple[str, ...] = ()
+    """What a reader must know: the card's limits are not among them."""
 
 
 class Hub:
@@ -195,9 +209,22 @@ class Hub:
                 paths = self._checked_weights(card)
                 module_name, _, attribute = RUNTIMES[card.runtime].partition(":")
                 load = getattr(importlib.import_module(module_name), attribute)
-                self._loaded[card.name] = load(paths, self.device)
+                self._loaded[card.name] = load(Loading(card, paths, self.device))
                 logger.info("model %s loaded on %s", card.name, self.device)
             return self._loaded[card.name]
+
+    def use(self, choice: Choice, call: Callable[[Any], T]) -> Used[T]:
+        """Run a call with the chosen model, loaded if need be. The one way in which tools use models.
+
+        Args:
+            choice: the card, as `choose` gave it.
+            call: gets the runtime and returns what the tool needs; it may be called again after memory ran out.
+
+        Raises:
+            UnavailableError: weights, a package or memory is missing, or a weight file is not the one expected.
+        """
+        value = call(self.runtime(choice.card))
+        return Used(value, self.model_use(choice.card, choice.reason))
 
     def _checked_weights(self, card: ModelCard) -> dict[str, Path]:
         if card.weights is None:

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.examples import examples_of
-from tools.verbs.later import NO_RUNTIME, Text, needs_model, not_yet
+from tools.results import Text
+from tools.verbs.later import NO_RUNTIME, needs_model, not_yet
 
 
 @tool(precheck=needs_model("answer"), cost=Cost(seconds=20), unavailable=NO_RUNTIME, examples=examples_of("answer"))

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.examples import examples_of
-from tools.verbs.later import NO_METHOD, Scores, not_yet
+from tools.results import Scores
+from tools.verbs.later import NO_METHOD, not_yet
 
 
 @tool(cost=Cost(seconds=10), unavailable=NO_METHOD, examples=examples_of("assess"))

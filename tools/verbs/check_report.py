@@ -8,7 +8,8 @@ from pydantic import Field
 
 from tools.contract import REF_PATTERN, AnyRef, Cost, Ref, ToolContext, tool
 from tools.examples import examples_of
-from tools.verbs.later import NO_METHOD, Text, not_yet
+from tools.results import Text
+from tools.verbs.later import NO_METHOD, not_yet
 
 ReportRef = Annotated[str, Field(pattern=REF_PATTERN), Ref(("report",))]
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.examples import examples_of
-from tools.verbs.later import NO_RUNTIME, Boxes, needs_model, not_yet
+from tools.results import Boxes
+from tools.verbs.later import NO_RUNTIME, needs_model, not_yet
 
 
 @tool(

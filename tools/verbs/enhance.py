@@ -11,7 +11,8 @@ from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import UnsupportedError
 from tools.examples import examples_of
 from tools.facts import AttachmentFacts, Requires
-from tools.verbs.later import NO_METHOD, Image, not_yet
+from tools.results import Image
+from tools.verbs.later import NO_METHOD, not_yet
 
 if TYPE_CHECKING:
     from tools.models.hub import Hub

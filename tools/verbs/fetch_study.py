@@ -8,7 +8,8 @@ from pydantic import Field
 
 from tools.contract import Cost, ToolContext, tool
 from tools.examples import examples_of
-from tools.verbs.later import NO_PACS, Image, not_yet
+from tools.results import Image
+from tools.verbs.later import NO_PACS, not_yet
 
 
 @tool(cost=Cost(seconds=30), timeout_s=600, unavailable=NO_PACS, examples=examples_of("fetch_study"))

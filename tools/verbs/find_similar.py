@@ -9,14 +9,12 @@ from pydantic import Field
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import UnavailableError
 from tools.examples import examples_of
-from tools.facts import AttachmentFacts
 from tools.results import Hits, ReportHit
 from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
-    from knowledge.images import SimilarImage
+    from knowledge.images import ImageEncoder, SimilarImage
     from knowledge.search import Knowledge
-    from tools.imaging.volume import Volume
 
 NOTE = "These are images and reports of other patients; to look alike is no diagnosis."
 
@@ -36,33 +34,29 @@ def find_similar(
     from tools.similar import picture_of
 
     volume = ctx.workspace.volume(image)
-    choice = ctx.hub.choose("find_similar", _facts(ctx, image, volume))
-    encoder = ctx.hub.runtime(choice.card)
+    choice = ctx.hub.choose("find_similar", ctx.workspace.image_facts(image))
     knowledge = ctx.open_knowledge()
-    index = knowledge.images(encoder)
-    if index.count() == 0:
-        raise UnavailableError(
-            f"no image is stored for the encoder {choice.card.name!r}; put images beside the reports first "
-            "(tools.similar.add_images)"
-        )
-    hits = tuple(_hit(knowledge, found) for found in index.like_picture(picture_of(volume), k))
+
+    def look(encoder: ImageEncoder) -> list[SimilarImage]:
+        index = knowledge.images(encoder)
+        if index.count() == 0:
+            raise UnavailableError(
+                f"no image is stored for the encoder {choice.card.name!r}; put images beside the reports first "
+                "(tools.similar.add_images)"
+            )
+        return index.like_picture(picture_of(volume), k)
+
+    used = ctx.hub.use(choice, look)
+    hits = tuple(_hit(knowledge, found) for found in used.value)
     one = len(hits) == 1
     notes = (NOTE,) if volume.dims == 2 else (NOTE, "of a volume the middle slice was compared")
     return Hits(
         summary=f"{len(hits)} image{'' if one else 's'} of other patients look{'s' if one else ''} most like {image}.",
         query=f"images like {image}",
         hits=hits,
-        model=ctx.hub.model_use(choice.card, choice.reason),
-        notes=notes,
+        model=used.model,
+        notes=(*used.notes, *notes),
     )
-
-
-def _facts(ctx: ToolContext, image: str, volume: Volume) -> AttachmentFacts:
-    """Return what is known of an attachment, or of an image that a step made."""
-    known = ctx.workspace.facts().get(image)
-    if known is not None:
-        return known
-    return AttachmentFacts(id="img1", modality=volume.modality, body_part=volume.body_part, dims=volume.dims)
 
 
 def _hit(knowledge: Knowledge, found: SimilarImage) -> ReportHit:

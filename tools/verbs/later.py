@@ -20,30 +20,6 @@ NO_METHOD = "its method is not part of it yet"
 NO_PACS = "the DICOMweb client is not part of it yet"
 
 
-class Scores(ToolResult):
-    """A score per label."""
-
-    kind: ClassVar[ArtifactKind] = "scores"
-
-
-class Boxes(ToolResult):
-    """Boxes in an image."""
-
-    kind: ClassVar[ArtifactKind] = "boxes"
-
-
-class Points(ToolResult):
-    """Named points in an image."""
-
-    kind: ClassVar[ArtifactKind] = "points"
-
-
-class Image(ToolResult):
-    """A new image."""
-
-    kind: ClassVar[ArtifactKind] = "image"
-
-
 class Transform(ToolResult):
     """A map from one image's space to another's."""
 
@@ -60,12 +36,6 @@ class Explanation(ToolResult):
     """A picture of what a finding rests on."""
 
     kind: ClassVar[ArtifactKind] = "figure"
-
-
-class Text(ToolResult):
-    """An answer in words."""
-
-    kind: ClassVar[ArtifactKind] = "text"
 
 
 class Copies(ToolResult):

@@ -76,11 +76,11 @@ def segment(
     from tools.imaging.nifti import write_nifti
 
     names = resolve_targets(targets)
-    choice = ctx.hub.choose("segment", _facts_of(ctx, image), names)
+    choice = ctx.hub.choose("segment", ctx.workspace.image_facts(image), names)
     ctx.progress(0.02, f"{choice.card.title}: loading")
-    runtime: SegmentRuntime = ctx.hub.runtime(choice.card)
     volume = ctx.workspace.volume(image)
-    found = runtime.segment(volume, names, lambda done, what: ctx.progress(0.05 + 0.75 * done, what))
+    used = ctx.hub.use(choice, lambda runtime: _outlined(runtime, volume, names, ctx))
+    found = used.value
     entries = []
     for number, name in enumerate(names):
         mask = _checked(found, name, volume.shape)
@@ -94,8 +94,8 @@ def segment(
         summary=_summary(entries, choice),
         files=(*(entry.file for entry in entries), KEY_IMAGE),
         figures=(KEY_IMAGE,),
-        model=ctx.hub.model_use(choice.card, choice.reason),
-        notes=(*found.notes, *choice.card.limits_for(names), f"Key image: {shown}."),
+        model=used.model,
+        notes=(*used.notes, *found.notes, *choice.card.limits_for(names), f"Key image: {shown}."),
         image=image,
         masks=tuple(entries),
     )
@@ -111,14 +111,8 @@ def _draw(ctx: ToolContext, image: str, volume: Volume, masks: Mapping[str, Bool
     return overlay_png(volume, named, ctx.folder / KEY_IMAGE, title=title, preset=preset_for(volume, masks))
 
 
-def _facts_of(ctx: ToolContext, image: str) -> AttachmentFacts:
-    """Return what is known of an image; raises the workspace's own errors for anything else."""
-    if ctx.workspace.kind_of(image) != "image":
-        raise BadInputError(f"image: {image!r} is of kind {ctx.workspace.kind_of(image)}, expected an image")
-    facts = ctx.workspace.facts()
-    if image not in facts:
-        raise BadInputError(f"image: {image!r} was made by a step; name the attached image that it came from")
-    return facts[image]
+def _outlined(runtime: SegmentRuntime, volume: Volume, names: Sequence[str], ctx: ToolContext) -> Segmentation:
+    return runtime.segment(volume, names, lambda done, what: ctx.progress(0.05 + 0.75 * done, what))
 
 
 def _checked(found: Segmentation, name: str, shape: tuple[int, int, int]) -> BoolArray:

@@ -9,7 +9,8 @@ from pydantic import Field
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.examples import examples_of
 from tools.facts import Requires
-from tools.verbs.later import NO_METHOD, Image, not_yet
+from tools.results import Image
+from tools.verbs.later import NO_METHOD, not_yet
 
 Output = Literal["drr"]
 View = Literal["frontal", "lateral", "oblique"]

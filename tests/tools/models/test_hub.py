@@ -131,7 +131,7 @@ def test_weights_are_checked_before_they_are_loaded(tmp_path: Path) -> None:
 def test_a_runtime_is_loaded_once_and_shared_between_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[int] = []
 
-    def load(weights: object, device: str) -> object:
+    def load(loading: object) -> object:
         time.sleep(0.05)
         loads.append(1)
         return object()

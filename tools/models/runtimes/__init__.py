@@ -12,4 +12,4 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "image_encoder_vision": "tools.models.runtimes.image_encoder:load_vision",
     }
 )
-"""By the name that cards use: module and function `load(weights: Mapping[str, Path], device: str)`."""
+"""By the name that cards use: module and function `load(loading: Loading)`; see base.py."""

@@ -1,15 +1,74 @@
-"""What the hub asks of a runtime: the code that can run a family of models."""
+"""What the hub asks of a runtime: the code that can run a family of models.
+
+A runtime module has a function `load(loading: Loading)` that returns an object with the methods of the verbs it serves.
+One instance is shared between threads. All positions are voxel indices of the image handed in: continuous, 0-based,
+(i, j, k); the verbs turn them into millimetres. Errors: UnsupportedError when the image does not show what the model
+works on, BadInputError when its voxels or a prompt cannot be used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tools.imaging.volume import BoolArray, Volume
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tools.errors import BadInputError
+from tools.results import LabelScore, Position
+
+if TYPE_CHECKING:
+    from tools.imaging.volume import BoolArray, Volume
+    from tools.models.card import ModelCard
 
 Progress = Callable[[float, str], None]
 """Told how far the work is, 0 to 1, and what is being done; may raise to stop the work."""
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+class Options(BaseModel):
+    """Base of what a runtime reads from the table [options] of a card."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What a runtime gets to load a model with."""
+
+    card: ModelCard
+    weights: Mapping[str, Path]
+    """By the names in the card; hashes are checked already."""
+    device: str
+    """The CPU as "cpu", or a torch device."""
+
+    def options(self, kind: type[OptionsT]) -> OptionsT:
+        """Return the card's table [options], checked.
+
+        Raises:
+            BadInputError: a key is unknown, missing or wrong; names card and key.
+        """
+        try:
+            return kind.model_validate(self.card.options)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in problem["loc"]) or "options"
+            raise BadInputError(f"model card {self.card.name!r}, [options] {key}: {problem['msg']}") from None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a person points at; at least one field is given."""
+
+    points: tuple[Position, ...] = ()
+    """Inside what is meant."""
+    outside: tuple[Position, ...] = ()
+    """Points that are not part of it."""
+    box: tuple[Position, Position] | None = None
+    """Lower and upper corner around it."""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,14 +81,93 @@ class Segmentation:
     """What the runtime noticed in this image that a careful reader must know."""
 
 
+@dataclass(frozen=True)
+class FoundBox:
+    """A box in voxel indices."""
+
+    label: str
+    lower: Position
+    upper: Position
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class FoundPoint:
+    """A point in voxel indices."""
+
+    name: str
+    voxel: Position
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Grounding:
+    """Where a phrase is: boxes, or a mask, or neither when it is not there."""
+
+    boxes: tuple[FoundBox, ...] = ()
+    mask: BoolArray | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
 class SegmentRuntime(Protocol):
-    """A runtime that serves the verb `segment`. One instance is shared between threads."""
+    """Serves `segment` by target."""
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
-        """Outline targets in an image.
+        """Outline targets in an image."""
+        ...
 
-        Raises:
-            UnsupportedError: the image does not show what the runtime works on; says what it shows instead.
-            BadInputError: the voxels are no numbers.
-        """
+
+class PromptRuntime(Protocol):
+    """Serves `segment` by prompt; its card names the kinds of prompt it takes."""
+
+    def segment_prompted(self, volume: Volume, prompt: Prompt, progress: Progress) -> BoolArray:
+        """Outline what a prompt points at: bool (i, j, k) on the image's grid."""
+        ...
+
+
+class ClassifyRuntime(Protocol):
+    """Serves `classify`."""
+
+    def classify(self, volume: Volume, labels: Sequence[str], progress: Progress) -> tuple[LabelScore, ...]:
+        """Score labels, all that the model knows when none is named; labels without meaning are left out."""
+        ...
+
+
+class DetectRuntime(Protocol):
+    """Serves `detect`."""
+
+    def detect(self, volume: Volume, target: str, progress: Progress) -> tuple[FoundBox, ...]:
+        """Return boxes, best first; the card's operating point is applied already."""
+        ...
+
+
+class GroundRuntime(Protocol):
+    """Serves `ground`."""
+
+    def ground(self, volume: Volume, phrase: str, progress: Progress) -> Grounding:
+        """Find what a phrase names."""
+        ...
+
+
+class LandmarkRuntime(Protocol):
+    """Serves `landmarks`."""
+
+    def landmarks(self, volume: Volume, targets: Sequence[str], progress: Progress) -> tuple[FoundPoint, ...]:
+        """Return the named points that were found."""
+        ...
+
+
+class AnswerRuntime(Protocol):
+    """Serves `answer`, and `draft_report` with its card's own instruction."""
+
+    def answer(self, volume: Volume, question: str, progress: Progress) -> str:
+        """Answer a question about an image in words."""
+        ...
+
+
+class SynthesizeRuntime(Protocol):
+    """Serves `synthesize`."""
+
+    def synthesize(self, source: Volume | None, parameters: Mapping[str, float | str], progress: Progress) -> Volume:
+        """Make an image from another, or from nothing."""
         ...

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from tools.errors import BadInputError, UnsupportedError
 from tools.imaging.geometry import closest_canonical, from_canonical
 from tools.imaging.volume import BoolArray, Volume
-from tools.models.runtimes.base import Progress, Segmentation
+from tools.models.runtimes.base import Loading, Progress, Segmentation
 
 MIN_EXTENT_MM = 80.0  # an infant's brain is longer; a thinner slab shows no whole brain
 BRAIN_ML = (250.0, 2500.0)
@@ -60,12 +59,11 @@ class Deepbet:
         return np.asarray(mask, dtype=np.bool_)
 
 
-def load(weights: Mapping[str, Path], device: str) -> Deepbet:
+def load(loading: Loading) -> Deepbet:
     """Load the networks.
 
     Args:
-        weights: `data/models/model.pt` and `data/models/bbox_model.pt`, TorchScript, hashes checked by the hub.
-        device: "cpu", or the GPU.
+        loading: with the weights `data/models/model.pt` and `data/models/bbox_model.pt`, both TorchScript.
     """
     import warnings
 
@@ -74,9 +72,9 @@ def load(weights: Mapping[str, Path], device: str) -> Deepbet:
         from deepbet import BrainExtraction
 
         networks = BrainExtraction(
-            no_gpu=device == "cpu",
-            model_path=str(weights["data/models/model.pt"]),
-            bbox_model_path=str(weights["data/models/bbox_model.pt"]),
+            no_gpu=loading.device == "cpu",
+            model_path=str(loading.weights["data/models/model.pt"]),
+            bbox_model_path=str(loading.weights["data/models/bbox_model.pt"]),
         )
     return Deepbet(networks)
 

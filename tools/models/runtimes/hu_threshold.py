@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from tools.errors import UnsupportedError
 from tools.imaging.volume import AnyArray, BoolArray, Volume
-from tools.models.runtimes.base import Progress, Segmentation
+from tools.models.runtimes.base import Loading, Progress, Segmentation
 from tools.models.runtimes.ct_airways import above_bronchi, find_airways
 from tools.models.runtimes.ct_body import TISSUE_HU, find_body
 from tools.models.runtimes.ct_bones import BONE_HU, find_bones
@@ -152,6 +151,6 @@ def _require_ct(volume: Volume) -> None:
         )
 
 
-def load(weights: Mapping[str, Path], device: str) -> HuThreshold:
+def load(loading: Loading) -> HuThreshold:
     """Return the runtime; it has no weights and always computes on the CPU."""
     return HuThreshold()

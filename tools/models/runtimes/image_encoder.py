@@ -18,6 +18,7 @@ import numpy as np
 from knowledge.embed import Vectors, normalise
 from knowledge.images import Picture
 from tools.errors import BadInputError, UnavailableError
+from tools.models.runtimes.base import Loading
 
 _BATCH = 16
 _WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".ts")
@@ -102,9 +103,9 @@ class TorchImageEncoder:
             return normalise(self._encode_texts(texts).float().cpu().numpy())
 
 
-def load_clip(weights: Mapping[str, Path], device: str) -> TorchImageEncoder:
+def load_clip(loading: Loading) -> TorchImageEncoder:
     """Load a CLIP-type model (CLIP, BiomedCLIP and the like saved by transformers) with its text side."""
-    folder = _only_folder(weights)
+    folder, device = _only_folder(loading.weights), loading.device
     transformers = _transformers()
     model = _from_pretrained(transformers.CLIPModel, folder, device)
     texts = _clip_texts(model, folder, device)
@@ -118,9 +119,9 @@ def load_clip(weights: Mapping[str, Path], device: str) -> TorchImageEncoder:
     )
 
 
-def load_vision(weights: Mapping[str, Path], device: str) -> TorchImageEncoder:
+def load_vision(loading: Loading) -> TorchImageEncoder:
     """Load a vision-only model such as RAD-DINO (Dinov2 in transformers format); the vector is its class token."""
-    folder = _only_folder(weights)
+    folder, device = _only_folder(loading.weights), loading.device
     model = _from_pretrained(_transformers().AutoModel, folder, device)
     return TorchImageEncoder(
         folder.name,
@@ -132,9 +133,9 @@ def load_vision(weights: Mapping[str, Path], device: str) -> TorchImageEncoder:
     )
 
 
-def load_monai(weights: Mapping[str, Path], device: str) -> TorchImageEncoder:
+def load_monai(loading: Loading) -> TorchImageEncoder:
     """Load the network of a MONAI bundle (configs/inference.json, models/model.pt); a feature map is averaged."""
-    folder = _only_folder(weights)
+    folder, device = _only_folder(loading.weights), loading.device
     config, state = folder / "configs" / "inference.json", folder / "models" / "model.pt"
     if not config.is_file() or not state.is_file():
         raise UnavailableError(f"MONAI bundle {folder} must hold configs/inference.json and models/model.pt")

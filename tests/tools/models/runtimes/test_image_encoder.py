@@ -11,6 +11,8 @@ import pytest
 
 from knowledge.images import ImageEncoder, Picture
 from tools.errors import BadInputError, UnavailableError
+from tools.models.card import ModelCard
+from tools.models.runtimes.base import Loading
 from tools.models.runtimes.image_encoder import load_clip, load_monai, load_vision
 
 
@@ -62,6 +64,14 @@ def dino(tmp_path: Path) -> Path:
     return folder
 
 
+def loading(folder: Path) -> Loading:
+    card = ModelCard(
+        name="tiny", title="Tiny", verb="find_similar", runtime="image_encoder", version="1", seconds=1,
+        licence="own", source="made here",
+    )  # fmt: skip
+    return Loading(card, {"tiny": folder}, "cpu")
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     import torch
@@ -95,7 +105,7 @@ def check(encoder: ImageEncoder) -> None:
 
 
 def test_clip_puts_pictures_and_words_into_one_space(clip: Path) -> None:
-    encoder = load_clip({"clip-medical": clip}, "cpu")
+    encoder = load_clip(loading(clip))
 
     check(encoder)
     assert encoder.reads_text
@@ -109,7 +119,7 @@ def test_clip_gives_what_transformers_gives(clip: Path) -> None:
     import torch
     from transformers import CLIPModel
 
-    encoder, model = load_clip({"x": clip}, "cpu"), CLIPModel.from_pretrained(clip).eval()
+    encoder, model = load_clip(loading(clip)), CLIPModel.from_pretrained(clip).eval()
     picture = np.full((32, 32), 0.75, dtype=np.float32)
     with torch.inference_mode():
         output = model.get_image_features(pixel_values=torch.full((1, 3, 32, 32), (0.75 - 0.5) / 0.25))
@@ -119,7 +129,7 @@ def test_clip_gives_what_transformers_gives(clip: Path) -> None:
 
 
 def test_dino_reads_no_text(dino: Path) -> None:
-    encoder = load_vision({"rad-dino": dino}, "cpu")
+    encoder = load_vision(loading(dino))
 
     check(encoder)
     assert encoder.dimension == 16
@@ -128,35 +138,35 @@ def test_dino_reads_no_text(dino: Path) -> None:
 
 
 def test_a_monai_bundle_averages_its_feature_map(bundle: Path) -> None:
-    encoder = load_monai({"monai-encoder": bundle}, "cpu")
+    encoder = load_monai(loading(bundle))
 
     check(encoder)
     assert encoder.dimension == 6
 
 
 def test_the_hash_follows_the_weights(dino: Path) -> None:
-    before = load_vision({"x": dino}, "cpu").hash
+    before = load_vision(loading(dino)).hash
     weights = next(dino.glob("*.safetensors"))
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
 
-    assert load_vision({"x": dino}, "cpu").hash != before
+    assert load_vision(loading(dino)).hash != before
 
 
 def test_what_is_missing_is_named(dino: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (dino / "preprocessor_config.json").unlink()
     with pytest.raises(UnavailableError, match=r"preprocessor_config\.json must say the input's size"):
-        load_vision({"x": dino}, "cpu")
+        load_vision(loading(dino))
     (bundle / "models" / "model.pt").unlink()
     with pytest.raises(UnavailableError, match=r"must hold configs/inference\.json and models/model\.pt"):
-        load_monai({"x": bundle}, "cpu")
+        load_monai(loading(bundle))
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UnavailableError, match=r"transformers is needed .*pip install 'readingroom\[encoders\]'"):
-        load_clip({"x": tmp_path}, "cpu")
+        load_clip(loading(tmp_path))
 
 
 @pytest.mark.parametrize("picture", [np.zeros((2, 2, 2), np.float32), np.full((4, 4), np.nan, np.float32)])
 def test_a_picture_must_be_finite_and_flat(dino: Path, picture: Picture) -> None:
     with pytest.raises(BadInputError, match="picture must be finite with axes"):
-        load_vision({"x": dino}, "cpu").embed_pictures([picture])
+        load_vision(loading(dino)).embed_pictures([picture])
