@@ -14,6 +14,7 @@ from knowledge.report import report_from_sections
 from knowledge.search import Knowledge
 from tools.contract import ToolContext
 from tools.errors import UnavailableError
+from tools.models.hub import Used
 from tools.results import ModelUse
 from tools.similar import add_images, picture_of
 from tools.verbs.find_similar import find_similar
@@ -47,8 +48,9 @@ def ctx(make_ctx, knowledge: Knowledge) -> ToolContext:
     card = SimpleNamespace(name="quarters")
     hub = SimpleNamespace(
         choose=lambda verb, facts: SimpleNamespace(card=card, reason=f"serves {verb}"),
-        runtime=lambda _: Quarters(),
-        model_use=lambda card, reason: ModelUse(card=card.name, runtime="test", version="1", reason=reason),
+        use=lambda choice, call: Used(
+            call(Quarters()), ModelUse(card=choice.card.name, runtime="test", version="1", reason=choice.reason)
+        ),
     )
     return replace(make_ctx(), hub=hub, open_knowledge=lambda: knowledge)
 

@@ -154,7 +154,7 @@ class WrongShape:
 
 
 def test_a_runtime_that_returns_another_shape_is_a_bug(reading: MakeReading, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tools.models.runtimes.hu_threshold.load", lambda weights, device: WrongShape())
+    monkeypatch.setattr("tools.models.runtimes.hu_threshold.load", lambda loading: WrongShape())
     with pytest.raises(TypeError, match="expected bool"):
         run(reading(chest().volume, Hub([_card()])), ["liver"])
 
