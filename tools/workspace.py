@@ -24,6 +24,8 @@ from tools.facts import ArtifactKind, AttachmentFacts, AttachmentKind
 from tools.results import Image, Mark, Masks, ModelUse, ToolResult
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from tools.imaging.volume import BoolArray, Volume
 
 MAX_CACHED_VOLUMES = 4  # a chest CT is 70 MB in int16; four cover an image, its prior and two derived images
@@ -282,6 +284,39 @@ class Workspace:
         for target, path in files:
             volume = read_image(path)
             yield target, np.asarray(volume.array != 0), volume
+
+    def dicom_headers(self, image_id: str) -> tuple[tuple[Dataset, ...], tuple[int, ...]]:
+        """Return the DICOM headers that an attached image was read from; see `tools.imaging.read.dicom_headers`."""
+        from tools.imaging.read import dicom_headers
+
+        if image_id.startswith("s"):
+            return (), ()
+        return dicom_headers(self.attachment_path(image_id), self._attachment(image_id).series)
+
+    def report_text(self, report_id: str) -> str:
+        """Return the text of an attached report, whatever format it came in.
+
+        Raises:
+            NotFoundError: no such attachment.
+            BadInputError: the id is of another kind, or the file holds no readable report, or several.
+        """
+        from knowledge.errors import KnowledgeError
+        from knowledge.readers.formats import read_reports
+        from knowledge.readers.incoming import Incoming
+        from knowledge.report import Report
+
+        if (kind := self.kind_of(report_id)) != "report" or report_id.startswith("s"):
+            raise BadInputError(f"{report_id!r} is of kind {kind}, expected an attached report")
+        path = self.attachment_path(report_id)
+        try:
+            records, _ = read_reports(path)
+            found = [record.report if isinstance(record, Incoming) else record for record in records]
+        except KnowledgeError as error:
+            raise BadInputError(f"{report_id} ({path.name}) cannot be read as a report: {error}") from error
+        reports = [record for record in found if isinstance(record, Report)]
+        if len(reports) != 1:
+            raise BadInputError(f"{report_id} ({path.name}) must hold one report with text, it holds {len(reports)}")
+        return reports[0].text
 
     def image_of(self, mask_id: str) -> str:
         """Return the id of the image that a mask belongs to."""

@@ -53,18 +53,8 @@ def read_frames(file: DicomFile) -> Volume:
         UnsupportedError: cine or other frames without positions, several stacks, or no regular grid.
         BadInputError: a damaged file.
     """
-    name = file.path.name
-    require_image(file.dataset, name)
-    count = frame_count(file.dataset, name)
-    if not is_enhanced(file.dataset):
-        raise UnsupportedError(
-            f"{name!r} has {count} frames without a place in space (a cine): attach one frame as an image"
-        )
-    dataset = file.dataset
-    try:
-        frames = [_flattened(dataset, index) for index in range(count)]
-    except parse_errors() as error:
-        raise BadInputError(f"{name!r}: the functional groups of its frames are damaged ({one_line(error)})") from error
+    name, dataset = file.path.name, file.dataset
+    frames = _frames(file)
     planes = _planes(frames, name)
     spacing = pixel_spacing(frames[0])
     grid = _grid(planes, frames, name)
@@ -81,6 +71,27 @@ def read_frames(file: DicomFile) -> Volume:
         units=units_of(frames[0]),
         header=common_header([frames[index] for index in grid.order]),
     )
+
+
+def frame_order(file: DicomFile) -> tuple[int, ...]:
+    """Return the frames' numbers, from 0, in the order of the volume's slices; for errors see `read_frames`."""
+    frames = _frames(file)
+    return _grid(_planes(frames, file.path.name), frames, file.path.name).order
+
+
+def _frames(file: DicomFile) -> list[Dataset]:
+    """Return every frame's header as a classic image has it."""
+    name = file.path.name
+    require_image(file.dataset, name)
+    count = frame_count(file.dataset, name)
+    if not is_enhanced(file.dataset):
+        raise UnsupportedError(
+            f"{name!r} has {count} frames without a place in space (a cine): attach one frame as an image"
+        )
+    try:
+        return [_flattened(file.dataset, index) for index in range(count)]
+    except parse_errors() as error:
+        raise BadInputError(f"{name!r}: the functional groups of its frames are damaged ({one_line(error)})") from error
 
 
 def _flattened(dataset: Dataset, index: int) -> Dataset:

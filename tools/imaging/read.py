@@ -9,22 +9,27 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.errors import BadInputError, NotFoundError
 from tools.imaging.archive import extract_zip
 from tools.imaging.dicom import find_dicom_files, is_bare_dicom
-from tools.imaging.frames import is_enhanced, read_frames
+from tools.imaging.frames import frame_order, is_enhanced, read_frames
 from tools.imaging.geometry import describe_geometry
 from tools.imaging.nifti import looks_like_ct, read_nifti, write_nifti
 from tools.imaging.raster import read_raster
 from tools.imaging.reasons import one_line
 from tools.imaging.series import Series, SeriesInfo, choose_series, find_series
-from tools.imaging.stack import read_slices
+from tools.imaging.stack import read_slices, slice_grid
 from tools.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 __all__ = [
     "SeriesInfo",
     "describe_geometry",
+    "dicom_headers",
     "list_series",
     "looks_like_ct",
     "read_image",
@@ -89,6 +94,31 @@ def series_files(path: Path, series: str | None = None) -> tuple[Path, ...]:
     """
     with _dicom_series(path, "folder") as found:
         return tuple(file.path for file in choose_series(found, series, path.name).files)
+
+
+def dicom_headers(path: Path, series: str | None = None) -> tuple[tuple[Dataset, ...], tuple[int, ...]]:
+    """Return the headers that an image was read from, and where its slices lie in them.
+
+    Args:
+        path: as in `read_image`.
+        series: as in `read_image`.
+
+    Returns:
+        Headers without pixels: one a slice, in slice order, or one for a multi-frame image; and the frame number
+        (from 0) of each slice. Both empty where the image is no DICOM.
+
+    Raises:
+        NotFoundError, BadInputError, UnsupportedError, SeriesChoiceError: as `read_image`.
+    """
+    kind = _kind(path)
+    if kind in ("raster", "nifti"):
+        return (), ()
+    with _dicom_series(path, kind) as found:
+        files = choose_series(found, series, path.name).files
+        if is_enhanced(files[0].dataset):
+            return (files[0].dataset,), frame_order(files[0])
+        ordered = tuple(files[index].dataset for index in slice_grid(files).order)
+        return ordered, tuple(range(len(ordered)))
 
 
 @contextmanager

@@ -61,15 +61,9 @@ def read_slices(files: Sequence[DicomFile]) -> Volume:
         UnsupportedError: gantry tilt, missing or duplicate slices, mixed spacing, orientation, size or patients.
         BadInputError: a damaged file.
     """
-    for file in files:
-        require_image(file.dataset, file.path.name)
+    grid = slice_grid(files)
     headers = [file.dataset for file in files]
-    require_uniform(headers)
     planes = [plane_position(header) for header in headers]
-    if len(files) == 1:
-        grid = Grid((0,), lone_step(planes[0], numbers(headers[0], "SliceThickness", 1)))
-    else:
-        grid = regular_grid([plane for plane in planes if plane is not None], [file.path.name for file in files])
     ordered = [files[index] for index in grid.order]
     first = grid.order[0]
     spacing = pixel_spacing(headers[first])
@@ -86,6 +80,18 @@ def read_slices(files: Sequence[DicomFile]) -> Volume:
         units=units_of(headers[first]),
         header=common_header([file.dataset for file in ordered]) | orientation_note(planes[first]),
     )
+
+
+def slice_grid(files: Sequence[DicomFile]) -> Grid:
+    """Return the order of the slices of one series along their normal; for errors see `read_slices`."""
+    for file in files:
+        require_image(file.dataset, file.path.name)
+    headers = [file.dataset for file in files]
+    require_uniform(headers)
+    planes = [plane_position(header) for header in headers]
+    if len(files) == 1:
+        return Grid((0,), lone_step(planes[0], numbers(headers[0], "SliceThickness", 1)))
+    return regular_grid([plane for plane in planes if plane is not None], [file.path.name for file in files])
 
 
 def lone_step(plane: PlanePosition | None, thickness: tuple[float, ...] | None) -> tuple[float, float, float]:

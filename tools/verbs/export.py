@@ -5,26 +5,58 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from tools.contract import AnyRef, Cost, ToolContext, tool
-from tools.errors import UnavailableError, UnsupportedError
+from tools.errors import UnsupportedError
 from tools.examples import examples_of
-from tools.results import Files, Measurement, Measurements
-from tools.workspace import Artifact, writing
+from tools.results import Draft, Files, Measurement, Measurements
+from tools.workspace import Artifact, Workspace, writing
 
-Format = Literal["nifti", "csv", "json", "png", "dicom-seg", "dicom-sr", "stl", "pdf", "docx", "fhir"]
-LATER = frozenset({"dicom-seg", "dicom-sr", "stl", "pdf", "docx", "fhir"})
-"""Formats that can be asked for and that this version cannot write."""
+if TYPE_CHECKING:
+    from highdicom.seg import Segmentation
+
+    from tools.exporting.mesh import MeshFormat
+    from tools.exporting.source import Source
+
+    Segmented = tuple[Segmentation, Sequence[str]]
+
+Format = Literal["nifti", "csv", "json", "png", "dicom-seg", "dicom-sr", "stl", "obj", "pdf", "docx", "fhir"]
+
+
+@dataclass
+class Export:
+    """One export in the making: where it goes, and what a reader must know of it."""
+
+    ctx: ToolContext
+    notes: list[str] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+    """DICOM source per image; a series that had to be written is written once."""
+    segmentations: dict[str, Segmented] = field(default_factory=dict)
+    """Per mask that was written as a segmentation: the data set and its targets in segment order."""
+    written: list[str] = field(default_factory=list)
+
+    def source(self, image: str) -> Source:
+        """Return the DICOM source of an image."""
+        from tools.exporting.source import source_of
+
+        if image not in self.sources:
+            found = source_of(self.ctx.workspace, image, self.ctx.folder)
+            self.sources[image] = found
+            self.written += found.files
+            self.notes += found.notes
+        return self.sources[image]
 
 
 @tool(
-    cost=Cost(seconds=1),
-    timeout_s=300,
+    cost=Cost(seconds=3),
+    timeout_s=600,
     examples=examples_of("export"),
 )
 def export(
@@ -32,22 +64,34 @@ def export(
     artifacts: Annotated[list[AnyRef], Field(min_length=1, description="the results or images to export")],
     format: Annotated[Format, Field(description="file format")],  # noqa: A002  the word of the field
 ) -> Files:
-    """Write results as files: masks and images as nifti, measurements as csv, anything as json, figures as png."""
-    if format in LATER:
-        can = ", ".join(_WRITERS)
-        raise UnavailableError(f"format {format!r} cannot be written in this version; there are: {can}")
-    written: list[str] = []
+    """Write results as files: masks and images as nifti, measurements as csv, anything as json, figures as png.
+
+    Masks can also be dicom-seg, stl or obj; reports and measurements dicom-sr, pdf, docx or fhir.
+
+    DICOM objects refer to the images that were attached; an image that came without DICOM is written as a series
+    beside them. Meshes are in millimetres, in DICOM's LPS+ world.
+
+    Raises:
+        UnsupportedError: a result of a kind that the format cannot hold; says which can.
+    """
+    making = Export(ctx)
     for number, artifact_id in enumerate(artifacts):
         ctx.progress(number / len(artifacts), artifact_id)
         with writing(ctx.folder):
-            written += _WRITERS[format](ctx, artifact_id)
-    listed = ", ".join(written)
-    return Files(summary=f"Wrote {len(written)} {format} file(s): {listed}.", files=tuple(written), format=format)
+            making.written += _WRITERS[format](making, artifact_id)
+    listed = ", ".join(making.written)
+    return Files(
+        summary=f"Wrote {len(making.written)} {format} file(s): {listed}.",
+        files=tuple(making.written),
+        notes=tuple(dict.fromkeys(making.notes)),
+        format=format,
+    )
 
 
-def _nifti(ctx: ToolContext, artifact_id: str) -> list[str]:
+def _nifti(making: Export, artifact_id: str) -> list[str]:
     from tools.imaging.nifti import write_nifti
 
+    ctx = making.ctx
     kind = ctx.workspace.kind_of(artifact_id)
     if kind == "image":
         name = f"{artifact_id}.nii.gz"
@@ -63,7 +107,8 @@ def _nifti(ctx: ToolContext, artifact_id: str) -> list[str]:
     raise UnsupportedError(f"{artifact_id} is of kind {kind}; nifti holds images and masks: choose csv, json or png")
 
 
-def _csv(ctx: ToolContext, artifact_id: str) -> list[str]:
+def _csv(making: Export, artifact_id: str) -> list[str]:
+    ctx = making.ctx
     artifact = _result(ctx, artifact_id)
     if artifact.kind != "measurements":
         raise UnsupportedError(f"{artifact_id} is of kind {artifact.kind}; csv holds measurements: choose json")
@@ -81,7 +126,8 @@ def _as_text(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
 
 
-def _json(ctx: ToolContext, artifact_id: str) -> list[str]:
+def _json(making: Export, artifact_id: str) -> list[str]:
+    ctx = making.ctx
     if artifact_id.startswith("s"):
         data: Mapping[str, Any] = ctx.workspace.artifact(artifact_id).model_dump(mode="json")
     else:
@@ -91,7 +137,8 @@ def _json(ctx: ToolContext, artifact_id: str) -> list[str]:
     return [name]
 
 
-def _png(ctx: ToolContext, artifact_id: str) -> list[str]:
+def _png(making: Export, artifact_id: str) -> list[str]:
+    ctx = making.ctx
     if not artifact_id.startswith("s") and ctx.workspace.kind_of(artifact_id) == "image":
         from tools.imaging.render import overlay_png
 
@@ -109,15 +156,127 @@ def _png(ctx: ToolContext, artifact_id: str) -> list[str]:
     return names
 
 
+def _segmentation(making: Export, artifact_id: str) -> list[str]:
+    from tools.exporting.segmentation import write_segmentation
+
+    workspace = making.ctx.workspace
+    if (kind := workspace.kind_of(artifact_id)) != "mask":
+        raise UnsupportedError(f"{artifact_id} is of kind {kind}; dicom-seg holds masks: choose json or dicom-sr")
+    source = making.source(workspace.image_of(artifact_id))
+    name = f"{artifact_id}-seg.dcm"
+    dataset, targets = write_segmentation(workspace, artifact_id, source, making.ctx.folder / name)
+    making.segmentations[artifact_id] = (dataset, targets)
+    if not artifact_id.startswith("s"):
+        making.notes.append(f"{artifact_id} was brought: the segmentation calls it manual, who made it is not known.")
+    return [name]
+
+
+def _structured_report(making: Export, artifact_id: str) -> list[str]:
+    from tools.exporting.structured_report import write_draft, write_measurements
+
+    artifact, name = _result(making.ctx, artifact_id), f"{artifact_id}-sr.dcm"
+    path = making.ctx.folder / name
+    if artifact.kind == "report":
+        draft = Draft.model_validate(artifact.data)
+        write_draft(draft, making.source(_image_behind(making.ctx.workspace, draft)), path)
+        return [name]
+    if artifact.kind != "measurements":
+        raise UnsupportedError(
+            f"{artifact_id} is of kind {artifact.kind}; dicom-sr holds measurements and reports: choose json"
+        )
+    rows = Measurements.model_validate(artifact.data).rows
+    images = sorted({row.image for row in rows})
+    names = [name] if len(images) == 1 else [f"{artifact_id}-{image}-sr.dcm" for image in images]
+    made = []
+    for image, file in zip(images, names, strict=True):
+        of_image = [row for row in rows if row.image == image]
+        source = making.source(image)
+        made += _segments_for(making, {row.mask for row in of_image if row.mask}, source)
+        segments = {m: making.segmentations[m] for m in {row.mask for row in of_image} if m in making.segmentations}
+        write_measurements(of_image, source, segments, making.ctx.folder / file)
+    return [*made, *names]
+
+
+def _segments_for(making: Export, masks: set[str], source: Source) -> list[str]:
+    """Write the segmentations that a report of measurements refers to; measurements on a film stand on the image."""
+    volumetric = making.ctx.workspace.volume(source.image).dims == 3
+    return [file for m in sorted(masks - set(making.segmentations)) if volumetric for file in _segmentation(making, m)]
+
+
+def _image_behind(workspace: Workspace, draft: Draft) -> str:
+    """Return the image that a draft is about: the first that it cites, or that what it cites was made from."""
+    ids = [i for claim in draft.claims() for i in claim.evidence]
+    while ids:
+        if image := next((i for i in ids if i.startswith("img")), ""):
+            return image
+        made = [workspace.artifact(i) for i in ids if i.startswith("s") and workspace.has_artifact(i)]
+        ids = [i for artifact in made for i in artifact.provenance.inputs]
+    raise UnsupportedError("the draft cites no image, and a DICOM report must refer to one: choose pdf, docx or json")
+
+
+def _mesh(making: Export, artifact_id: str, form: MeshFormat) -> list[str]:
+    from tools.exporting.mesh import write_mesh
+
+    workspace, names = making.ctx.workspace, []
+    if (kind := workspace.kind_of(artifact_id)) != "mask":
+        raise UnsupportedError(f"{artifact_id} is of kind {kind}; {form} holds masks as surfaces: choose png or json")
+    for target, inside, grid in workspace.masks(artifact_id):
+        if not inside.any():
+            making.notes.append(f"{target} of {artifact_id} is empty: no surface was written.")
+            continue
+        names.append(f"{artifact_id}-{target}.{form}")
+        mesh = write_mesh(inside, grid, making.ctx.folder / names[-1], form)
+        making.notes.append(
+            f"{names[-1]}: closed surface, {mesh.volume / 1000:.1f} ml inside it, {len(mesh.faces)} triangles, LPS+ mm."
+        )
+    if not names:
+        raise UnsupportedError(f"{artifact_id} holds no voxel: there is no surface to write")
+    return names
+
+
+def _document(making: Export, artifact_id: str, form: Literal["pdf", "docx"]) -> list[str]:
+    from tools.exporting.docx import write_docx
+    from tools.exporting.page import page_of, text_page
+    from tools.exporting.pdf import write_pdf
+
+    workspace, name = making.ctx.workspace, f"{artifact_id}.{form}"
+    if artifact_id.startswith("rep"):
+        page = text_page(artifact_id, workspace.report_text(artifact_id))
+    else:
+        _result(making.ctx, artifact_id)
+        page = page_of(workspace, artifact_id)
+    if form == "pdf":
+        making.notes += write_pdf(page, making.ctx.folder / name)
+    else:
+        write_docx(page, making.ctx.folder / name)
+    return [name]
+
+
+def _fhir(making: Export, artifact_id: str) -> list[str]:
+    from tools.exporting.fhir import bundle_of
+
+    name = f"{artifact_id}-fhir.json"
+    bundle = bundle_of(making.ctx.workspace, _result(making.ctx, artifact_id))
+    (making.ctx.folder / name).write_text(json.dumps(bundle, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [name]
+
+
 def _result(ctx: ToolContext, artifact_id: str) -> Artifact:
     if not artifact_id.startswith("s"):
         raise UnsupportedError(f"{artifact_id} is an attachment; this format exports results of steps")
     return ctx.workspace.artifact(artifact_id)
 
 
-_WRITERS: Mapping[Format, Callable[[ToolContext, str], list[str]]] = {
+_WRITERS: Mapping[Format, Callable[[Export, str], list[str]]] = {
     "nifti": _nifti,
     "csv": _csv,
     "json": _json,
     "png": _png,
+    "dicom-seg": _segmentation,
+    "dicom-sr": _structured_report,
+    "stl": partial(_mesh, form="stl"),
+    "obj": partial(_mesh, form="obj"),
+    "pdf": partial(_document, form="pdf"),
+    "docx": partial(_document, form="docx"),
+    "fhir": _fhir,
 }

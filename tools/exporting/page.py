@@ -1,0 +1,158 @@
+"""A result as a document: headings, sentences with numbered evidence, tables and pictures, in no format yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.claims import readable, shown
+from tools.errors import NotFoundError, UnsupportedError
+from tools.results import Claim, Draft, Measurements
+from tools.verbs.draft_markdown import NOTICE
+from tools.workspace import Artifact, Workspace
+
+MAX_PICTURES = 12
+_SECTIONS = (
+    ("Technique", "technique"),
+    ("Findings", "findings"),
+    ("Impression", "impression"),
+    ("Similar reports (other patients)", "similar"),
+    ("Limitations", "limitations"),
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence and the numbers of its evidence in the list at the end."""
+
+    text: str
+    notes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with sentences, or with a table whose first row is its head."""
+
+    title: str
+    sentences: tuple[Sentence, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A document before it has a format."""
+
+    title: str
+    notice: str
+    byline: str
+    sections: tuple[Section, ...]
+    evidence: tuple[str, ...] = ()
+    """What the numbers stand for, from 1."""
+    pictures: tuple[tuple[Path, str], ...] = ()
+    marks: tuple[str, ...] = field(default=())
+
+
+def page_of(workspace: Workspace, artifact_id: str) -> Page:
+    """Return a draft or a table of measurements as a document.
+
+    Raises:
+        UnsupportedError: another kind of result.
+    """
+    artifact = workspace.artifact(artifact_id)
+    if artifact.kind == "report":
+        return _draft_page(workspace, artifact)
+    if artifact.kind == "measurements":
+        return _table_page(workspace, artifact)
+    raise UnsupportedError(
+        f"{artifact_id} is of kind {artifact.kind}; documents hold reports and measurements: choose png, csv or json"
+    )
+
+
+def text_page(name: str, text: str) -> Page:
+    """Return a report that a person brought as a document, word for word."""
+    paragraphs = tuple(Sentence(line.strip()) for line in text.splitlines() if line.strip())
+    return Page(
+        title=f"Report {name}",
+        notice="An attached report, copied word for word; nothing in it was checked here. " + NOTICE,
+        byline="Attached by the person.",
+        sections=(Section("Text", paragraphs),),
+    )
+
+
+def _draft_page(workspace: Workspace, artifact: Artifact) -> Page:
+    draft = Draft.model_validate(artifact.data)
+    ids = list(dict.fromkeys(i for claim in draft.claims() for i in claim.evidence))
+    sections = []
+    for title, name in _SECTIONS:
+        claims: tuple[Claim, ...] = getattr(draft, name)
+        if claims:
+            sections.append(Section(title, tuple(_sentence(c, ids) for c in claims)))
+    by = "Composed from templates" if draft.worded_by == "template" else f"Worded by {draft.worded_by}"
+    return Page(
+        title="Draft report",
+        notice=NOTICE,
+        byline=f"{by}; every sentence names its evidence. Made by Reading Room, step {artifact.id}.",
+        sections=tuple(sections),
+        evidence=tuple(_said_of(workspace, i) for i in ids),
+        pictures=_pictures(workspace, ids),
+        marks=artifact.marks,
+    )
+
+
+def _sentence(claim: Claim, ids: Sequence[str]) -> Sentence:
+    return Sentence(claim.text, tuple(ids.index(i) + 1 for i in claim.evidence))
+
+
+def _table_page(workspace: Workspace, artifact: Artifact) -> Page:
+    rows = Measurements.model_validate(artifact.data).rows
+    head = ("Structure", "Quantity", "Value", "Image", "Mask", "Millimetres from", "Method")
+    table = [
+        (
+            readable(r.target),
+            r.quantity.replace("_", " "),
+            shown(r.value, r.unit),
+            r.image,
+            r.mask,
+            r.spacing_source or "–",
+            r.method,
+        )
+        for r in rows
+    ]
+    sources = list(dict.fromkeys(i for r in rows for i in (r.image, r.mask) if i))
+    return Page(
+        title="Measurements",
+        notice=NOTICE,
+        byline=f"{artifact.summary} Made by Reading Room, step {artifact.id}.",
+        sections=(Section("Measurements", table=(head, *table)),),
+        evidence=tuple(_said_of(workspace, i) for i in sources),
+        pictures=_pictures(workspace, sources),
+        marks=artifact.marks,
+    )
+
+
+def _said_of(workspace: Workspace, evidence_id: str) -> str:
+    """Return a line on an id: what it is and what made it."""
+    if evidence_id in (facts := workspace.facts()):
+        found = facts[evidence_id]
+        said = " ".join(part for part in (found.modality, found.body_part) if part) or "modality unknown"
+        return f"{evidence_id}: attached {found.kind}, {said}"
+    try:
+        artifact = workspace.artifact(evidence_id)
+    except NotFoundError:
+        return f"{evidence_id}: a stored report of another patient"
+    model = artifact.provenance.model
+    by = f"; model {model.card} {model.version} ({model.licence})" if model else ""
+    marks = f"; {', '.join(artifact.marks)}" if artifact.marks else ""
+    return f"{evidence_id}: {artifact.provenance.tool}: {artifact.summary}{by}{marks}"
+
+
+def _pictures(workspace: Workspace, ids: Iterable[str]) -> tuple[tuple[Path, str], ...]:
+    found = []
+    for evidence_id in ids:
+        if not evidence_id.startswith("s") or not workspace.has_artifact(evidence_id):
+            continue
+        artifact = workspace.artifact(evidence_id)
+        folder = workspace.step_folder(evidence_id)
+        found += [(folder / f, f"{evidence_id}: {artifact.summary}") for f in artifact.files if f.endswith(".png")]
+    return tuple(found[:MAX_PICTURES])

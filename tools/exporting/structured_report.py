@@ -1,0 +1,159 @@
+"""Measurements as a DICOM TID 1500 report on their segments, and drafts as a DICOM text report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.exporting.codes import SCHEME, Coding, concept, quantity, structure, unit
+from tools.exporting.segmentation import DEVICE, MANUFACTURER, software_version
+from tools.exporting.source import Source
+from tools.results import Claim, Draft, Measurement
+
+if TYPE_CHECKING:
+    from highdicom.seg import Segmentation
+    from highdicom.sr import ObservationContext
+
+SERIES_NUMBER = 901
+_ROOT = Coding("18748-4", "LN", "Diagnostic imaging report")
+_SECTIONS = {
+    "technique": (
+        Coding("121064", "DCM", "Current Procedure Descriptions"),
+        Coding("121065", "DCM", "Procedure Description"),
+    ),
+    "findings": (Coding("121070", "DCM", "Findings"), Coding("121071", "DCM", "Finding")),
+    "impression": (Coding("121072", "DCM", "Impressions"), Coding("121073", "DCM", "Impression")),
+    "similar": (Coding("SIMILAR", SCHEME, "Reports of other patients"), Coding("QUOTED", SCHEME, "Quoted sentence")),
+    "limitations": (Coding("LIMITS", SCHEME, "Limitations"), Coding("LIMIT", SCHEME, "Limitation")),
+}
+
+
+def write_measurements(
+    rows: Sequence[Measurement], source: Source, segments: Mapping[str, tuple[Segmentation, Sequence[str]]], path: Path
+) -> None:
+    """Write measurements as a TID 1500 report.
+
+    Args:
+        rows: of one measurement artifact, all of one image.
+        source: the image's headers.
+        segments: per mask id, the segmentation that was written and its targets in segment order.
+        path: of the new file.
+    """
+    from highdicom.sr import MeasurementReport
+    from pydicom.sr.codedict import codes
+
+    grouped: dict[tuple[str, str], list[Measurement]] = {}
+    for row in rows:
+        grouped.setdefault((row.mask, row.target), []).append(row)
+    content = MeasurementReport(
+        observation_context=_observer(),
+        procedure_reported=codes.LN.CTUnspecifiedBodyRegion if _is_ct(source) else _procedure(),
+        imaging_measurements=[
+            _group(mask, target, found, source, segments.get(mask)) for (mask, target), found in grouped.items()
+        ],
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    evidence = [*source.headers, *(dataset for dataset, _ in segments.values())]
+    _save(evidence, content[0], path)
+
+
+def write_draft(draft: Draft, source: Source, path: Path) -> None:
+    """Write a draft as a text report: a section a heading, a text item a sentence with its evidence ids."""
+    from highdicom.sr import ContainerContentItem, ContentSequence, RelationshipTypeValues, TextContentItem
+
+    root = ContainerContentItem(name=concept(_ROOT))
+    root.ContentSequence = ContentSequence()
+    for item in _observer():
+        root.ContentSequence.append(item)
+    for name, (heading, sentence) in _SECTIONS.items():
+        claims: tuple[Claim, ...] = getattr(draft, name)
+        if not claims:
+            continue
+        section = ContainerContentItem(name=concept(heading), relationship_type=RelationshipTypeValues.CONTAINS)
+        section.ContentSequence = ContentSequence(
+            [TextContentItem(concept(sentence), _sentence(c), RelationshipTypeValues.CONTAINS) for c in claims]
+        )
+        root.ContentSequence.append(section)
+    _save(source.headers, root, path)
+
+
+def _sentence(claim: Claim) -> str:
+    return claim.text + "".join(f" [{i}]" for i in claim.evidence)
+
+
+def _save(evidence: Sequence[Any], content: Any, path: Path) -> None:
+    from highdicom.sr import Comprehensive3DSR
+    from pydicom.uid import generate_uid
+
+    report = Comprehensive3DSR(
+        evidence=evidence,
+        content=content,
+        series_instance_uid=generate_uid(),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=True,
+        is_final=False,
+        is_verified=False,  # a person has still to sign it
+        series_description=f"Draft, {DEVICE}"[:64],
+    )
+    report.save_as(path)
+
+
+def _observer() -> ObservationContext:
+    from highdicom.sr import DeviceObserverIdentifyingAttributes, ObservationContext, ObserverContext
+    from pydicom.sr.codedict import codes
+    from pydicom.uid import generate_uid
+
+    device = DeviceObserverIdentifyingAttributes(
+        uid=generate_uid(),
+        name=f"{MANUFACTURER} {software_version()} ({DEVICE})",
+        manufacturer_name=MANUFACTURER,
+        model_name=MANUFACTURER,
+    )
+    return ObservationContext(
+        observer_device_context=ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
+    )
+
+
+def _is_ct(source: Source) -> bool:
+    return str(source.headers[0].Modality) == "CT"
+
+
+def _procedure() -> Any:
+    return concept(Coding("363679005", "SCT", "Imaging procedure"))
+
+
+def _group(
+    mask: str,
+    target: str,
+    rows: Sequence[Measurement],
+    source: Source,
+    segments: tuple[Segmentation, Sequence[str]] | None,
+) -> Any:
+    """Return one group of measurements: on its segment where there is one, else on the image."""
+    from highdicom import sr
+    from pydicom.uid import generate_uid
+
+    coded = structure(target)
+    common: dict[str, Any] = {
+        "tracking_identifier": sr.TrackingIdentifier(generate_uid(), f"{mask or source.image} {target}"[:64]),
+        "measurements": [_measurement(row) for row in rows],
+        "finding_type": concept(coded.type),
+        "finding_sites": [sr.FindingSite(concept(coded.type), concept(coded.side) if coded.side else None)],
+    }
+    if segments is not None and target in segments[1]:
+        dataset, targets = segments
+        referenced = sr.ReferencedSegment.from_segmentation(dataset, segment_number=targets.index(target) + 1)
+        return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=referenced, **common)
+    return sr.MeasurementsAndQualitativeEvaluations(
+        source_images=[sr.SourceImageForMeasurementGroup.from_source_image(source.headers[0])], **common
+    )
+
+
+def _measurement(row: Measurement) -> Any:
+    from highdicom.sr import Measurement as Coded
+
+    return Coded(name=concept(quantity(row.quantity)), value=row.value, unit=concept(unit(row.unit)))
