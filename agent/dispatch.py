@@ -16,8 +16,9 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from agent.conditions import unmet
 from agent.context import RunContext
@@ -39,6 +40,9 @@ from tools.errors import (
 from tools.preconditions import check_call
 from tools.results import Mark, ToolResult
 from tools.workspace import Artifact, Provenance
+
+if TYPE_CHECKING:
+    from tools.models.hub import Hub
 
 CANCEL_GRACE_S = 1.5  # a cancelled tool gets this long to stop by itself
 _TICK_S = 0.1
@@ -62,8 +66,10 @@ class _Running:
     step: Step
     tool: Tool
     args: dict[str, object]
+    hub: Hub
+    """Narrowed to the model that the step names."""
     started: float
-    stop: threading.Event
+    stop: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
     def interrupt(self) -> None:
@@ -172,11 +178,12 @@ class Dispatcher:
         try:
             tool = self._run.registry.get(step.tool)
             args = tool.validate_args(step.args)
-            check_call(tool, args, self._run.workspace.every_facts(), self._run.hub)
+            hub = self._run.hub.narrowed(step.tool, step.model) if step.model else self._run.hub
+            check_call(tool, args, self._run.workspace.every_facts(), hub)
         except ToolError as error:
             self._fail(step, 0.0, error)
             return
-        running = _Running(step, tool, args, started, threading.Event())
+        running = _Running(step, tool, args, hub, started)
         self._running[step.id] = running
         self._run.emit(StepStarted(step=step.id, tool=step.tool, args=step.args))
         self._run.record.append("step started", step=step.id, tool=step.tool, version=tool.version, args=args)
@@ -192,7 +199,7 @@ class Dispatcher:
         ctx = ToolContext(
             workspace=run.workspace,
             step_id=step.id,
-            hub=run.hub,
+            hub=running.hub,
             open_knowledge=run.open_knowledge,
             open_llm=run.open_llm,
             device=run.device,
@@ -237,6 +244,7 @@ class Dispatcher:
             self._crash(running.step, seconds, error)
         elif ended.result is not None:
             try:
+                _require_asked_model(running.step, ended.result)
                 artifact = self._store(running, ended.result, seconds)
             except ToolError as problem:
                 self._fail(running.step, seconds, problem)
@@ -319,6 +327,16 @@ class Dispatcher:
             seconds = time.monotonic() - running.started
             self._fail(running.step, seconds, CancelledError(f"{running.tool.name} was cancelled"))
         self._running.clear()
+
+
+def _require_asked_model(step: Step, result: ToolResult) -> None:
+    """Refuse a result that another model made than the one a person named for the step."""
+    made_by = result.model.card if result.model else "no model"
+    if step.model and made_by != step.model:
+        raise UnsupportedError(
+            f"{step.tool} did not work with the model {step.model!r} that the plan names, but with {made_by}; its "
+            "result is not used: leave the model to the hub"
+        )
 
 
 def _translated(error: BaseException | None) -> BaseException | None:

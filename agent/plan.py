@@ -31,6 +31,8 @@ class Step(_Frozen):
     args: dict[str, Any] = Field(default_factory=dict)
     when: Condition | None = Field(default=None, exclude_if=lambda condition: condition is None)
     """None: the step always runs."""
+    model: str | None = Field(default=None, exclude_if=lambda model: model is None)
+    """Name of the model card to use; None: the hub chooses."""
 
 
 class Plan(_Frozen):

@@ -39,7 +39,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
         llm_calls=[dict(c) for c in made.calls],
     )
     if isinstance(outcome, Plan):
-        cost = cost_of(outcome, run.registry, run.hub, run.workspace.facts())
+        cost = cost_of(outcome, run.registry, run.hub, run.workspace.every_facts())
         run.emit(
             Planned(
                 plan=outcome,

@@ -103,7 +103,8 @@ class Validator:
         tool = self._registry.get(step.tool)
         facts = {**self._situation.facts, **self._made_images(steps)}
         try:
-            check_call(tool, args, facts, self._hub)
+            hub = self._hub.narrowed(step.tool, step.model) if step.model else self._hub
+            check_call(tool, args, facts, hub)
         except ToolError as error:
             unknown = [i for _, i in tool.references(args) if i in facts and _says_no_modality(facts[i])]
             return Problem("ask", _WHICH.format(unknown[0])) if unknown else Problem("refuse", _sentence(str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import importlib.util
@@ -93,6 +94,7 @@ class Hub:
         self._device_memory_mb = device_memory_mb
         self._weights_dir = weights_dir
         self._assets = assets
+        self._asked_for = ""
         self._loaded: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = {name: threading.Lock() for name in by_name}
 
@@ -135,6 +137,32 @@ class Hub:
         """Return every target that some card of a verb names, sorted."""
         return tuple(sorted({target for card in self.cards if card.verb == verb for target in card.targets}))
 
+    def narrowed(self, verb: str, model: str | None) -> Hub:
+        """Return this hub with one model for a verb, the one that a plan's step names; loaded models are shared.
+
+        Whatever asks the narrowed hub for that verb gets that model or the reason why it does not fit: a tool need not
+        know of it. Other verbs' models stay.
+
+        Raises:
+            NotFoundError: no such card; names the verb's.
+            UnsupportedError: the card serves another verb.
+        """
+        if model is None:
+            return self
+        of_verb = [card.name for card in self.cards if card.verb == verb]
+        if model not in self._cards:
+            raise NotFoundError(f"no model named {model!r}; for {verb} there are: {', '.join(of_verb) or 'none'}")
+        if model not in of_verb:
+            raise UnsupportedError(
+                f"model {model!r} serves {self._cards[model].verb}, not {verb}; for {verb} there are: "
+                f"{', '.join(of_verb) or 'none'}"
+            )
+        narrow = copy.copy(self)
+        narrow.__dict__.pop("cards", None)  # cached of the whole hub
+        kept = {name: card for name, card in self._cards.items() if card.verb != verb or name == model}
+        vars(narrow).update(_cards=kept, _asked_for=model)
+        return narrow
+
     def choose(self, verb: str, facts: AttachmentFacts, targets: Sequence[str] = ()) -> Choice:
         """Choose the model for a verb on facts alone: no pixels, and the weights need not be here.
 
@@ -164,6 +192,8 @@ class Hub:
 
     def _reason(self, ranked: list[ModelCard], facts: AttachmentFacts, targets: Sequence[str]) -> str:
         what = f" for {', '.join(targets)}" if targets else ""
+        if ranked[0].name == self._asked_for:
+            return "the model that was asked for"
         seen = " ".join(part for part in (facts.modality, facts.body_part) if part) or "this image"
         if len(ranked) == 1:
             return f"the only model{what} on {seen}"
