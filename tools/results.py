@@ -39,6 +39,7 @@ class ModelUse(Record):
     weights_sha256: str = ""
     """Empty for a method without weights."""
     device: str = "cpu"
+    precision: Literal["full", "half"] = "full"
     licence: str = ""
     reason: str = ""
     """Why this card was chosen, in one sentence."""

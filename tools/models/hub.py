@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib
 import importlib.util
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from knowledge.assets import Assets
-from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
+from tools.errors import NotFoundError, UnavailableError, UnsupportedError
 from tools.facts import AttachmentFacts
-from tools.imaging.anatomy import may_show, resolve
+from tools.models.attempts import MB, Place, run_within_memory
 from tools.models.card import ModelCard, Trust
-from tools.models.installed import BrokenCard, installed_cards
-from tools.models.runtimes import RUNTIMES
+from tools.models.choosing import require_served, require_shown, resolved, why_none
+from tools.models.installed import BrokenCard, installed_cards, knows_runtime, loader_of
+from tools.models.memory import MemoryMeter, machine_memory_bytes, meter_for
+from tools.models.pool import Pool
 from tools.models.runtimes.base import Loading
 from tools.models.weights import check_hashes, weight_paths
 from tools.results import ModelUse
@@ -71,9 +73,10 @@ class Hub:
         device_memory_mb: memory of that device; None: unlimited or unknown.
         weights_dir: folder of the weights that a person brought; None: there is none.
         assets: the cache of fetched assets, for cards whose weights are one.
+        meter_for: makes the meter of a device's memory.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  collaborators, all but the cards optional
         self,
         cards: Iterable[ModelCard],
         broken: Iterable[BrokenCard] = (),
@@ -82,6 +85,7 @@ class Hub:
         device_memory_mb: int | None = None,
         weights_dir: Path | None = None,
         assets: Assets | None = None,
+        meter_for: Callable[[str], MemoryMeter] = meter_for,
     ) -> None:
         by_name: dict[str, ModelCard] = {}
         for card in cards:
@@ -95,8 +99,9 @@ class Hub:
         self._weights_dir = weights_dir
         self._assets = assets
         self._asked_for = ""
-        self._loaded: dict[str, Any] = {}
-        self._locks: dict[str, threading.Lock] = {name: threading.Lock() for name in by_name}
+        self._meter_for = meter_for
+        self._pools: dict[str, Pool] = {}
+        self._opening = threading.Lock()
 
     @classmethod
     def installed(
@@ -175,16 +180,16 @@ class Hub:
         cards = [card for card in self.cards if card.verb == verb]
         if not cards:
             raise UnsupportedError(f"no model card serves {verb!r} in this installation")
-        targets = _resolved(targets, cards)
-        _require_served(verb, cards, targets)
-        _require_shown(facts, targets)
+        targets = resolved(targets, cards)
+        require_served(verb, cards, targets)
+        require_shown(facts, targets)
         refusals = {card.name: card.refusal(facts) for card in cards}
         fitting = [card for card in cards if refusals[card.name] is None]
         serving = [card for card in fitting if all(map(card.serves, targets))]
         if serving:
             ranked = sorted(serving, key=self._rank)
             return Choice(ranked[0], self._reason(ranked, facts, targets))
-        raise UnsupportedError(_why_none(facts, targets, sorted(cards, key=self._rank), refusals))
+        raise UnsupportedError(why_none(facts, targets, sorted(cards, key=self._rank), refusals))
 
     def _rank(self, card: ModelCard) -> tuple[int, int, int, float, str]:
         state = _STATES.index(self.status(card).state)
@@ -202,17 +207,36 @@ class Hub:
 
     def status(self, card: ModelCard) -> CardStatus:
         """Say whether a model can run here; looks at files and installed packages, imports nothing heavy."""
-        if card.runtime not in RUNTIMES:
+        if not knows_runtime(card.runtime):
             return CardStatus("needs extra", f"the runtime {card.runtime!r} is not part of this installation")
         if card.extra and importlib.util.find_spec(card.extra) is None:
             return CardStatus("needs extra", f"install it: {card.extra_install or card.extra}")
         missing = self._missing_weights(card)
         if missing:
             return CardStatus("needs weights", missing)
-        limit = self._device_memory_mb
-        if limit is not None and self.device != "cpu" and card.device_memory_mb > limit:
-            return CardStatus("too large", f"needs {card.device_memory_mb} MB on {self.device}, which has {limit} MB")
+        if self._is_too_large(card):
+            if self.device == "cpu" or not card.cpu_fallback:
+                return CardStatus("too large", self._too_large(card))
+            return CardStatus("ready", f"on the CPU: {self._too_large(card)}")
         return CardStatus("ready")
+
+    def _is_too_large(self, card: ModelCard) -> bool:
+        return card.device_memory_mb * MB > self._memory_bytes
+
+    def _too_large(self, card: ModelCard) -> str:
+        has = f"{self._memory_bytes // MB:.0f} MB"
+        budget = " (READINGROOM_DEVICE_MEMORY_MB)" if self._device_memory_mb is not None else ""
+        where = "this machine" if self.device == "cpu" else self.device
+        return f"needs {card.device_memory_mb} MB, {where} has {has}{budget}"
+
+    @property
+    def _memory_bytes(self) -> float:
+        """What a model may take at most; unlimited while nobody has asked a GPU, which takes importing torch."""
+        if self._device_memory_mb is not None:
+            return self._device_memory_mb * MB
+        if self.device == "cpu":
+            return machine_memory_bytes()
+        return self._pools[self.device].budget_bytes if self.device in self._pools else math.inf
 
     def _missing_weights(self, card: ModelCard) -> str:
         if card.weights is None:
@@ -225,26 +249,11 @@ class Hub:
         absent = [str(path) for path in paths.values() if not path.exists()]
         return f"missing: {', '.join(absent)}{how}" if absent else ""
 
-    def runtime(self, card: ModelCard) -> Any:
-        """Return the runtime of a card, loaded at first use and shared between threads.
-
-        Raises:
-            UnavailableError: weights, a package or memory is missing, or a weight file is not the one expected.
-        """
-        with self._locks.setdefault(card.name, threading.Lock()):
-            if card.name not in self._loaded:
-                status = self.status(card)
-                if status.state != "ready":
-                    raise UnavailableError(f"model {card.name!r} {status.state}: {status.remedy}")
-                paths = self._checked_weights(card)
-                module_name, _, attribute = RUNTIMES[card.runtime].partition(":")
-                load = getattr(importlib.import_module(module_name), attribute)
-                self._loaded[card.name] = load(Loading(card, paths, self.device))
-                logger.info("model %s loaded on %s", card.name, self.device)
-            return self._loaded[card.name]
-
     def use(self, choice: Choice, call: Callable[[Any], T]) -> Used[T]:
         """Run a call with the chosen model, loaded if need be. The one way in which tools use models.
+
+        The model stays loaded while the call runs. When memory runs out, other models are unloaded, then the runtime's
+        smaller forms are tried, then the CPU where the card allows it; the notes say so.
 
         Args:
             choice: the card, as `choose` gave it.
@@ -253,8 +262,52 @@ class Hub:
         Raises:
             UnavailableError: weights, a package or memory is missing, or a weight file is not the one expected.
         """
-        value = call(self.runtime(choice.card))
-        return Used(value, self.model_use(choice.card, choice.reason))
+        card = choice.card
+        with self._opening:
+            places, notes = self._places(card)
+        outcome = run_within_memory(card, places, call)
+        use = self.model_use(card, choice.reason, outcome.device)
+        return Used(outcome.value, use, (*notes, *outcome.notes))
+
+    def runtime(self, card: ModelCard) -> Any:
+        """Return a card's runtime, loaded if need be, for a look at it: it may be unloaded at any time.
+
+        Raises:
+            UnavailableError: weights, a package or memory is missing, or a weight file is not the one expected.
+        """
+        return self.use(Choice(card, "asked for by name"), lambda runtime: runtime).value
+
+    def loaded(self) -> dict[str, int]:
+        """Return the loaded models with their measured bytes, by "name on device"."""
+        return {f"{n} on {device}": size for device, pool in self._pools.items() for n, size in pool.sizes.items()}
+
+    def _places(self, card: ModelCard) -> tuple[list[Place], tuple[str, ...]]:
+        """Return where a model may run, best first, and what a reader must know of that."""
+        if self.device == "cpu" or card.weights is None:
+            return [self._place(card, "cpu")], ()
+        if card.cpu_fallback and self._is_too_large(card):
+            return [self._place(card, "cpu")], (f"run on the CPU: {self._too_large(card)}",)
+        devices = (self.device, "cpu") if card.cpu_fallback else (self.device,)
+        return [self._place(card, device) for device in devices], ()
+
+    def _place(self, card: ModelCard, device: str) -> Place:
+        return Place(device, self._pool(device), lambda: self._load(card, device))
+
+    def _pool(self, device: str) -> Pool:
+        if device not in self._pools:
+            budget_mb = self._device_memory_mb if device == self.device else None
+            budget_bytes = None if budget_mb is None else budget_mb * MB
+            self._pools[device] = Pool(self._meter_for(device), budget_bytes)
+        return self._pools[device]
+
+    def _load(self, card: ModelCard, device: str) -> Any:
+        status = self.status(card)
+        if status.state != "ready":
+            raise UnavailableError(f"model {card.name!r} {status.state}: {status.remedy}")
+        loading = Loading(card, self._checked_weights(card), device, _is_half(card, device))
+        runtime = loader_of(card.runtime)(loading)
+        logger.info("model %s loaded on %s", card.name, device)
+        return runtime
 
     def _checked_weights(self, card: ModelCard) -> dict[str, Path]:
         if card.weights is None:
@@ -263,7 +316,7 @@ class Hub:
         check_hashes(card.name, card.weights, paths)
         return paths
 
-    def model_use(self, card: ModelCard, reason: str) -> ModelUse:
+    def model_use(self, card: ModelCard, reason: str, device: str) -> ModelUse:
         """Return what a result says about the model that made it."""
         hashes = list(card.weights.sha256.values()) if card.weights else []
         joined = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
@@ -272,62 +325,12 @@ class Hub:
             runtime=card.runtime,
             version=card.version,
             weights_sha256=joined if hashes else "",
-            device=self.device if card.weights else "cpu",
+            device=device,
+            precision="half" if _is_half(card, device) else "full",
             licence=card.licence,
             reason=reason,
         )
 
 
-def _resolved(targets: Sequence[str], cards: list[ModelCard]) -> tuple[str, ...]:
-    """Turn words into targets, where they are not the cards' own; a word that anatomy does not know stays."""
-    names: dict[str, None] = {}
-    for word in targets:
-        if any(card.serves(word) for card in cards):
-            names[word] = None
-            continue
-        try:
-            names |= dict.fromkeys(resolve(word))
-        except BadInputError:
-            names[word] = None
-    return tuple(names)
-
-
-def _require_served(verb: str, cards: list[ModelCard], targets: Sequence[str]) -> None:
-    import difflib
-
-    for target in targets:
-        if any(card.serves(target) for card in cards):
-            continue
-        known = sorted({t for card in cards for t in card.targets})
-        near = difflib.get_close_matches(target, known, n=3, cutoff=0.5)
-        hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known[:12])}"
-        raise UnsupportedError(f"no model of this installation can {verb} {target!r}; {hint}")
-
-
-def _require_shown(facts: AttachmentFacts, targets: Sequence[str]) -> None:
-    absent = [target for target in targets if not may_show(facts.body_part, target)]
-    if absent:
-        missing = ", no ".join(absent[:3]).replace("_", " ")
-        raise UnsupportedError(
-            f"{facts.id} shows {facts.body_part}, which holds no {missing}: attach an image of the right region, or "
-            "correct the body part"
-        )
-
-
-def _why_none(
-    facts: AttachmentFacts, targets: Sequence[str], cards: list[ModelCard], refusals: dict[str, str | None]
-) -> str:
-    """Say why no single card serves all targets on this image."""
-    serving = [card for card in cards if all(map(card.serves, targets))]
-    if serving:
-        by_need = {str(refusals[card.name]).partition(":")[0]: card for card in reversed(serving)}
-        said = [f"{refusals[card.name]} (model {card.name})" for card in serving if card in by_need.values()]
-        return "; ".join(said[:2])
-    parts = []
-    for target in targets:
-        able = [card for card in cards if card.serves(target)]
-        fitting = [card.name for card in able if refusals[card.name] is None]
-        parts.append(f"{target}: {fitting[0] if fitting else refusals[able[0].name]}")
-    return (
-        f"no single model finds all of {', '.join(targets)} on {facts.id}; ask for them one by one ({'; '.join(parts)})"
-    )
+def _is_half(card: ModelCard, device: str) -> bool:
+    return card.half_precision and device.startswith("cuda")

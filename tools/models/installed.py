@@ -1,22 +1,31 @@
-"""The cards of this installation: ours and everybody else's come in through the same door.
+"""The cards and runtimes of this installation: ours and everybody else's.
 
 A package adds cards through the entry-point group `readingroom.models`; each entry names a folder of TOML files, or a
-function that returns one.
+function that returns one. It adds a runtime through the group `readingroom.runtimes`; each entry has the name that
+cards use and names a function `load(loading: Loading)`.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tools.errors import BadInputError
+from tools.errors import BadInputError, UnavailableError
 from tools.models.card import ModelCard, read_card
+from tools.models.runtimes import RUNTIMES
+
+if TYPE_CHECKING:
+    from tools.models.runtimes.base import Loading
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
 GROUP = "readingroom.models"
+RUNTIME_GROUP = "readingroom.runtimes"
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,32 @@ def _cards_of(entry: EntryPoint, broken: list[BrokenCard]) -> list[ModelCard]:
         except BadInputError as error:
             broken.append(BrokenCard(file.name, owner, str(error)))
     return cards
+
+
+def knows_runtime(name: str) -> bool:
+    """Return whether this installation has a runtime of that name; imports nothing."""
+    return name in RUNTIMES or any(entry.name == name for entry in entry_points(group=RUNTIME_GROUP))
+
+
+def loader_of(name: str) -> Callable[[Loading], Any]:
+    """Return the function that loads a runtime's models; ours come before a plugin's of the same name.
+
+    Raises:
+        UnavailableError: a plugin's runtime cannot be imported.
+    """
+    if name in RUNTIMES:
+        module_name, _, attribute = RUNTIMES[name].partition(":")
+        ours: Callable[[Loading], Any] = getattr(importlib.import_module(module_name), attribute)
+        return ours
+    entry = next(entry for entry in entry_points(group=RUNTIME_GROUP) if entry.name == name)
+    try:
+        theirs: Callable[[Loading], Any] = entry.load()
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UnavailableError(
+            f"runtime {name!r} of {_distribution(entry)} could not be loaded: {reason}; update or remove that package"
+        ) from error
+    return theirs
 
 
 def _distribution(entry: EntryPoint) -> str:

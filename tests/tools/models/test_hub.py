@@ -108,11 +108,13 @@ def test_a_card_without_its_weights_is_still_capability() -> None:
 
 def test_states_and_their_remedies(tmp_path: Path) -> None:
     extra = card("extra", extra="no_such_module", extra_install="pip install thing")
-    large = card("large", device_memory_mb=9000)
+    large = card("large", device_memory_mb=9000, cpu_fallback=False)
+    slow = card("slow", device_memory_mb=9000)
     foreign = card("foreign", runtime="warp-drive")
-    hub = Hub([extra, large, foreign], device="cuda", device_memory_mb=8000, weights_dir=tmp_path)
+    hub = Hub([extra, large, slow, foreign], device="cuda", device_memory_mb=8000, weights_dir=tmp_path)
     assert (hub.status(extra).state, "pip install thing" in hub.status(extra).remedy) == ("needs extra", True)
     assert (hub.status(large).state, "9000 MB" in hub.status(large).remedy) == ("too large", True)
+    assert (hub.status(slow).state, "on the CPU: needs 9000 MB, cuda has" in hub.status(slow).remedy) == ("ready", True)
     assert (hub.status(foreign).state, "warp-drive" in hub.status(foreign).remedy) == ("needs extra", True)
 
 
@@ -123,7 +125,7 @@ def test_weights_are_checked_before_they_are_loaded(tmp_path: Path) -> None:
     bad = card("bad", weights=Weights(file="net.pt", sha256={"net.pt": "0" * 64}))
     hub = Hub([good, bad], weights_dir=tmp_path)
     assert hub.runtime(good) is not None
-    assert hub.model_use(good, "because").weights_sha256 == right
+    assert hub.model_use(good, "because", "cpu").weights_sha256 == right
     with pytest.raises(UnavailableError, match="must have sha256 0000"):
         hub.runtime(bad)
 

@@ -3,12 +3,20 @@
 A runtime module has a function `load(loading: Loading)` that returns an object with the methods of the verbs it serves.
 One instance is shared between threads. All positions are voxel indices of the image handed in: continuous, 0-based,
 (i, j, k); the verbs turn them into millimetres. Errors: UnsupportedError when the image does not show what the model
-works on, BadInputError when its voxels or a prompt cannot be used.
+works on, BadInputError when its voxels or a prompt cannot be used; UnavailableError from `load` when the weights are
+not what the card says (wrong shape, wrong kind of file).
+
+Memory belongs to the hub. A runtime loads on `loading.device`, computes inside `loading.inference()`, keeps no copy of
+its model elsewhere, and lets errors of memory (torch's, ONNX Runtime's, MemoryError) pass: the hub catches them,
+unloads other models, and calls again with a smaller form (`Smaller`), then on the CPU. Optional attributes: `smaller`
+and `saving` (see `Smaller`); `device`, where the runtime really computes when that is not `loading.device`; and
+`close()`, called when the model is unloaded, for what garbage collection does not end, such as a process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -43,6 +51,17 @@ class Loading:
     """By the names in the card; hashes are checked already."""
     device: str
     """The CPU as "cpu", or a torch device."""
+    half: bool = False
+    """Whether to compute in half precision: the card allows it, and the device is no CPU."""
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """Compute without gradients, and in half precision where `half` says so; masters stay in full precision."""
+        import torch
+
+        kind = torch.device(self.device).type
+        with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self.half):
+            yield
 
     def options(self, kind: type[OptionsT]) -> OptionsT:
         """Return the card's table [options], checked.
@@ -56,6 +75,22 @@ class Loading:
             problem = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in problem["loc"]) or "options"
             raise BadInputError(f"model card {self.card.name!r}, [options] {key}: {problem['msg']}") from None
+
+
+class Smaller(Protocol):
+    """A runtime that can do with less memory, at the price of time: by smaller patches or batches."""
+
+    @property
+    def saving(self) -> str:
+        """How this form saves memory, for a reader: "patches of 48 × 48 × 48 voxels"; empty for the full form."""
+        ...
+
+    def smaller(self) -> Smaller | None:
+        """Return a form of this model that needs less memory and shares its weights, or None when none is smaller.
+
+        It changes nothing in the form it is asked of, which other threads may be using.
+        """
+        ...
 
 
 @dataclass(frozen=True)
