@@ -28,6 +28,7 @@ from agent.checkpoints import Checkpoints
 from agent.context import RunContext
 from agent.errors import AttachmentError, ReadingError
 from agent.events import Answered, AnyEvent, Attached, Failed
+from agent.isolation import Workers
 from agent.plan import Plan
 from agent.record import RunRecord
 from agent.run import Turn, run_turn
@@ -81,6 +82,7 @@ class Assistant:
         self._knowledge = knowledge
         self._planner = planner
         self._checkpoints = Checkpoints(self.settings.checkpoints.get_secret_value())
+        self._workers = Workers(self.settings)
         self._opening = threading.RLock()
         self._cancels: dict[str, threading.Event] = {}
         self._workspaces: dict[str, Workspace] = {}
@@ -364,6 +366,7 @@ class Assistant:
             open_knowledge=self.open_knowledge,
             open_llm=self.open_llm,
             checkpoints=self._checkpoints,
+            workers=self._workers,
             device=self.device,
             cancelled=cancelled or threading.Event(),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.checkpoints import Checkpoints
 from agent.events import Emit
+from agent.isolation import Workers
 from agent.record import RunRecord
 from agent.settings import Settings
 from tools.contract import TextModel
@@ -37,6 +38,7 @@ class RunContext:
     open_knowledge: Callable[[], Knowledge]
     open_llm: Callable[[], TextModel]
     checkpoints: Checkpoints
+    workers: Workers
     device: str = "cpu"
     cancelled: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)

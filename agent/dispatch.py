@@ -2,89 +2,38 @@
 
 A step's artifact is written when the step ends and is the proof that it ran: after a kill, steps whose artifact
 exists are not run again. Steps run in daemon threads. At its time limit, or when a person cancels, a step is
-interrupted at its next Python instruction; one that sits in a single native call is reported at once and ends when
-that call returns.
+interrupted at its next Python instruction. One that may sit in a single native call is isolated: it runs in a process
+of its own (agent/isolation.py), which is killed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import platform
 import queue
-import threading
 import time
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
 
 from agent.conditions import unmet
 from agent.context import RunContext
 from agent.errors import LimitError
-from agent.events import Progress, StepFailed, StepFinished, StepStarted
+from agent.events import StepFailed, StepFinished, StepStarted
+from agent.isolation import RemoteBugError
 from agent.plan import Step, depends_on
+from agent.running import Ended, RunningStep, require_asked_model
 from agent.state import StepRecord, StepStatus
-from knowledge.errors import KnowledgeError
-from tools.contract import Tool, ToolContext
-from tools.errors import (
-    BadInputError,
-    CancelledError,
-    NotFoundError,
-    TimeLimitError,
-    ToolError,
-    UnavailableError,
-    UnsupportedError,
-)
+from tools.errors import CancelledError, TimeLimitError, ToolError
 from tools.preconditions import check_call
 from tools.results import Mark, ToolResult
 from tools.workspace import Artifact, Provenance
 
-if TYPE_CHECKING:
-    from tools.models.hub import Hub
-
-CANCEL_GRACE_S = 1.5  # a cancelled tool gets this long to stop by itself
+CANCEL_GRACE_S = 1.0  # a cancelled tool gets this long to stop by itself
 _TICK_S = 0.1
-
-
-_SAME_KIND: dict[str, type[ToolError]] = {
-    "bad_input": BadInputError,
-    "not_found": NotFoundError,
-    "unsupported": UnsupportedError,
-    "unavailable": UnavailableError,
-    "cancelled": CancelledError,
-}
 
 
 class StepBugError(Exception):
     """A tool raised something that is no ToolError: our bug, or the plugin's. The cause carries the traceback."""
-
-
-@dataclass
-class _Running:
-    step: Step
-    tool: Tool
-    args: dict[str, object]
-    hub: Hub
-    """Narrowed to the model that the step names."""
-    started: float
-    stop: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread | None = None
-
-    def interrupt(self) -> None:
-        """Ask the tool to stop, and raise CancelledError in its thread in case it does not ask back."""
-        self.stop.set()
-        if self.thread and self.thread.ident and self.thread.is_alive():
-            ident = ctypes.c_ulong(self.thread.ident)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(CancelledError))
-
-
-@dataclass(frozen=True)
-class _Ended:
-    step_id: str
-    result: ToolResult | None
-    error: BaseException | None
 
 
 class Dispatcher:
@@ -98,8 +47,8 @@ class Dispatcher:
     def __init__(self, run: RunContext, *, reraise: bool = False) -> None:
         self._run = run
         self._reraise = reraise
-        self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
-        self._running: dict[str, _Running] = {}
+        self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self._running: dict[str, RunningStep] = {}
         self._results: dict[str, StepRecord] = {}
         self._bug: StepBugError | None = None
 
@@ -174,7 +123,6 @@ class Dispatcher:
         return left
 
     def _start(self, step: Step) -> None:
-        started = time.monotonic()
         try:
             tool = self._run.registry.get(step.tool)
             args = tool.validate_args(step.args)
@@ -183,37 +131,11 @@ class Dispatcher:
         except ToolError as error:
             self._fail(step, 0.0, error)
             return
-        running = _Running(step, tool, args, hub, started)
+        running = RunningStep(step, tool, args, hub)
         self._running[step.id] = running
         self._run.emit(StepStarted(step=step.id, tool=step.tool, args=step.args))
         self._run.record.append("step started", step=step.id, tool=step.tool, version=tool.version, args=args)
-        running.thread = threading.Thread(target=self._work, args=(running,), name=f"step-{step.id}", daemon=True)
-        running.thread.start()
-
-    def _work(self, running: _Running) -> None:
-        step, run = running.step, self._run
-
-        def on_progress(fraction: float, message: str) -> None:
-            run.emit(Progress(step=step.id, fraction=fraction, message=message))
-
-        ctx = ToolContext(
-            workspace=run.workspace,
-            step_id=step.id,
-            hub=running.hub,
-            open_knowledge=run.open_knowledge,
-            open_llm=run.open_llm,
-            device=run.device,
-            seed=run.settings.seed,
-            on_progress=on_progress,
-            is_cancelled=lambda: running.stop.is_set() or run.cancelled.is_set(),
-        )
-        with contextlib.suppress(CancelledError):  # an interruption that comes when the tool is done
-            try:
-                result = running.tool(ctx, **running.args)
-            except BaseException as error:  # noqa: BLE001  carried to the run's own thread, sorted there
-                self._ended.put(_Ended(step.id, None, error))
-            else:
-                self._ended.put(_Ended(step.id, result, None))
+        running.start(self._run, self._ended)
 
     def _collect(self) -> None:
         """Wait a tick for a step to end, then look at the time limits."""
@@ -224,7 +146,7 @@ class Dispatcher:
         if ended and (running := self._running.pop(ended.step_id, None)):
             self._finish(running, ended)
         for running in list(self._running.values()):
-            seconds = time.monotonic() - running.started
+            seconds = running.seconds
             if seconds > running.tool.timeout_s:
                 running.interrupt()
                 del self._running[running.step.id]
@@ -233,9 +155,9 @@ class Dispatcher:
                     running.step, seconds, TimeLimitError(f"{running.tool.name} ran past its limit of {limit:g} s")
                 )
 
-    def _finish(self, running: _Running, ended: _Ended) -> None:
-        seconds = time.monotonic() - running.started
-        error = _translated(ended.error)
+    def _finish(self, running: RunningStep, ended: Ended) -> None:
+        seconds = running.seconds
+        error = ended.error
         if isinstance(error, ToolError):
             if self._reraise:
                 raise error
@@ -244,14 +166,14 @@ class Dispatcher:
             self._crash(running.step, seconds, error)
         elif ended.result is not None:
             try:
-                _require_asked_model(running.step, ended.result)
+                require_asked_model(running.step, ended.result)
                 artifact = self._store(running, ended.result, seconds)
             except ToolError as problem:
                 self._fail(running.step, seconds, problem)
                 return
             self._succeed(running, ended.result, artifact, seconds)
 
-    def _store(self, running: _Running, result: ToolResult, seconds: float) -> Artifact:
+    def _store(self, running: RunningStep, result: ToolResult, seconds: float) -> Artifact:
         inputs = tuple(i for _, i in running.tool.references(running.args))
         artifact = Artifact(
             id=running.step.id,
@@ -279,7 +201,7 @@ class Dispatcher:
         marks = [m for i in inputs if i.startswith("s") for m in self._run.workspace.artifact(i).marks]
         return tuple(marks)
 
-    def _succeed(self, running: _Running, result: ToolResult, artifact: Artifact, seconds: float) -> None:
+    def _succeed(self, running: RunningStep, result: ToolResult, artifact: Artifact, seconds: float) -> None:
         step, folder = running.step, self._run.workspace.step_folder(running.step.id)
         self._results[step.id] = _record(step, "done", seconds, artifact.kind, artifact.summary)
         self._run.record.append("step finished", artifact=artifact.model_dump(mode="json"))
@@ -311,7 +233,8 @@ class Dispatcher:
         trace = "".join(traceback.format_exception(error))
         self._run.record.append("bug", step=step.id, tool=step.tool, traceback=trace)
         where = self._run.record.path
-        message = f"{step.tool} stopped with an unexpected {type(error).__name__}; the traceback is in {where}"
+        what = error.original if isinstance(error, RemoteBugError) else type(error).__name__
+        message = f"{step.tool} stopped with an unexpected {what}; the traceback is in {where}"
         self._results[step.id] = _record(step, "failed", seconds, "bug", message)
         self._run.emit(StepFailed(step=step.id, tool=step.tool, seconds=seconds, kind="bug", message=message))
         self._bug = StepBugError(message)
@@ -319,31 +242,16 @@ class Dispatcher:
 
     def _stop_all(self) -> None:
         """Give running tools a moment to stop and keep what finishes in it."""
+        for running in self._running.values():
+            running.ask_to_stop()
         deadline = time.monotonic() + CANCEL_GRACE_S
         while self._running and time.monotonic() < deadline:
             self._collect()
         for running in list(self._running.values()):
             running.interrupt()
-            seconds = time.monotonic() - running.started
+            seconds = running.seconds
             self._fail(running.step, seconds, CancelledError(f"{running.tool.name} was cancelled"))
         self._running.clear()
-
-
-def _require_asked_model(step: Step, result: ToolResult) -> None:
-    """Refuse a result that another model made than the one a person named for the step."""
-    made_by = result.model.card if result.model else "no model"
-    if step.model and made_by != step.model:
-        raise UnsupportedError(
-            f"{step.tool} did not work with the model {step.model!r} that the plan names, but with {made_by}; its "
-            "result is not used: leave the model to the hub"
-        )
-
-
-def _translated(error: BaseException | None) -> BaseException | None:
-    """Errors of the knowledge folder in the tools' words: what is missing or unreadable is no bug."""
-    if isinstance(error, KnowledgeError):
-        return _SAME_KIND[error.kind](str(error))
-    return error
 
 
 def _record(

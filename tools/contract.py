@@ -182,6 +182,8 @@ class Tool:
     cost: Cost = field(default_factory=Cost)
     needs_approval: bool = False
     timeout_s: float = 600.0
+    isolated: bool = False
+    """Whether it runs in a process of its own, because it may sit in one native call that nothing else stops."""
     unavailable: str = ""
     """Why it cannot run in this version; empty: it can. The planner knows the verb all the same."""
 
@@ -243,6 +245,7 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
     cost: Cost | None = None,
     needs_approval: bool = False,
     timeout_s: float = 600.0,
+    isolated: bool = False,
     unavailable: str = "",
 ) -> Callable[[Callable[..., ToolResult]], Tool]:
     """Turn a typed, documented function into a tool.
@@ -254,6 +257,8 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
         cost: typical seconds on two CPU cores and device memory.
         needs_approval: whether a person must agree before it runs.
         timeout_s: after how many seconds a run is stopped.
+        isolated: run it in a process of its own, so that it can be stopped even inside one long native call. It is
+            lent images and models, but no report store and no language model.
         unavailable: why it cannot run in this version; empty: it can.
 
     Raises:
@@ -267,6 +272,10 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
         result_type = hints.get("return")
         if not (isinstance(result_type, type) and issubclass(result_type, ToolResult)):
             raise TypeError(f"tool {name!r} must return a ToolResult, got {result_type!r}")
+        if isolated and "." in function.__qualname__:
+            raise TypeError(
+                f"isolated tool {name!r} must stand at the top of its module, where a process can import it"
+            )
         for parameter in requires or {}:
             if parameter not in refs:
                 raise TypeError(f"tool {name!r} requires something of {parameter!r}, which is no image parameter")
@@ -283,6 +292,7 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
             cost=cost or Cost(),
             needs_approval=needs_approval,
             timeout_s=timeout_s,
+            isolated=isolated,
             unavailable=unavailable,
         )
 

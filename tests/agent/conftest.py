@@ -169,3 +169,13 @@ def nifti(tmp_path: Path) -> Path:
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)
     return path
+
+
+@pytest.fixture
+def nifti_ct(tmp_path: Path) -> Path:
+    """A small NIfTI whose values are Hounsfield units: air around water."""
+    path = tmp_path / "ct.nii.gz"
+    voxels = np.full((8, 9, 10), -1000, dtype=np.int16)
+    voxels[2:6, 2:6, 2:6] = 40
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([2.0, 2.0, 2.0, 1.0])), path)
+    return path

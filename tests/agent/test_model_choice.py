@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import nibabel
-import numpy as np
 import pytest
 from pydantic import Field
 
@@ -55,15 +53,6 @@ HUB = Hub([card("quick"), card("slow", seconds=60), card("absent", runtime="none
 REGISTRY = Registry([segment, measure])
 
 
-@pytest.fixture
-def ct(tmp_path: Path) -> Path:
-    path = tmp_path / "ct.nii.gz"
-    voxels = np.full((8, 9, 10), -1000, dtype=np.int16)
-    voxels[2:6, 2:6, 2:6] = 40
-    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([2.0, 2.0, 2.0, 1.0])), path)
-    return path
-
-
 def assistant_with(planner, folder: Path, **settings: object) -> Assistant:
     return Assistant(
         settings=Settings(readings_dir=folder / "readings", device="cpu", **settings),
@@ -87,16 +76,16 @@ def plan_with(model: str | None, **args: object) -> Plan:
     return Plan(steps=(Step(id="s1", tool="segment", args={"image": "@img1", **args}, model=model),))
 
 
-def test_the_hub_chooses_unless_a_step_names_its_model(tmp_path, ct) -> None:
-    left = assistant_with(OnePlan(plan_with(None)), tmp_path).ask("segment this CT", [ct])
-    named = assistant_with(OnePlan(plan_with("slow")), tmp_path).ask("segment this CT", [ct])
+def test_the_hub_chooses_unless_a_step_names_its_model(tmp_path, nifti_ct) -> None:
+    left = assistant_with(OnePlan(plan_with(None)), tmp_path).ask("segment this CT", [nifti_ct])
+    named = assistant_with(OnePlan(plan_with("slow")), tmp_path).ask("segment this CT", [nifti_ct])
     assert [a.artifacts[0].provenance.model.card for a in (left, named)] == ["quick", "slow"]
     assert named.artifacts[0].provenance.model.reason == "the model that was asked for"
 
 
-def test_a_person_changes_the_model_of_a_waiting_plan_and_a_replay_keeps_it(tmp_path, ct) -> None:
+def test_a_person_changes_the_model_of_a_waiting_plan_and_a_replay_keeps_it(tmp_path, nifti_ct) -> None:
     assistant = assistant_with(OnePlan(plan_with(None)), tmp_path, approval="ask-before-running")
-    waiting = assistant.ask("segment this CT", [ct])
+    waiting = assistant.ask("segment this CT", [nifti_ct])
     done = assistant.resume(waiting.reading, decision="edit", plan=plan_with("slow"))
     assert done.artifacts[0].summary == "Used slow."
     assert replay(assistant, done.reading).same
@@ -109,16 +98,16 @@ def test_a_person_changes_the_model_of_a_waiting_plan_and_a_replay_keeps_it(tmp_
         ("for-mr", r"img1 is CT, MR is needed: it needs air \(model for-mr\)"),
     ],
 )
-def test_a_model_that_does_not_fit_is_refused_and_the_pause_kept(tmp_path, ct, model, said) -> None:
+def test_a_model_that_does_not_fit_is_refused_and_the_pause_kept(tmp_path, nifti_ct, model, said) -> None:
     assistant = assistant_with(OnePlan(plan_with(None)), tmp_path, approval="ask-before-running")
-    waiting = assistant.ask("segment this CT", [ct])
+    waiting = assistant.ask("segment this CT", [nifti_ct])
     with pytest.raises(ReadingError, match=said):
         assistant.resume(waiting.reading, decision="edit", plan=plan_with(model))
     assert assistant.resume(waiting.reading).outcome == "answered"
 
 
-def test_a_result_of_another_model_than_the_one_named_is_not_used(tmp_path, ct) -> None:
-    answer = assistant_with(OnePlan(plan_with("slow", stubborn=True)), tmp_path).ask("segment this CT", [ct])
+def test_a_result_of_another_model_than_the_one_named_is_not_used(tmp_path, nifti_ct) -> None:
+    answer = assistant_with(OnePlan(plan_with("slow", stubborn=True)), tmp_path).ask("segment this CT", [nifti_ct])
     assert answer.outcome == "failed"
     assert "did not work with the model 'slow' that the plan names, but with quick" in answer.failures[0].message
 

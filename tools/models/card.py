@@ -83,6 +83,8 @@ class ModelCard(_Data):
     """Whether it may run in half precision on a GPU."""
     cpu_fallback: bool = True
     """Whether it may run on the CPU when the GPU's memory does not suffice."""
+    isolated: bool = False
+    """Whether it runs in a process of its own, because its runtime may sit in one native call that nothing stops."""
     seconds: float = Field(ge=0)
     """Typical, on two CPU cores."""
     device_memory_mb: int = Field(default=0, ge=0)
