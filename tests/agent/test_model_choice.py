@@ -19,7 +19,7 @@ from tools.facts import AttachmentFacts
 from tools.models.card import ModelCard
 from tools.models.hub import Hub
 from tools.registry import Registry
-from tools.results import Measurements
+from tools.results import Measurements, ModelUse
 from tools.verbs.later import needs_model
 
 
@@ -40,7 +40,8 @@ def segment(
     """Say which model would be used."""
     hub = HUB if stubborn else ctx.hub
     choice = hub.choose("segment", ctx.workspace.image_facts(image), targets)
-    return Measurements(summary=f"Used {choice.card.name}.", rows=(), model=hub.model_use(choice.card, choice.reason))
+    use = ModelUse(card=choice.card.name, runtime=choice.card.runtime, version="1", reason=choice.reason)
+    return Measurements(summary=f"Used {choice.card.name}.", rows=(), model=use)
 
 
 @tool()
