@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tools.results import Claim, Description, Draft, Hits, Masks, Measurement, Measurements
+from tools.results import Claim, ClaimKind, Description, Draft, Hits, Masks, Measurement, Measurements, Verdicts
 
 if TYPE_CHECKING:
     from tools.workspace import Artifact
@@ -28,24 +28,62 @@ HEADLINE = ("volume", "area", "mean_intensity", "longest_diameter", "perpendicul
 """Quantities that get a sentence of their own; the table has them all."""
 
 
+Composer = Callable[["Artifact"], Iterable[Claim]]
+_COMPOSERS: dict[str, Composer] = {}
+
+
+def composes(*kinds: str) -> Callable[[Composer], Composer]:
+    """Register the sentences of a kind of result: `@composes("scores")` above a function of the artifact.
+
+    What the numbers in them are is declared beside, in tools/grounding/declared.py, and checked against it.
+    """
+
+    def register(function: Composer) -> Composer:
+        _COMPOSERS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
 def claims_of(artifact: Artifact) -> tuple[Claim, ...]:
     """Return the sentences that an artifact supports, most important first."""
-    match artifact.kind:
-        case "measurements":
-            rows = Measurements.model_validate(artifact.data).rows
-            return tuple(_measured(r, artifact.id) for r in rows if r.quantity in HEADLINE or _is_foreign(r))
-        case "mask":
-            return tuple(_masked(Masks.model_validate(artifact.data), artifact.id))
-        case "hits":
-            return quotes(Hits.model_validate(artifact.data), artifact)
-        case "report":
-            draft = Draft.model_validate(artifact.data)
-            return (Claim(text=draft.summary, evidence=(artifact.id,), kind="described"),)
-        case "description":
-            image = Description.model_validate(artifact.data).image
-            return (Claim(text=artifact.summary, evidence=(artifact.id, image), kind="described"),)
-    kind = "model opinion" if "opinion" in artifact.marks else "described"
-    return (Claim(text=artifact.summary, evidence=(artifact.id,), kind=kind),)  # type: ignore[arg-type]
+    if compose := _COMPOSERS.get(artifact.kind):
+        return tuple(compose(artifact))
+    kind: ClaimKind = "model opinion" if "opinion" in artifact.marks else "described"
+    return (Claim(text=artifact.summary, evidence=(artifact.id,), kind=kind),)
+
+
+@composes("measurements")
+def _of_measurements(artifact: Artifact) -> Iterable[Claim]:
+    rows = Measurements.model_validate(artifact.data).rows
+    return (_measured(r, artifact.id) for r in rows if r.quantity in HEADLINE or _is_foreign(r))
+
+
+@composes("mask")
+def _of_masks(artifact: Artifact) -> Iterable[Claim]:
+    return _masked(Masks.model_validate(artifact.data), artifact.id)
+
+
+@composes("hits")
+def _of_hits(artifact: Artifact) -> Iterable[Claim]:
+    return quotes(Hits.model_validate(artifact.data), artifact)
+
+
+@composes("report")
+def _of_draft(artifact: Artifact) -> Iterable[Claim]:
+    draft = Draft.model_validate(artifact.data)
+    yield Claim(text=draft.summary, evidence=(artifact.id,), kind="described")
+
+
+@composes("verdicts")
+def _of_verdicts(artifact: Artifact) -> Iterable[Claim]:
+    return _checked(Verdicts.model_validate(artifact.data), artifact.id)
+
+
+@composes("description")
+def _of_description(artifact: Artifact) -> Iterable[Claim]:
+    image = Description.model_validate(artifact.data).image
+    yield Claim(text=artifact.summary, evidence=(artifact.id, image), kind="described")
 
 
 def quotes(hits: Hits, artifact: Artifact) -> tuple[Claim, ...]:
@@ -56,6 +94,15 @@ def quotes(hits: Hits, artifact: Artifact) -> tuple[Claim, ...]:
         Claim(text=f"A stored report of another patient says: “{h.sentence}”", evidence=(h.report_id,), kind="quoted")
         for h in hits.hits
     )
+
+
+def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
+    """Return the count, and each sentence that is not supported with the reason."""
+    yield Claim(text=result.summary, evidence=(artifact_id,), kind="described")
+    for row in result.rows:
+        if row.verdict != "supported":
+            text = f"{row.verdict.capitalize()}: “{row.text}” ({row.reason})."
+            yield Claim(text=text, evidence=(artifact_id,), kind="described")
 
 
 def _is_foreign(row: Measurement) -> bool:

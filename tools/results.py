@@ -11,6 +11,7 @@ ToolResult
 ├─ Measurements  rows with value, unit, mask, image and where the spacing came from
 ├─ Hits          report sentences that match a query
 ├─ Draft         findings and impression, each sentence with its evidence
+├─ Verdicts      what the evidence says of each sentence of a report
 └─ Files         exported files
 """
 
@@ -268,6 +269,27 @@ class Draft(ToolResult):
     def claims(self) -> tuple[Claim, ...]:
         """Return every sentence in reading order."""
         return self.technique + self.findings + self.impression + self.similar + self.limitations
+
+
+class SentenceVerdict(Record):
+    """What the evidence says of one sentence of a report."""
+
+    text: str
+    section: str = ""
+    verdict: Literal["supported", "contradicted", "not covered"]
+    reason: str = ""
+    """Why it is not supported; empty where it is."""
+    evidence: tuple[str, ...] = ()
+    """What it was compared with, by id."""
+
+
+class Verdicts(ToolResult):
+    """A report's sentences, each against the evidence of this reading."""
+
+    kind: ClassVar[ArtifactKind] = "verdicts"
+
+    report: str
+    rows: tuple[SentenceVerdict, ...]
 
 
 class Files(ToolResult):

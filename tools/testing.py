@@ -142,6 +142,7 @@ def _arguments(tool: Tool) -> Iterator[Check]:
 
 def _behaviour(tool: Tool, lent: Lent, folder: Path) -> Iterator[Check]:
     workspace = phantom_reading(folder)
+    _attach_report(workspace, folder / "report.txt")
     before = _contents(workspace)
     ran = False
     for example in tool.examples:
@@ -207,7 +208,9 @@ def _fitted(tool: Tool, args: dict[str, Any]) -> dict[str, Any]:
     """Point references at the phantom of a fitting kind."""
     for name, kinds in tool.refs.items():
         if args.get(name):
-            fitting = next((PHANTOMS[k] for k in ("mask", "measurements", "image", "hits") if k in kinds), "img1")
+            fitting = next(
+                (PHANTOMS[k] for k in ("mask", "measurements", "image", "hits", "report") if k in kinds), "img1"
+            )
             wanted = next((i for i in _ids(args[name]) if i in PHANTOMS.values() and _kind(i) in kinds), fitting)
             args[name] = [wanted] if isinstance(args[name], list) else wanted
     return args
@@ -217,7 +220,13 @@ def _ids(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-PHANTOMS: Mapping[ArtifactKind, str] = {"image": "img1", "mask": "s1", "measurements": "s2", "hits": "s3"}
+PHANTOMS: Mapping[ArtifactKind, str] = {
+    "image": "img1",
+    "mask": "s1",
+    "measurements": "s2",
+    "hits": "s3",
+    "report": "rep1",
+}
 
 
 def _kind(any_id: str) -> ArtifactKind:
@@ -263,6 +272,12 @@ def phantom_reading(folder: Path) -> Workspace:
     )
     _keep(workspace, "s3", Hits(summary="One report of the phantom's store matches.", query="lungs", hits=(hit,)))
     return workspace
+
+
+def _attach_report(workspace: Workspace, path: Path) -> None:
+    """Attach a report rep1 for tools that take one."""
+    path.write_text("FINDINGS: The lungs have a volume of 999 ml.\n", encoding="utf-8")
+    workspace.add_attachment(path, AttachmentFacts(id="rep1", kind="report"))
 
 
 def chest_phantom() -> tuple[Any, Any]:

@@ -31,7 +31,7 @@ def problem(text: str, *evidence: str, kind: str = "measured") -> str | None:
         "The mean density is -812.3 HU.",
         "The diameter is 5.2 cm.",
         "The diameter is 52 mm.",
-        "There are no numbers here.",
+        "It was outlined and measured.",
     ],
 )
 def test_a_true_number_passes_after_rounding_and_conversion(text) -> None:

@@ -8,6 +8,12 @@ from collections.abc import Iterable
 from tools.results import Claim, Draft
 
 NOTICE = "Research use only. Not a medical device. A draft for a person to read, check and sign; not a diagnosis."
+BYLINES = (
+    r"(?:Composed from templates|Worded by .{1,80}); every sentence names its evidence\.",
+    r"Draft report",
+    r"No result to report was given\.",
+)
+"""What a draft says of itself, as patterns: no claim about the patient."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 
 

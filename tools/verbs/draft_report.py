@@ -20,7 +20,7 @@ from tools.claims import claims_of, quotes
 from tools.contract import AnyRef, Cost, TextModel, ToolContext, tool
 from tools.errors import BadInputError
 from tools.examples import examples_of
-from tools.grounding import NUMBER, evidence_in, problem_with
+from tools.grounding import evidence_in, numbers_in, problem_with
 from tools.results import Claim, Draft, Hits, Measurements
 from tools.verbs.draft_markdown import as_markdown
 from tools.workspace import Artifact, write_atomically
@@ -193,6 +193,6 @@ def _ask(llm: TextModel, sentences: list[str]) -> list[str]:
 
 def says_the_same(original: str, reworded: str) -> bool:
     """Return whether two sentences hold the same numbers and the same words of side, absence and normality."""
-    numbers = [sorted(m.group(0).replace(" ", "") for m in NUMBER.finditer(t)) for t in (original, reworded)]
+    numbers = [sorted(n.text.replace(" ", "") for n in numbers_in(t)) for t in (original, reworded)]
     loaded = [sorted(w.lower() for w in _LOADED.findall(t)) for t in (original, reworded)]
     return numbers[0] == numbers[1] and loaded[0] == loaded[1]

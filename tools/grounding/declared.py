@@ -1,0 +1,112 @@
+"""What each kind of result declares to the checks: its quantities with their subject, and what it asserts.
+
+A new kind of result gets one function here; a kind without one has its data read for numbers, units and words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from knowledge.vocabulary import load_vocabulary
+from tools.grounding.evidence import Assertion, Declared, Quantity, Status, declares
+from tools.results import Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
+from tools.workspace import Artifact
+
+
+@declares("measurements")
+def measurements(artifact: Artifact) -> Declared:
+    """Each row is a quantity of its target; a tool's own table may hold no rows."""
+    if "rows" not in artifact.data:
+        return Declared(is_complete=False)
+    try:
+        rows = Measurements.model_validate({"summary": "x", "rows": artifact.data["rows"]}).rows
+    except ValueError:
+        return Declared(is_complete=False)
+    return Declared(
+        quantities=tuple(_quantity(row) for row in rows),
+        found=tuple(dict.fromkeys(row.target for row in rows)),
+        is_complete=set(artifact.data) <= set(Measurements.model_fields),
+    )
+
+
+def _quantity(row: Measurement) -> Quantity:
+    targets: tuple[str, ...] = (row.target,)
+    if row.quantity.endswith("_ratio") and "÷" in row.method:
+        targets = tuple(part.rpartition(" of ")[2].strip() for part in row.method.split("÷"))
+    return Quantity(row.value, row.unit, targets, row.quantity, row.image)
+
+
+@declares("mask")
+def mask(artifact: Artifact) -> Declared:
+    """Which structures were outlined, and which were looked for and not found."""
+    entries = Masks.model_validate(artifact.data).masks
+    return Declared(
+        quantities=tuple(Quantity(float(m.voxels), "voxel", (m.target,), "voxels") for m in entries),
+        found=tuple(m.target for m in entries if m.voxels),
+        not_found=tuple(m.target for m in entries if not m.voxels),
+    )
+
+
+@declares("scores")
+def scores(artifact: Artifact) -> Declared:
+    """A score and an operating point per label: what a model gives, never a finding."""
+    rows = Scores.model_validate(artifact.data).rows
+    return Declared(
+        quantities=tuple(q for row in rows for q in _scored(row)),
+        assertions=tuple(
+            Assertion(finding, _status(row), "score") for row in rows for finding in findings_named(row.label)
+        ),
+        found=tuple(row.label for row in rows),
+    )
+
+
+def _scored(row: LabelScore) -> Iterable[Quantity]:
+    yield Quantity(row.score, "", (row.label,), "score")
+    if row.operating_point is not None:
+        yield Quantity(row.operating_point, "", (row.label,), "operating_point")
+
+
+def _status(row: LabelScore) -> Status:
+    return "unrated" if row.above is None else "above" if row.above else "below"
+
+
+@declares("boxes")
+def boxes(artifact: Artifact) -> Declared:
+    """What was looked for, and each box's score; sizes and places are read from the data."""
+    if "boxes" not in artifact.data or "looked_for" not in artifact.data:
+        return Declared(is_complete=False)
+    data = Boxes.model_validate({k: v for k, v in artifact.data.items() if k in Boxes.model_fields})
+    labels = tuple(dict.fromkeys((*(b.label for b in data.boxes), data.looked_for)))
+    status: Status = "above" if data.boxes else "below"
+    return Declared(
+        quantities=tuple(Quantity(b.score, "", (b.label,), "score") for b in data.boxes if b.score is not None),
+        assertions=tuple(Assertion(f, status, "box") for label in labels for f in findings_named(label)),
+        found=labels if data.boxes else (),
+        not_found=() if data.boxes else labels,
+        is_complete=False,
+    )
+
+
+@declares("points")
+def points(artifact: Artifact) -> Declared:
+    """Which points were found; their places are read from the data."""
+    if "points" not in artifact.data:
+        return Declared(is_complete=False)
+    data = Points.model_validate({k: v for k, v in artifact.data.items() if k in Points.model_fields})
+    return Declared(found=tuple(p.name for p in data.points), is_complete=False)
+
+
+@declares("text")
+def text(artifact: Artifact) -> Declared:
+    """A model's words: an opinion, to be quoted as such."""
+    if "answer" not in artifact.data:
+        return Declared(is_complete=False)
+    return Declared(text=Text.model_validate(artifact.data).answer, is_complete=False)
+
+
+@lru_cache(maxsize=1024)
+def findings_named(label: str) -> tuple[str, ...]:
+    """Return the findings of our vocabulary that a label means: "Effusion" is pleural_effusion."""
+    words = label.lower().replace("_", " ")
+    return tuple(dict.fromkeys(naming.finding for naming in load_vocabulary().name_findings(words)))

@@ -1,0 +1,125 @@
+"""What a cited id holds: declared quantities with their subject, what was found and not found, texts, images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tools.workspace import Artifact
+
+Status = Literal["present", "absent", "uncertain", "above", "below", "unrated", "historical", "hypothetical"]
+Basis = Literal["score", "box", "opinion", "report"]
+Source = Literal["artifact", "attachment", "own report", "other report"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A value in the evidence; what it is of and which quantity it is, where the data says so."""
+
+    value: float
+    unit: str = ""
+    targets: tuple[str, ...] = ()
+    """What it was measured on, in the order of the method: a ratio has two."""
+    name: str = ""
+    """volume, longest_diameter, score, operating_point, …"""
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """What the evidence says of a finding, and what kind of evidence says it."""
+
+    finding: str
+    status: Status
+    basis: Basis
+    sides: frozenset[str] = frozenset()
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a cited id holds."""
+
+    quantities: tuple[Quantity, ...] = ()
+    text: str = ""
+    """For a report: its whole text. For a model's opinion: its words."""
+    id: str = ""
+    source: Source = "artifact"
+    declared: bool = False
+    """Whether every quantity names what it is of; then a number must match in that too."""
+    assertions: tuple[Assertion, ...] = ()
+    statements: tuple[str, ...] = ()
+    """Sentences that the tool itself said: its summary, its notes."""
+    words: frozenset[str] = frozenset()
+    """Words of its data, which a sentence may use."""
+    found: tuple[str, ...] = ()
+    not_found: tuple[str, ...] = ()
+    """Targets that were looked at, and those that were looked for and not found."""
+    images: tuple[str, ...] = ()
+    modalities: frozenset[str] = frozenset()
+    sequences: tuple[tuple[float, ...], ...] = ()
+    """Lists of numbers, such as a shape or a spacing."""
+    kind: str = ""
+    is_opinion: bool = False
+    is_change: bool = False
+    """Whether it compares two studies."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Everything it speaks of by name."""
+        measured = (t for q in self.quantities for t in q.targets)
+        return tuple(dict.fromkeys((*self.found, *self.not_found, *measured)))
+
+
+LookUp = Callable[[str], Evidence | None]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What one kind of result declares to the checks; everything else is read from its data."""
+
+    quantities: tuple[Quantity, ...] = ()
+    assertions: tuple[Assertion, ...] = ()
+    found: tuple[str, ...] = ()
+    not_found: tuple[str, ...] = ()
+    text: str = ""
+    is_complete: bool = True
+    """Whether no other number of its data may be quoted."""
+    is_change: bool = False
+
+
+Declares = Callable[["Artifact"], Declared]
+_DECLARATIONS: dict[str, Declares] = {}
+
+
+def declares(*kinds: str) -> Callable[[Declares], Declares]:
+    """Register what results of a kind declare: `@declares("scores")` above a function of the artifact."""
+
+    def register(function: Declares) -> Declares:
+        _DECLARATIONS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
+def declared_by(artifact: Artifact) -> Declared | None:
+    """Return what an artifact's kind declares, or None: then its data is read for numbers and words."""
+    import tools.grounding.declared  # noqa: F401  registers ours
+
+    declare = _DECLARATIONS.get(artifact.kind)
+    return declare(artifact) if declare else None
+
+
+def names_of(evidence: Iterable[Evidence]) -> dict[str, str]:
+    """Return wording → target for everything that evidence speaks of by name."""
+    names: dict[str, str] = {}
+    for item in evidence:
+        for target in item.targets:
+            words = target.lower().replace("_", " ").replace("-", " ").split()
+            sides = [w for w in words if w in ("left", "right")]
+            readable = " ".join(sides + [w for w in words if w not in sides])
+            names |= {" ".join(words): target, readable: target}
+            names |= {f"{readable}s": target}
+    return names

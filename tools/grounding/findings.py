@@ -1,0 +1,82 @@
+"""Findings that a sentence states, against what reports of this patient and models say of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from knowledge.findings import Mention, analyse
+from knowledge.sentences import split_sentences
+from knowledge.vocabulary import load_vocabulary
+from tools.grounding.agree import Problem
+from tools.grounding.evidence import Assertion, Evidence
+from tools.grounding.lookup import sides_of
+from tools.grounding.numbers import numbers_in
+from tools.grounding.statement import Statement, lexicon, plain_words
+
+_WORD = re.compile(r"[^\W\d_][\w'-]*")
+
+
+def finding_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield findings that no evidence of this patient states in the same way."""
+    if statement.not_examined:
+        return
+    for mention in statement.mentions:
+        words = statement.text[mention.start : mention.end]
+        said = [a for e in found for a in e.assertions if _is_same(a.finding, mention.finding)]
+        if not said:
+            if any(e.source == "other report" for e in found):
+                yield Problem("contradicted", f"“{words}” is from a report of another patient")
+            elif not any(e.targets and words.replace(" ", "_") in e.targets for e in found):
+                yield Problem("not covered", f"no tool of this reading looked for “{words}”")
+            continue
+        reported = [a for a in said if a.basis == "report"]
+        if reported and not any(_agrees(mention, a) for a in reported):
+            yield Problem("contradicted", f"“{words}”: the report says {_described(reported[0])}")
+
+
+def report_supports(statement: Statement, report: Evidence) -> bool:
+    """Return whether one sentence of this patient's report says all that a statement says, in the same way."""
+    wanted = {w for w in _content(statement.text) if w not in lexicon()["attribution"]["quote"]}
+    if not wanted:
+        return False
+    for span in split_sentences(report.text):
+        sentence = report.text[span.start : span.end]
+        if not wanted <= set(_content(sentence)):
+            continue
+        theirs = {(m.finding, m.assertion, sides_of(m.modifiers)) for m in analyse(sentence).mentions}
+        ours = {(m.finding, m.assertion, sides_of(m.modifiers)) for m in statement.mentions}
+        held = {(n.value, n.unit) for n in numbers_in(sentence)}
+        if (
+            ours <= theirs
+            and {(n.value, n.unit) for n in statement.numbers} <= held
+            and _same_loaded(statement, sentence)
+        ):
+            return True
+    return False
+
+
+def _same_loaded(statement: Statement, sentence: str) -> bool:
+    """A negation or doubt that is left out would turn what the report says."""
+    from tools.grounding.statement import read_statement
+
+    theirs = read_statement(sentence).loaded
+    return all(set(theirs[g]) == set(statement.loaded[g]) for g in ("negation", "uncertain", "certain"))
+
+
+def _content(text: str) -> list[str]:
+    return [w.lower() for w in _WORD.findall(text) if w.lower() not in plain_words() and len(w) > 1]
+
+
+def _is_same(theirs: str, ours: str) -> bool:
+    return theirs == ours or ours in load_vocabulary().broader(theirs)
+
+
+def _agrees(mention: Mention, said: Assertion) -> bool:
+    sides = sides_of(mention.modifiers)
+    return mention.assertion == said.status and (not sides or sides == said.sides)
+
+
+def _described(said: Assertion) -> str:
+    sides = " and ".join(sorted(said.sides))
+    return f"{said.status}{f' on the {sides}' if sides else ''} (“{said.sentence[:80]}”)"

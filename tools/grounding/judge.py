@@ -1,0 +1,225 @@
+"""The verdict on one sentence: supported, contradicted or not covered by its evidence, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tools.grounding.agree import Problem, Verdict, number_problems
+from tools.grounding.evidence import Evidence, LookUp, names_of
+from tools.grounding.findings import finding_problems, report_supports
+from tools.grounding.quoting import quote_problems
+from tools.grounding.scoring import score_problems
+from tools.grounding.statement import CITED, Statement, expand, read_statement
+from tools.grounding.words import word_problems
+from tools.results import Claim, ClaimKind
+
+_ASSERTS = re.compile(
+    r"\b(?:there (?:is|are)|(?:is|are|was|were|appears?|remains?) (?:\w+ ){0,2}?(?:normal|unremarkable|clear|healthy|"
+    r"present|absent|seen|identified|enlarged)|no evidence of|shows?|demonstrates?|has an? )",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the evidence says of a sentence."""
+
+    verdict: Verdict
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+def problem_with(claim: Claim, look_up: LookUp) -> str | None:
+    """Return why a claim does not follow from its evidence, or None when it does.
+
+    Args:
+        claim: one sentence with evidence ids.
+        look_up: returns what an id holds, or None when there is no such evidence.
+    """
+    found: list[Evidence] = []
+    for evidence_id in dict.fromkeys(claim.evidence):
+        evidence = look_up(evidence_id)
+        if evidence is None:
+            return f"it cites {evidence_id!r}, which does not exist"
+        found.append(evidence)
+    if not found:
+        return _without_evidence(claim)
+    judged = judge(claim.text, found, claim.kind)
+    return None if judged.verdict == "supported" else judged.reason
+
+
+def _without_evidence(claim: Claim) -> str | None:
+    if claim.kind not in ("general", "not examined"):
+        return "it cites no evidence"
+    statement = read_statement(claim.text)
+    if claim.text.rstrip().endswith("?") or not _ASSERTS.search(statement.text):
+        return None
+    says = [m for m in statement.mentions if m.assertion in ("present", "absent")]
+    if (says or statement.loaded["normality"]) and (says or statement.structures) and not statement.not_examined:
+        return "it states a finding and cites no evidence"
+    return None
+
+
+def judge(text: str, found: Sequence[Evidence], kind: ClaimKind | None = None) -> Judgement:
+    """Compare one sentence with evidence.
+
+    Args:
+        text: the sentence.
+        found: what it may rest on.
+        kind: what the sentence claims to be, where that is known.
+    """
+    statement = read_statement(text, names_of(found))
+    ids = tuple(e.id for e in found if e.id)
+    problems = list(_problems(text, statement, found, kind))
+    if not problems:
+        return Judgement("supported", evidence=ids)
+    worst = next((p for p in problems if p.verdict == "contradicted"), problems[0])
+    return Judgement(worst.verdict, worst.reason, ids)
+
+
+def _problems(text: str, statement: Statement, found: Sequence[Evidence], kind: ClaimKind | None) -> Iterator[Problem]:
+    if is_verbatim(text, found):
+        yield from number_problems(statement, found, loose=True)
+        return
+    if statement.quotes or kind == "quoted":
+        yield from quote_problems(statement, found)
+        return
+    own = [e for e in found if e.source == "own report"]
+    if own and any(report_supports(statement, e) for e in own):
+        return
+    for check in _CHECKS:
+        yield from check(statement, found)
+    yield from _kind_problems(found, kind)
+
+
+def is_verbatim(text: str, found: Sequence[Evidence]) -> bool:
+    """Return whether a tool said this sentence itself, in its summary or notes."""
+    wanted = plain(text)
+    return bool(wanted) and any(wanted == plain(said) for e in found for said in e.statements)
+
+
+def plain(text: str) -> str:
+    """Return a sentence for comparison: no citations, no Markdown marks, single blanks, no closing full stop."""
+    bare = CITED.sub("", text).replace("\\", "").replace("*", "").lower()
+    return " ".join(bare.split()).strip(" .;:-")
+
+
+def _modalities(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    known = {_film(m) for e in found for m in e.modalities}
+    for named in statement.modalities:
+        if known and named.names[0] not in known:
+            yield Problem("contradicted", f"it speaks of {named.text}, the evidence is {' and '.join(sorted(known))}")
+        elif not known and not any(named.text.lower() in e.words for e in found):
+            yield Problem("not covered", f"the cited evidence does not say that it is {named.text}")
+
+
+def _film(modality: str) -> str:
+    return "CR" if modality in ("DX", "RG") else modality
+
+
+def _dates(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    for date in statement.dates:
+        bare = re.sub(r"^(?:in|since|from|of|on|until|before|after|dated)\s+", "", date, flags=re.IGNORECASE)
+        if not any(bare.lower() in said.lower() for e in found for said in (*e.statements, e.text)):
+            yield Problem("not covered", f"no cited evidence holds the date {bare}")
+
+
+def _structures(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    if statement.not_examined and not statement.not_found:
+        yield from _not_examined(statement, found)
+        return
+    looked_at = expand(t for e in found for t in e.targets if t not in e.not_found)
+    missing = expand(t for e in found for t in e.not_found) - looked_at
+    for named in statement.structures:
+        if not named.names:
+            if not any(named.side in t.split("_") for t in looked_at):
+                yield Problem("not covered", f"no cited evidence is of the {named.side} side")
+            continue
+        parts = expand(named.names)
+        if statement.not_found and not parts <= missing:
+            yield Problem("contradicted", f"the evidence does not say that the {named.text} was not found")
+        elif not statement.not_found and parts & missing:
+            yield Problem("contradicted", f"the {named.text} was looked for and not found")
+        elif not parts <= looked_at | missing and not _in_words(named.text, found):
+            yield Problem("not covered", f"no cited evidence is of the {named.text}")
+
+
+def _in_words(text: str, found: Sequence[Evidence]) -> bool:
+    words = [w for w in re.findall(r"[a-z]+", text.lower()) if w not in ("left", "right", "of", "the", "both")]
+    has_side = bool(re.search(r"\b(?:left|right)\b", text, re.IGNORECASE))
+    return not has_side and bool(words) and any(all(w in e.words for w in words) for e in found if not e.declared)
+
+
+def _not_examined(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    looked_at = expand(t for e in found for t in e.targets)
+    for named in statement.structures:
+        if named.names and expand(named.names) & looked_at:
+            yield Problem("contradicted", f"the {named.text} was looked at")
+    if not statement.structures and any(e.assertions for e in found) and "disease" in statement.text:
+        yield Problem("contradicted", "a tool of this reading did look for disease")
+
+
+def _comparisons(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    words = statement.loaded["comparison"]
+    if not words or all(e.source == "own report" for e in found):
+        return
+    if not any(e.is_change for e in found) and len({i for e in found for i in e.images}) < 2:
+        yield Problem("not covered", f"“{words[0]}” compares, and a comparison needs both studies as evidence")
+        return
+    yield from direction_problems(statement, found)
+
+
+def _numbers(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    yield from number_problems(statement, found)
+
+
+_CHECKS: tuple[Callable[[Statement, Sequence[Evidence]], Iterator[Problem]], ...] = (
+    _numbers,
+    _structures,
+    _modalities,
+    _dates,
+    score_problems,
+    finding_problems,
+    _comparisons,
+    word_problems,
+)
+
+
+def _kind_problems(found: Sequence[Evidence], kind: ClaimKind | None) -> Iterator[Problem]:
+    if kind == "measured" and any(e.is_opinion for e in found):
+        yield Problem("contradicted", "it passes a model's opinion off as a measurement")
+    if kind == "measured" and any(e.source == "other report" for e in found):
+        yield Problem("contradicted", "it passes another patient's report off as a measurement of this one")
+
+
+_UP = frozenset({"increase", "increased", "increases", "increasing", "grown", "grew", "growth", "growing", "progressed",
+                 "progression", "rose", "risen", "gained", "doubled"})  # fmt: skip
+_DOWN = frozenset({"decrease", "decreased", "decreases", "decreasing", "shrunk", "shrank", "shrinking", "fell",
+                   "fallen", "regressed", "regression", "lost", "halved"})  # fmt: skip
+
+
+def direction_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield comparisons whose direction the measured changes do not have."""
+    said = set(statement.loaded["comparison"])
+    signs = {
+        _sign(q.value)
+        for e in found
+        for q in e.quantities
+        if q.name.endswith("change") and _concerns(q.targets, statement)
+    }
+    if not signs:
+        return
+    for words, wanted in ((_UP, 1), (_DOWN, -1)):
+        if said & words and wanted not in signs:
+            yield Problem("contradicted", f"“{min(said & words)}”: the measured change goes the other way")
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _concerns(targets: Sequence[str], statement: Statement) -> bool:
+    named = expand(n for s in statement.structures for n in s.names)
+    return not named or bool(named & expand(targets))

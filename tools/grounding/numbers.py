@@ -1,0 +1,228 @@
+"""Numbers as people write them, with their unit: "3,694 ml", "3.7 litres", "three point seven l", "−812 HU"."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+_MINUS = "−–-"  # the hyphen last: it stands in a character class
+_NUMERAL = r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[\u00a0\u2009\u202f ]\d{3})+(?![\d,.]?\d)|\d+[.,]\d+|\d+|\.\d+"
+_NUMBER = re.compile(
+    rf"(?:(?<![\w.,])|(?<=\dx))(?P<sign>(?<![\w)])[+±{_MINUS}]\s?|(?:minus|negative)\s)?"
+    rf"(?P<digits>{_NUMERAL})(?P<power>e[+-]?\d+|\s?[×x]\s?10\^?[−-]?\d+(?![\d,.]))?",
+    re.IGNORECASE,
+)
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|-?D\b|-?bit\b|-?fold\b", re.IGNORECASE)
+_JOINT = re.compile(r"\s*(?:×|x|by|and|or|to|through|–|-|−|,|/|vs\.?|versus)\s*(?:a\s+|an\s+)?", re.IGNORECASE)
+_TIMES = re.compile(r"\s*(?:×|x|\*|by)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*(?:to|through|–|-|−|and)\s*", re.IGNORECASE)
+_UNITS_AND_TEENS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_WORDS = {w: n for n, w in enumerate(_UNITS_AND_TEENS)} | {w: 10 * n for n, w in enumerate(_TENS, 2)}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_SPELLED = re.compile(
+    rf"\b(?P<minus>minus |negative )?(?P<words>(?:{'|'.join([*_WORDS, *_SCALES])})"
+    rf"(?:(?:[\s-]+|\s+and\s+)(?:{'|'.join([*_WORDS, *_SCALES])}))*"
+    rf"(?P<point>\s+point(?:\s+(?:{'|'.join([*_WORDS, 'oh'])}))+)?)\b",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"[\s-]+(?:\w+[\s-]+){0,2}?(?:nodules?|lesions?|boxes|box|findings?|reports?|regions?|structures?|images?|scans?|"
+    r"masks?|labels?|candidates?|components?|pieces?|slices?|points?|tools?|models?|fractures?|mass(?:es)?)\b",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"\b\d{4}-\d{1,2}-\d{1,2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b"
+    r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+\d{4}\b"
+    r"|\b\d{1,2}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?,?\s+\d{4}\b"
+    r"|\b(?:in|since|from|of|on|until|before|after|dated)\s+(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+)?"
+    r"(?:19|20)\d{2}\b(?![-./]\d)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit: what it measures, and its size in the base unit of that dimension."""
+
+    name: str
+    dimension: str
+    size: float
+
+
+@dataclass(frozen=True)
+class NumberSaid:
+    """One number of a sentence; `start` and `end` count the sentence's characters, unit included."""
+
+    value: float
+    unit: str
+    """Canonical: "ml", "mm", "HU", "%"; empty where none is written; "?" for a compound one that is not known."""
+    step: float
+    """The worth of the last digit shown, in the unit as written."""
+    significant: int
+    """How many significant digits are shown."""
+    text: str
+    start: int
+    end: int
+    joined: str = ""
+    """How it hangs on the number before: "×", "to", or empty."""
+
+
+@cache
+def _units() -> dict[str, Unit]:
+    table = tomllib.loads(Path(__file__).with_name("units.toml").read_text(encoding="utf-8"))
+    return {
+        word: Unit(name, str(entry["dimension"]), float(entry["size"]))
+        for name, entry in table.items()
+        for word in (name.lower(), *entry["words"])
+    }
+
+
+@cache
+def _unit_pattern() -> re.Pattern[str]:
+    words = sorted(_units(), key=len, reverse=True)
+    either = "|".join(re.escape(word).replace(r"\ ", r"[\s-]+") for word in words)
+    return re.compile(
+        rf"(?:[\s\u00a0\u202f]|-(?=[a-z]))?(?P<unit>{either})(?![\w³²^])(?P<per>\s?/\s?\w+)?", re.IGNORECASE
+    )
+
+
+def unit_named(word: str) -> Unit | None:
+    """Return the unit that a word means, or None."""
+    return _units().get(" ".join(word.lower().replace("-", " ").split()))
+
+
+def factor(source: str, target: str) -> float | None:
+    """Return what a value in one unit is multiplied by to be in another; None where they measure different things."""
+    if source == target:
+        return 1.0
+    first, second = unit_named(source), unit_named(target)
+    if first is None or second is None or first.dimension != second.dimension:
+        return None
+    return first.size / second.size
+
+
+def dates_in(text: str) -> list[tuple[str, int, int]]:
+    """Return the dates of a text with their offsets, as written."""
+    return [(m.group(), m.start(), m.end()) for m in _DATE.finditer(text)]
+
+
+def numbers_in(text: str) -> list[NumberSaid]:
+    """Return the numbers of a sentence in order; dates, ordinals and the digits of names are none."""
+    taken = [(start, end) for _, start, end in dates_in(text)]
+    found = [n for n in (*_numerals(text), *_spelled(text)) if not any(s < n.end and n.start < e for s, e in taken)]
+    return _with_units_of_neighbours(text, sorted(found, key=lambda n: n.start))
+
+
+def _numerals(text: str) -> Iterator[NumberSaid]:
+    for match in _NUMBER.finditer(text):
+        rest = text[match.end() :]
+        unit, length = _unit_at(text, match.end())
+        if not unit and (_ORDINAL.match(rest) or (re.match(r"\w", rest) and not re.match(r"[x×]\s?\d", rest))):
+            continue
+        yield _numeral(match, unit, text[match.start() : match.end() + length].strip())
+
+
+def _numeral(match: re.Match[str], unit: str, text: str) -> NumberSaid:
+    digits = match["digits"]
+    if re.fullmatch(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", digits):
+        plain = digits.replace(",", "")
+    else:
+        plain = re.sub(r"[\s\u00a0\u2009\u202f]", "", digits).replace(",", ".")
+    power = (
+        int(re.sub(r"^(?:e|\s?[×x]\s?10\^?)", "", match["power"].replace("−", "-"), flags=re.I))
+        if match["power"]
+        else 0
+    )
+    sign = -1.0 if (match["sign"] or "").strip().lower() in {*_MINUS, "minus", "negative"} else 1.0
+    decimals = len(plain.partition(".")[2])
+    start = match.start()
+    return NumberSaid(
+        value=sign * float(plain) * 10.0**power,
+        unit=unit,
+        step=10.0 ** (power - decimals),
+        significant=len(plain.replace(".", "").lstrip("0")),
+        text=text,
+        start=start,
+        end=start + len(match.group()) + (len(text) - len(match.group().strip())),
+    )
+
+
+def _unit_at(text: str, position: int) -> tuple[str, int]:
+    """Return the unit that stands at a position ("?" for one over another, as g/ml), and how long it is."""
+    found = _unit_pattern().match(text, position)
+    if found is None:
+        return "", 0
+    if found["per"]:
+        return "?", found.end() - position
+    unit = unit_named(found["unit"])
+    return (unit.name if unit else ""), found.end() - position
+
+
+def _spelled(text: str) -> Iterator[NumberSaid]:
+    for match in _SPELLED.finditer(text):
+        unit, length = _unit_at(text, match.end())
+        if not unit and not match["point"] and not _COUNTED.match(text, match.end()):
+            continue
+        if not unit and match["words"].lower() == "one":
+            continue
+        whole, decimals = _value_of(match["words"])
+        yield NumberSaid(
+            value=-whole if match["minus"] else whole,
+            unit=unit,
+            step=10.0**-decimals,
+            significant=max(2, len(f"{whole:g}".replace(".", "").lstrip("0"))),
+            text=text[match.start() : match.end() + length],
+            start=match.start(),
+            end=match.end() + length,
+        )
+
+
+def _value_of(words: str) -> tuple[float, int]:
+    """Return the value of spelled words and how many decimals they say."""
+    whole_words, _, decimals = words.lower().replace("-", " ").partition(" point ")
+    total, current = 0, 0
+    for word in whole_words.split():
+        if word == "hundred":
+            current = max(current, 1) * 100
+        elif word in _SCALES:
+            total, current = total + max(current, 1) * _SCALES[word], 0
+        elif word != "and":
+            current += _WORDS[word]
+    digits = "".join(str(_WORDS.get(word, 0)) for word in decimals.split())
+    return float(f"{total + current}.{digits or 0}"), len(digits)
+
+
+def _with_units_of_neighbours(text: str, numbers: list[NumberSaid]) -> list[NumberSaid]:
+    """Give "52" its unit in "52 × 31 mm", "1.7 and 2.0 l" and "−950 to −600 HU"."""
+    out = list(numbers)
+    for place in range(len(out) - 2, -1, -1):
+        between = text[out[place].end : out[place + 1].start]
+        if _JOINT.fullmatch(between) and not out[place].unit and out[place + 1].unit:
+            out[place] = replace(out[place], unit=out[place + 1].unit)
+    for place in range(1, len(out)):
+        between = text[out[place - 1].end : out[place].start]
+        if _TIMES.fullmatch(between):
+            out[place] = replace(out[place], joined="×")
+        elif _RANGE.fullmatch(between) and between.strip().lower() != "and":
+            out[place] = replace(out[place], joined="to")
+    return out
+
+
+def texts_in(data: object) -> Iterable[str]:
+    """Yield every string of JSON data."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for item in data.values():
+            yield from texts_in(item)
+    elif isinstance(data, list | tuple):
+        for item in data:
+            yield from texts_in(item)

@@ -1,0 +1,70 @@
+"""Quotes: word for word, not cut so that they say something else, and never another patient's as this one's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from knowledge.findings import analyse
+from knowledge.sentences import split_sentences
+from tools.grounding.agree import Problem
+from tools.grounding.evidence import Evidence
+from tools.grounding.statement import Statement
+
+
+def quote_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield quotes that the cited text does not hold, and what stands around them without evidence."""
+    texts = [e for e in found if e.text]
+    if not statement.quotes:
+        yield Problem("not covered", "it quotes no words of its source")
+        return
+    for quote in statement.quotes:
+        holding = [e for e in texts if _holds(e.text, quote)]
+        if not holding:
+            yield Problem("contradicted", f"the quoted words “{quote[:60]}” are not in the cited report")
+        elif all(_is_cut(e.text, quote) for e in holding):
+            yield Problem("contradicted", f"the quoted words “{quote[:60]}” are cut so that they say something else")
+    if any(e.source == "other report" for e in texts) and "other_patient" not in statement.attributed:
+        yield Problem("contradicted", "it does not say that the report is of another patient")
+    if any(e.is_opinion for e in texts) and "model" not in statement.attributed:
+        yield Problem("contradicted", "it does not say that this is a model's opinion")
+    yield from _around(statement)
+
+
+def _around(statement: Statement) -> Iterator[Problem]:
+    """Around a quote stands who is quoted, and nothing else."""
+    if statement.mentions:
+        first = statement.mentions[0]
+        yield Problem("not covered", f"“{statement.text[first.start : first.end]}” stands outside the quoted words")
+    loaded = [w for group in ("negation", "uncertain", "certain", "normality") for w in statement.loaded[group]]
+    if loaded:
+        yield Problem("not covered", f"“{loaded[0]}” stands outside the quoted words")
+    if any(n.unit for n in statement.numbers):
+        yield Problem("not covered", "a value stands outside the quoted words")
+
+
+def _holds(text: str, quote: str) -> bool:
+    return bool(quote.strip()) and " ".join(quote.split()) in " ".join(text.split())
+
+
+def _is_cut(text: str, quote: str) -> bool:
+    """Return whether part of a sentence is quoted that says something else by itself."""
+    whole, wanted = " ".join(text.split()), " ".join(quote.split())
+    start = whole.find(wanted)
+    while start >= 0:
+        end = start + len(wanted)
+        for span in split_sentences(whole):
+            if span.start <= start < span.end:
+                inside = {(m.finding, m.assertion) for m in analyse(whole[span.start : span.end]).mentions}
+                alone = {(m.finding, m.assertion) for m in analyse(wanted).mentions}
+                if end >= span.end - 1 and start == span.start:
+                    return False
+                if alone <= inside and _starts_a_word(whole, start, end):
+                    return False
+        start = whole.find(wanted, start + 1)
+    return True
+
+
+def _starts_a_word(text: str, start: int, end: int) -> bool:
+    before = text[start - 1 : start]
+    after = text[end : end + 1]
+    return not before.isalnum() and not after.isalnum()

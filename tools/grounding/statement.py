@@ -1,0 +1,241 @@
+"""What one sentence says, taken apart: numbers, structures, findings, and the words that turn a meaning."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from knowledge.findings import Mention, analyse
+from tools.grounding.numbers import NumberSaid, dates_in, numbers_in, unit_named
+from tools.imaging.anatomy import find_targets, members_of, vocabulary
+
+QUOTE = re.compile(r"“([^”]*)”|(?<!\w)\"([^\"]*)\"|«([^»]*)»|„([^“”]*)[“”]")
+CITED = re.compile(r"\s*\\?\[((?=[^\]]*\d)[A-Za-z][\w.:/-]{0,80}(?:,\s*[A-Za-z][\w.:/-]{0,80})*)\\?\]")
+_ID = re.compile(r"\b(?:img|mask|rep|s)\d+\b")
+_SIDES = re.compile(r"\b(left|right)(?:[\s-]sided)?\b", re.IGNORECASE)
+_TOKEN = re.compile(r"[^\W\d_][\w'’.-]*", re.UNICODE)
+_CLAUSE = re.compile(r";|,(?!\d{3})|\bwhile\b|\bwhereas\b|\band\b|\bbut\b|\bversus\b|\bvs\b|[()]|\. ", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A place in a sentence that names something; what it names is empty for a side without a structure."""
+
+    names: tuple[str, ...]
+    start: int
+    end: int
+    text: str
+    side: str = ""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence, taken apart. Offsets count the characters of `text`."""
+
+    text: str
+    numbers: tuple[NumberSaid, ...] = ()
+    structures: tuple[Named, ...] = ()
+    quantities: tuple[Named, ...] = ()
+    loaded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Per group of `loaded` in lexicon.toml: the words of it that the sentence has."""
+    relations: tuple[Named, ...] = ()
+    modalities: tuple[Named, ...] = ()
+    dates: tuple[str, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    quotes: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+    """Words that are none of the above and not among the plain ones."""
+    attributed: frozenset[str] = frozenset()
+    """Groups of `attribution` in lexicon.toml that the sentence has words of."""
+    not_examined: bool = False
+    not_found: bool = False
+
+    def clause_of(self, position: int) -> tuple[int, int]:
+        """Return where the clause around a position begins and ends."""
+        edges = [0, *(m.start() for m in _CLAUSE.finditer(self.text)), len(self.text)]
+        return max(e for e in edges if e <= position), min((e for e in edges if e > position), default=len(self.text))
+
+    @property
+    def states_something(self) -> bool:
+        """Whether there is anything in it that evidence could support or contradict."""
+        grave = ("normality", "comparison")
+        return bool(
+            self.numbers or self.structures or self.quantities or self.mentions or self.dates or self.quotes
+            or any(self.loaded.get(group) for group in grave)
+        )  # fmt: skip
+
+
+@cache
+def lexicon() -> dict[str, Any]:
+    """Return the words of lexicon.toml."""
+    return tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def plain_words() -> frozenset[str]:
+    """Return the words that never change what a measured sentence says."""
+    return frozenset(word for words in lexicon()["plain"].values() for word in words)
+
+
+@cache
+def dimension_of(quantity: str) -> str:
+    """Return what kind of unit a quantity has; empty: none, or unknown."""
+    return str(lexicon()["quantities"].get(quantity, {}).get("dimension", ""))
+
+
+@cache
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    either = "|".join(
+        re.escape(w).replace(r"\ ", r"[\s-]+").replace(r"\-", r"[\s-]?") for w in sorted(words, key=len, reverse=True)
+    )
+    return re.compile(rf"(?<![\w-])(?:{either})(?![\w])", re.IGNORECASE)
+
+
+@cache
+def _groups(table: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((name, _pattern(tuple(words))) for name, words in lexicon()[table].items())
+
+
+@cache
+def _quantity_words() -> tuple[dict[str, str], re.Pattern[str]]:
+    words = {word: name for name, entry in lexicon()["quantities"].items() for word in entry["words"]}
+    return words, _pattern(tuple(words))
+
+
+def expand(targets: Iterable[str]) -> frozenset[str]:
+    """Return the smallest parts that targets are made of: lungs are lung_left and lung_right."""
+    out: set[str] = set()
+    for target in targets:
+        parts = ("lung_left", "lung_right") if target == "lungs" else members_of(target)
+        out |= expand(parts) if parts and target not in parts else {target}
+    return frozenset(out)
+
+
+def read_statement(text: str, names: Mapping[str, str] | None = None) -> Statement:
+    """Take a sentence apart.
+
+    Args:
+        text: one sentence; citations in brackets are passed over.
+        names: wording → target or label of the evidence, beyond the anatomy that is known anyway; lower case.
+    """
+    body = CITED.sub(lambda m: " " * len(m.group()), text).replace("\\", " ")
+    quotes = list(QUOTE.finditer(body))
+    for quote in quotes:
+        body = body[: quote.start()] + " " * len(quote.group()) + body[quote.end() :]
+    taken = bytearray(len(body))
+    quantities = _quantities(body, taken)
+    numbers = numbers_in(body)
+    numbers = [n for n in numbers if not any(taken[n.start : n.start + 1])]
+    _take(taken, [(n.start, n.end) for n in numbers])
+    dates = dates_in(body)
+    _take(taken, [(start, end) for _, start, end in dates])
+    structures = _structures(body, names or {}, taken)
+    modalities = _spans(body, "modalities", taken)
+    found = {name: bool(pattern.search(body)) for name, pattern in _groups("not_examined")}
+    relations = _spans(body, "relation", taken, take=False)
+    loaded = _spans(body, "loaded", taken)
+    attributed = frozenset(name for name, pattern in _groups("attribution") if pattern.search(body))
+    relation_words = [(r.start, r.end) for r in relations]
+    _take(taken, relation_words)
+    return Statement(
+        text=body,
+        numbers=tuple(numbers),
+        structures=tuple(structures),
+        quantities=tuple(quantities),
+        loaded={group: tuple(n.text.lower() for n in loaded if n.names == (group,)) for group in lexicon()["loaded"]},
+        relations=tuple(relations),
+        modalities=tuple(modalities),
+        dates=tuple(date for date, _, _ in dates),
+        mentions=tuple(
+            m for m in analyse(body).mentions if not any(q.start <= m.start and m.end <= q.end for q in quantities)
+        ),
+        quotes=tuple(next(g for g in m.groups() if g is not None).strip() for m in quotes),
+        rest=tuple(_rest(body, taken)),
+        attributed=attributed,
+        not_examined=found["words"],
+        not_found=found["not_found"],
+    )
+
+
+def _take(taken: bytearray, spans: Iterable[tuple[int, int]]) -> None:
+    for start, end in spans:
+        taken[start:end] = b"\x01" * (end - start)
+
+
+def _spans(body: str, table: str, taken: bytearray, *, take: bool = True) -> list[Named]:
+    found = [
+        Named((name,), match.start(), match.end(), match.group())
+        for name, pattern in _groups(table)
+        for match in pattern.finditer(body)
+        if not any(taken[match.start() : match.end()])
+    ]
+    if take:
+        _take(taken, [(n.start, n.end) for n in found])
+    return sorted(found, key=lambda n: n.start)
+
+
+def _quantities(body: str, taken: bytearray) -> list[Named]:
+    words, pattern = _quantity_words()
+    found = []
+    for match in pattern.finditer(body):
+        said = " ".join(match.group().lower().split())
+        name = words.get(said) or words.get(said.replace("-", " "), "")
+        if name and not (match.group().lower() == "mean" and re.match(r"\s+that\b", body[match.end() :])):
+            found.append(Named((name,), match.start(), match.end(), match.group()))
+    _take(taken, [(n.start, n.end) for n in found])
+    return found
+
+
+def _structures(body: str, names: Mapping[str, str], taken: bytearray) -> list[Named]:
+    found: list[Named] = []
+    if names:
+        pattern = _pattern(tuple(names))
+        for match in pattern.finditer(body):
+            name = names.get(" ".join(re.split(r"[\s-]+", match.group().lower())))
+            if name and not any(taken[match.start() : match.end()]):
+                found.append(Named((name,), match.start(), match.end(), match.group()))
+    for mention in find_targets(body):
+        if any(m.start < mention.end and mention.start < m.end for m in found):
+            continue
+        found.append(Named(_ordered(mention.text, mention.targets), mention.start, mention.end, mention.text))
+    found.sort(key=lambda n: n.start)
+    for match in _SIDES.finditer(body):
+        if not any(m.start < match.end() and match.start() < m.end for m in found):
+            found.append(_bare_side(match, found))
+    _take(taken, [(n.start, n.end) for n in found])
+    return sorted(found, key=lambda n: n.start)
+
+
+def _ordered(text: str, targets: Sequence[str]) -> tuple[str, ...]:
+    """Return left and right in the order of the words."""
+    words = text.lower().split()
+    places = [next((i for i, w in enumerate(words) if w.startswith(side)), -1) for side in ("left", "right")]
+    return tuple(reversed(targets)) if places[0] > places[1] >= 0 and len(targets) == 2 else tuple(targets)
+
+
+def _bare_side(match: re.Match[str], found: Sequence[Named]) -> Named:
+    """Read "the right" after "the left lung" as the right lung."""
+    side = match.group(1).lower()
+    other = "left" if side == "right" else "right"
+    before = [m for m in found if m.names and m.end <= match.start()] or [m for m in found if m.names]
+    for mention in reversed(before):
+        swapped = tuple(n.replace(f"_{other}", f"_{side}") for n in mention.names if f"_{other}" in n)
+        if mention.names == ("lungs",):
+            swapped = (f"lung_{side}",)
+        if swapped and all(name in vocabulary().targets for name in swapped):
+            return Named(swapped, match.start(), match.end(), match.group(), side)
+    return Named((), match.start(), match.end(), match.group(), side)
+
+
+def _rest(body: str, taken: bytearray) -> Iterable[str]:
+    for match in _TOKEN.finditer(body):
+        word = match.group().lower().replace("’", "'").strip(".'-")
+        if any(taken[match.start() : match.end()]) or len(word) < 2:
+            continue
+        if word not in plain_words() and word.removesuffix("'s") not in plain_words() and unit_named(word) is None:
+            yield word
