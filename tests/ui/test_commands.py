@@ -130,7 +130,39 @@ def test_models_list_says_what_is_ready(run_cli):
 
 def test_models_check_loads_a_model(run_cli):
     done = run_cli("models", "check", "ct-chest-threshold")
-    assert (done.code, done.out) == (0, "✓ ct-chest-threshold loads\n")
+    assert done.code == 0
+    assert done.out.startswith("✓ ct-chest-threshold: runs: outlined lungs (")
+    trial = json.loads(run_cli("models", "check", "ct-chest-threshold", "--json").out)[0]
+    assert (trial["works"], trial["device"]) == (True, "cpu")
+
+
+def test_models_list_says_what_mends_each(run_cli):
+    out = " ".join(run_cli("models", "list").out.split())
+    assert "What they need" in out
+    assert "run 'readingroom models get rad-dino --from PLACE'" in out
+
+
+def test_models_get_takes_a_folder_and_tells_the_hash(run_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("READINGROOM_WEIGHTS_DIR", str(tmp_path / "weights"))
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "config.json").write_text("{}")
+    done = run_cli("models", "get", "rad-dino", "--from", tmp_path / "given")
+    assert done.code == 0
+    assert "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a rad-dino/config.json" in " ".join(
+        done.out.split()
+    )
+    assert done.out.endswith("rad-dino is ready\n")
+    assert (tmp_path / "weights" / "rad-dino" / "config.json").is_file()
+    broken = run_cli("models", "check", "rad-dino")
+    assert broken.code == 1
+    assert broken.out.startswith("✗ rad-dino: ")
+    assert run_cli("models", "get", "ct-chest-threshold", "--from", tmp_path).code == 2
+
+
+def test_models_get_without_a_place_says_how(run_cli):
+    done = run_cli("models", "get", "rad-dino")
+    assert done.code == 2
+    assert "rad-dino needs weights: missing: " in done.err
 
 
 def test_a_model_without_weights_needs_nothing(run_cli):

@@ -33,6 +33,8 @@ class Weights(_Data):
     """Asset of the catalogue that carries the files instead; its members are the names in `sha256`."""
     sha256: dict[str, str] = Field(default_factory=dict)
     """Hash by file name, relative to the package's site folder, or to the folder that `file` lies in."""
+    hub: str = ""
+    """For weights that a person brings: OWNER/NAME[@REVISION] on the Hugging Face hub, where they lie there."""
     get: str = ""
     """How to come by them, in words."""
 

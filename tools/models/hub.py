@@ -24,7 +24,7 @@ from tools.models.installed import BrokenCard, installed_cards, knows_runtime, l
 from tools.models.memory import MemoryMeter, machine_memory_bytes, meter_for
 from tools.models.pool import Pool
 from tools.models.runtimes.base import Loading
-from tools.models.weights import check_hashes, weight_paths
+from tools.models.weights import check_hashes, hashes_of, weight_paths
 from tools.results import ModelUse
 
 logger = logging.getLogger(f"readingroom.{__name__}")
@@ -101,6 +101,7 @@ class Hub:
         self._asked_for = ""
         self._meter_for = meter_for
         self._pools: dict[str, Pool] = {}
+        self._brought: dict[str, str] = {}
         self._opening = threading.Lock()
 
     @classmethod
@@ -241,7 +242,9 @@ class Hub:
     def _missing_weights(self, card: ModelCard) -> str:
         if card.weights is None:
             return ""
-        how = f"; {card.weights.get}" if card.weights.get else ""
+        command = f"readingroom models get {card.name}" + (" --from PLACE" if card.weights.file else "")
+        bring = f"; run '{command}'" if not card.weights.distribution else ""
+        how = f"{bring}; {card.weights.get}" if card.weights.get else bring
         try:
             paths = weight_paths(card.weights, self._weights_dir, self._assets)
         except UnavailableError as error:
@@ -314,22 +317,29 @@ class Hub:
             return {}
         paths = weight_paths(card.weights, self._weights_dir, self._assets)
         check_hashes(card.name, card.weights, paths)
+        if not card.weights.sha256:
+            self._brought[card.name] = _joined(hashes_of(paths).values())
         return paths
 
     def model_use(self, card: ModelCard, reason: str, device: str) -> ModelUse:
         """Return what a result says about the model that made it."""
-        hashes = list(card.weights.sha256.values()) if card.weights else []
-        joined = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+        named = list(card.weights.sha256.values()) if card.weights else []
         return ModelUse(
             card=card.name,
             runtime=card.runtime,
             version=card.version,
-            weights_sha256=joined if hashes else "",
+            weights_sha256=_joined(named) or self._brought.get(card.name, ""),
             device=device,
             precision="half" if _is_half(card, device) else "full",
             licence=card.licence,
             reason=reason,
         )
+
+
+def _joined(hashes: Iterable[str]) -> str:
+    """Return one hash for several, a sole one as it is, and none for none."""
+    each = list(hashes)
+    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest() if each else ""
 
 
 def _is_half(card: ModelCard, device: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -46,10 +47,30 @@ def check_hashes(model: str, weights: Weights, paths: Mapping[str, Path]) -> Non
         UnavailableError: a file is another than the card names.
     """
     for name, expected in weights.sha256.items():
-        with paths[name].open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256_of(paths[name])
         if found != expected:
             raise UnavailableError(
                 f"weights {name!r} of model {model!r} must have sha256 {expected[:16]}…, got {found[:16]}…: the file "
                 "is damaged or another version; install it again"
             )
+
+
+def hashes_of(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Return the sha256 of every file, those in folders by their path from the folder's own place."""
+    found: dict[str, str] = {}
+    for name, path in paths.items():
+        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        found |= {str(Path(name) / p.relative_to(path)) if p != path else name: sha256_of(p) for p in inside}
+    return found
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's sha256; read once, as long as neither its size nor its time changes."""
+    seen = path.stat()
+    return _sha256(path, seen.st_size, seen.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
