@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from agent.errors import ReadingError
+from agent.pausing import Pause
 from agent.plan import Plan
 from agent.record import RunRecord
 from tools.results import Claim, Draft
@@ -45,6 +46,8 @@ class Answer(BaseModel):
     files: tuple[str, ...] = ()
     """Absolute paths of every file that the steps of this request wrote for a person."""
     seconds: float = 0.0
+    pause: Pause | None = None
+    """The plan that waits for a person, with its cost and what it lacks."""
 
     @property
     def text(self) -> str:
@@ -77,7 +80,14 @@ def answer_of(reading: str, workspace: Workspace, record: RunRecord) -> Answer:
         draft=Draft.model_validate(drafts[-1].data) if drafts else None,
         files=tuple(str(Path(workspace.root) / "artifacts" / a.id / f) for a in artifacts for f in a.files),
         seconds=entry["seconds"],
+        pause=Pause.model_validate(entry["pause"]) if entry.get("pause") else None,
     )
+
+
+def is_waiting(record: RunRecord) -> bool:
+    """Return whether a reading's last answer was a pause that nobody has decided on."""
+    ends = [e for e in record.lines() if e["event"] in ("answer", "decision")]
+    return bool(ends) and ends[-1]["event"] == "answer" and ends[-1]["outcome"] == "waiting"
 
 
 def _line(claim: Claim) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import secrets
 import shutil
 import sys
@@ -22,17 +21,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.answer import Answer, answer_of
+from agent.answer import Answer, answer_of, is_waiting
 from agent.attach import Attach, attach
 from agent.checkpoints import Checkpoints
 from agent.context import RunContext
 from agent.errors import AttachmentError, ReadingError
-from agent.events import Answered, AnyEvent, Attached, Failed
+from agent.events import Answered, AnyEvent, Attached, Emit, Failed
 from agent.isolation import Workers
+from agent.pausing import keep_policy, policy_of
 from agent.plan import Plan
 from agent.record import RunRecord
 from agent.run import Turn, run_turn
-from agent.settings import Settings
+from agent.settings import ApprovalPolicy, Settings
+from agent.streaming import events_of
 from tools.registry import Registry
 from tools.workspace import Artifact, Workspace
 
@@ -191,14 +192,17 @@ class Assistant:
 
     # --- readings
 
-    def begin(self, reading: str | None = None) -> str:
+    def begin(self, reading: str | None = None, *, approval: ApprovalPolicy | None = None) -> str:
         """Make an empty reading and return its id, for callers that show or cancel it before its first event.
 
         Args:
             reading: an id of the caller's own; a reading of that id that exists already is kept.
+            approval: when a plan of this reading waits for a person; None: as it was, or as the settings say.
         """
         reading_id = reading or new_reading_id()
         self._open(reading_id)
+        if approval is not None:
+            keep_policy(self.record(reading_id), approval)
         return reading_id
 
     def readings(self) -> list[str]:
@@ -215,6 +219,11 @@ class Assistant:
         """Return the last answer of a reading."""
         self._must_exist(reading)
         return answer_of(reading, self._open(reading), self.record(reading))
+
+    def is_waiting(self, reading: str) -> bool:
+        """Return whether a reading's plan waits for a person's decision."""
+        self._must_exist(reading)
+        return is_waiting(self.record(reading))
 
     # --- collaborators
 
@@ -303,30 +312,17 @@ class Assistant:
     # --- inside
 
     def _stream(self, reading_id: str, turn: Turn, attachments: Sequence[Attachable]) -> Iterator[AnyEvent]:
-        events: queue.SimpleQueue[AnyEvent | BaseException | None] = queue.SimpleQueue()
         cancelled = self._cancels[reading_id] = threading.Event()
 
-        def work() -> None:
-            try:
-                self._attach(reading_id, attachments, events.put)
-                run_turn(self.context(reading_id, events.put, cancelled), turn)
-            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
-                events.put(error)
-            finally:
-                events.put(None)
+        def work(emit: Emit) -> None:
+            self._attach(reading_id, attachments, emit)
+            run_turn(self.context(reading_id, emit, cancelled), turn)
 
-        threading.Thread(target=work, name=f"reading-{reading_id}", daemon=True).start()
-        try:
-            while (event := events.get()) is not None:
-                if isinstance(event, BaseException):
-                    raise event
-                yield event
-        finally:
-            cancelled.set()
+        return events_of(work, cancelled, f"reading-{reading_id}")
 
-    def _attach(self, reading_id: str, items: Sequence[Attachable], emit: Callable[[AnyEvent], None]) -> None:
+    def _attach(self, reading_id: str, items: Sequence[Attachable], emit: Emit) -> None:
         workspace = self._open(reading_id)
-        is_new = not workspace.attachments() and not self.record(reading_id).path.exists()
+        is_new = not workspace.attachments() and all(e["event"] != "turn" for e in self.record(reading_id).lines())
         try:
             for item in items:
                 taken = attach(workspace, item)
@@ -367,6 +363,7 @@ class Assistant:
             open_llm=self.open_llm,
             checkpoints=self._checkpoints,
             workers=self._workers,
+            approval=policy_of(self.record(reading_id), self.settings.approval),
             device=self.device,
             cancelled=cancelled or threading.Event(),
         )

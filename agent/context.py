@@ -12,7 +12,7 @@ from agent.checkpoints import Checkpoints
 from agent.events import Emit
 from agent.isolation import Workers
 from agent.record import RunRecord
-from agent.settings import Settings
+from agent.settings import ApprovalPolicy, Settings
 from tools.contract import TextModel
 from tools.registry import Registry
 from tools.workspace import Workspace
@@ -39,6 +39,8 @@ class RunContext:
     open_llm: Callable[[], TextModel]
     checkpoints: Checkpoints
     workers: Workers
+    approval: ApprovalPolicy = "auto"
+    """The reading's own, or the settings'."""
     device: str = "cpu"
     cancelled: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.pausing import Pause
 from agent.plan import Plan
 from tools.facts import AttachmentFacts
 from tools.results import Claim
@@ -44,8 +45,18 @@ class Planned(_Event):
     decided_by: str
     seconds: float
     estimated_seconds: float
+    device_memory_mb: int = 0
+    """Of the largest step on a GPU; 0 where none needs one."""
     lacks: tuple[str, ...] = ()
-    """What is missing before it can run: weights, extras, servers."""
+    """What is missing before it can run: weights, extras, servers, spacing, a prior."""
+
+
+class Paused(_Event):
+    """The plan waits for a person; nothing of it has run."""
+
+    type: Literal["waiting"] = "waiting"
+    reading: str
+    pause: Pause
 
 
 class StepStarted(_Event):
@@ -115,8 +126,10 @@ class Failed(_Event):
 
 
 Event = Annotated[
-    Attached | Planning | Planned | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed,
+    Attached | Planning | Planned | Paused | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed,
     Field(discriminator="type"),
 ]
-AnyEvent = Attached | Planning | Planned | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed
+AnyEvent = (
+    Attached | Planning | Planned | Paused | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed
+)
 Emit = Callable[[AnyEvent], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from agent.answer import Ending
 from agent.context import RunContext
 from agent.dispatch import Dispatcher, StepBugError, software
 from agent.errors import ReadingError, RunError
-from agent.events import Answered, Failed
+from agent.events import Answered, Failed, Paused
+from agent.pausing import Pause
 from agent.plan import Plan, Step
 from tools.errors import ToolError
 from tools.preconditions import check_call
@@ -107,6 +108,7 @@ def _check_edit(plan: Plan, run: RunContext) -> None:
 
 def _answer(run: RunContext, state: State, seconds: float) -> None:
     ending, claims = _ending(state)
+    pause = _pause(state)
     results = state.get("results", {})
     failures = [
         {"step": i, "tool": r["tool"], "kind": r["kind"], "message": r["message"]}
@@ -126,8 +128,16 @@ def _answer(run: RunContext, state: State, seconds: float) -> None:
         held_back=held_back,
         failures=failures,
         seconds=round(seconds, 3),
+        pause=pause.model_dump(mode="json") if pause else None,
     )
+    if pause:
+        run.emit(Paused(reading=run.reading, pause=pause))
     run.emit(Answered(reading=run.reading, outcome=ending, claims=tuple(claims), held_back=tuple(held_back)))
+
+
+def _pause(state: State) -> Pause | None:
+    interrupts: Sequence[Any] = state.get("__interrupt__", ())  # type: ignore[assignment]  # LangGraph's own key
+    return Pause.model_validate(interrupts[0].value) if interrupts else None
 
 
 def _ending(state: State) -> tuple[Ending, list[Claim]]:

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     """Budget of device memory; None: what the device has free."""
     seed: int = 0
     approval: ApprovalPolicy = "auto"
+    """Whether a plan waits for a person: never, always, or when it exports or sends something."""
+    tool_approval: dict[str, Literal["auto", "ask"]] = Field(default_factory=dict)
+    """Per tool, in place of what it declares: {"export": "ask", "train": "auto"}."""
     max_steps: int = Field(default=24, gt=0)
     """Steps a plan may have."""
     max_replans: int = Field(default=2, ge=0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.answer import Answer, answer_of
+from agent.answer import Answer, answer_of, is_waiting
 from agent.assistant import Attachable, new_reading_id
 from agent.attach import Attach
 from agent.errors import AttachmentError, ReadingError, RunError
@@ -150,6 +150,10 @@ class FakeAssistant:
     def cancel(self, reading: str) -> None:
         self.calls.append({"cancel": reading})
         self.cancelled[reading].set()
+
+    def is_waiting(self, reading: str) -> bool:
+        self.workspace(reading)
+        return is_waiting(self._record(reading))
 
     def answer(self, reading: str) -> Answer:
         return answer_of(reading, self.workspace(reading), self._record(reading))

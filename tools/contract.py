@@ -181,6 +181,8 @@ class Tool:
     examples: tuple[Example, ...] = ()
     cost: Cost = field(default_factory=Cost)
     needs_approval: bool = False
+    sends: bool = False
+    """Whether it hands results out of the reading: files for use elsewhere, or a transfer to a server."""
     timeout_s: float = 600.0
     isolated: bool = False
     """Whether it runs in a process of its own, because it may sit in one native call that nothing else stops."""
@@ -244,6 +246,7 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
     examples: Sequence[Example] = (),
     cost: Cost | None = None,
     needs_approval: bool = False,
+    sends: bool = False,
     timeout_s: float = 600.0,
     isolated: bool = False,
     unavailable: str = "",
@@ -256,6 +259,7 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
         examples: requests with their arguments; the planner learns from them.
         cost: typical seconds on two CPU cores and device memory.
         needs_approval: whether a person must agree before it runs.
+        sends: whether it hands results out of the reading, so that a person may want to be asked first.
         timeout_s: after how many seconds a run is stopped.
         isolated: run it in a process of its own, so that it can be stopped even inside one long native call. It is
             lent images and models, but no report store and no language model.
@@ -291,6 +295,7 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
             examples=tuple(_own(e, name) for e in examples),
             cost=cost or Cost(),
             needs_approval=needs_approval,
+            sends=sends,
             timeout_s=timeout_s,
             isolated=isolated,
             unavailable=unavailable,

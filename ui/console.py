@@ -27,8 +27,9 @@ class OnAmount(Protocol):
 class Terminal:
     """The two streams of a command. Make one per command; nothing else prints."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, events: bool = False) -> None:
         self.as_json = as_json
+        self.events = events
 
     @property
     def out(self) -> Console:
@@ -56,9 +57,10 @@ class Terminal:
         """Print a line of progress."""
         self.err.print(text, markup=False, highlight=False, soft_wrap=True, style=style or None)
 
-    def json(self, data: Mapping[str, Any] | Sequence[Any]) -> None:
+    def json(self, data: Mapping[str, Any] | Sequence[Any], *, one_line: bool = False) -> None:
         """Print a result for a program."""
-        sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n")
+        indent = None if one_line else 1
+        sys.stdout.write(json.dumps(data, indent=indent, ensure_ascii=False, default=str) + "\n")
         sys.stdout.flush()
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -54,6 +55,23 @@ class LiveRun:
         return run_lines(self.view, time.time())
 
 
+class EventLines:
+    """Prints each event as a line of JSON on stdout while it happens, for a program that reads along."""
+
+    def __enter__(self) -> EventLines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.stdout.flush()
+
+    def on_event(self, event: AnyEvent) -> None:
+        """Print an event."""
+        sys.stdout.write(event.model_dump_json() + "\n")
+        sys.stdout.flush()
+
+
 def lines_of(event: AnyEvent) -> list[str]:
     """Return the lines that an event is worth in a log; progress within a step is worth none."""
     match event:
@@ -63,7 +81,8 @@ def lines_of(event: AnyEvent) -> list[str]:
             return [f"planning with {clean(event.by)} …"]
         case Planned():
             lacks = [f"  missing: {clean(m)}" for m in event.lacks]
-            about = f"about {seconds_text(event.estimated_seconds)} to run"
+            memory = f", {event.device_memory_mb} MB of device memory" if event.device_memory_mb else ""
+            about = f"about {seconds_text(event.estimated_seconds)} to run{memory}"
             head = f"plan by {decider_text(event.decided_by)} in {seconds_text(event.seconds)}, {about}:"
             return [head, *(f"  {s.id} {s.tool}  {argument_text(s.args)}" for s in event.plan.steps), *lacks]
         case StepFinished():

@@ -30,6 +30,7 @@ from ui.render import (
 
 if TYPE_CHECKING:
     from agent.answer import Answer
+    from agent.plan import Plan
     from tools.results import Claim
     from ui.view import RunView, StepView
 
@@ -44,6 +45,29 @@ _OUTCOMES = {
 }
 
 
+def pause_parts(answer: Answer) -> Iterator[RenderableType]:
+    """Yield a plan that waits: its steps, why it waits, what it will cost and what it lacks."""
+    pause = answer.pause
+    if pause is None:
+        return
+    memory = f", {pause.device_memory_mb} MB of device memory" if pause.device_memory_mb else ""
+    lines = [Text(f"about {seconds_text(pause.estimated_seconds)} to run{memory}")]
+    lines += [Text(f"waits because: {clean(reason)}") for reason in pause.reasons]
+    lines += [Text(f"lacking: {clean(lack)}", style="yellow") for lack in pause.lacks]
+    yield _part("Plan that waits for you", Group(plan_table(pause.plan), *lines))
+
+
+def plan_table(plan: Plan) -> Table:
+    """Return the steps of a plan before any has run."""
+    table = _table()
+    for step in plan.steps:
+        model = f"model {step.model}" if step.model else ""
+        table.add_row(
+            Text(step.id), Text(step.tool, style="bold"), Text(argument_text(step.args), style="dim"), Text(model)
+        )
+    return table
+
+
 def answer_parts(answer: Answer, base: Path | None = None) -> Iterator[RenderableType]:
     """Yield an answer part by part: steps, measurements, sentences, cited reports, draft, files.
 
@@ -51,6 +75,9 @@ def answer_parts(answer: Answer, base: Path | None = None) -> Iterator[Renderabl
         answer: what the reading answered.
         base: paths below this folder are printed relative to it.
     """
+    if answer.pause is not None:
+        yield from pause_parts(answer)
+        return
     if answer.plan is not None:
         yield _part("Plan and steps", steps_table(answer))
     if answer.outcome in ("clarify", "declined", "waiting"):

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.events import Answered, Attached, Failed, Planned, Planning, Progress, StepFailed, StepFinished, StepStarted
+from agent.events import (
+    Answered,
+    Attached,
+    Failed,
+    Paused,
+    Planned,
+    Planning,
+    Progress,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+)
 from agent.plan import Step
 
 if TYPE_CHECKING:
@@ -68,7 +79,7 @@ class RunView:
         return self.answered is not None or self.failed is not None
 
 
-def fold(view: RunView, event: AnyEvent) -> RunView:
+def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: PLR0911  one for each event
     """Return the state after an event."""
     match event:
         case Attached():
@@ -83,6 +94,8 @@ def fold(view: RunView, event: AnyEvent) -> RunView:
             return replace(view, planning_by="", answered=event, reading=event.reading)
         case Failed():
             return replace(view, planning_by="", failed=event, reading=event.reading or view.reading)
+        case Paused():
+            return replace(view, planning_by="", reading=event.reading)
 
 
 def _with_plan(steps: tuple[StepView, ...], planned: tuple[Step, ...]) -> tuple[StepView, ...]:

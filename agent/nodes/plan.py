@@ -46,6 +46,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
                 decided_by=made.decided_by,
                 seconds=made.seconds,
                 estimated_seconds=cost.seconds,
+                device_memory_mb=cost.device_memory_mb,
                 lacks=cost.lacks,
             )
         )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from agent.context import RunContext
+from agent.costing import cost_of
+from agent.pausing import Pause, reasons_to_ask
 from agent.plan import Decline, Plan
 from agent.state import State
 
@@ -14,28 +18,37 @@ def review(state: State, runtime: Runtime[RunContext]) -> State:
     """Go on, or pause until a person approves, edits or rejects the plan."""
     run = runtime.context
     plan = Plan.model_validate(state["outcome"])
-    if not _needs_approval(plan, run):
+    reasons = reasons_to_ask(plan, run.registry, run.settings, run.approval)
+    if not reasons:
         return {"decision": "approve", "comment": None}
-    answer = interrupt({"plan": plan.model_dump(mode="json")})
+    cost = cost_of(plan, run.registry, run.hub, run.workspace.every_facts())
+    pause = Pause(
+        plan=plan,
+        reasons=reasons,
+        estimated_seconds=cost.seconds,
+        device_memory_mb=cost.device_memory_mb,
+        lacks=cost.lacks,
+    )
+    answer = interrupt(pause.model_dump(mode="json"))
     run.record.append("decision", **answer)
     if answer["decision"] == "edit":
         edited = answer["plan"]
-        return {"decision": "approve", "comment": None, "outcome": edited, "all_steps": edited["steps"]}
+        steps = [*_already_run(state), *edited["steps"]]
+        return {"decision": "approve", "comment": None, "outcome": edited, "all_steps": steps}
     if answer["decision"] == "reject":
-        return _rejected(answer.get("comment"))
+        return _rejected(state, answer.get("comment"))
     return {"decision": "approve", "comment": None}
 
 
-def _rejected(comment: str | None) -> State:
+def _rejected(state: State, comment: str | None) -> State:
     """Plan again with the person's comment; without one there is nothing to go by, so nothing runs."""
+    kept = _already_run(state)
     if comment:
-        return {"decision": "reject", "comment": comment, "all_steps": []}
+        return {"decision": "reject", "comment": comment, "all_steps": kept}
     refusal = Decline(reason="The plan was rejected, so nothing was run. Say what should be different to plan again.")
-    return {"decision": "reject", "comment": None, "all_steps": [], "outcome": refusal.model_dump(mode="json")}
+    return {"decision": "reject", "comment": None, "all_steps": kept, "outcome": refusal.model_dump(mode="json")}
 
 
-def _needs_approval(plan: Plan, run: RunContext) -> bool:
-    policy = run.settings.approval
-    if policy == "ask-before-running" or any(run.registry.get(s.tool).needs_approval for s in plan.steps):
-        return True
-    return policy == "ask-before-export" and any(s.tool == "export" for s in plan.steps)
+def _already_run(state: State) -> list[dict[str, Any]]:
+    """Return the steps of this turn that ran before the plan was changed: a replan does not make them undone."""
+    return [step for step in state.get("all_steps", []) if step["id"] in state.get("results", {})]

@@ -57,6 +57,7 @@ class Export:
 @tool(
     cost=Cost(seconds=3),
     timeout_s=600,
+    sends=True,
     examples=examples_of("export"),
 )
 def export(

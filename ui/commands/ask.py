@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from agent.assistant import Assistant
     from agent.attach import Attach
     from agent.events import AnyEvent
+    from agent.settings import ApprovalPolicy
     from ui.console import Terminal
+    from ui.deciding import Decision, Run
+
+POLICIES: tuple[ApprovalPolicy, ...] = ("auto", "ask-before-running", "ask-before-export")
 
 EXIT_CODES = {"answered": DONE, "declined": FAILED, "failed": FAILED, "clarify": MISUSE, "waiting": MISUSE}
 """A question back and a plan that waits are for the caller to complete, as a wrong call is."""
@@ -41,8 +46,31 @@ def ask(  # noqa: PLR0913, PLR0917  typer makes one option of each parameter
     ] = None,
     prior: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="An earlier study, for comparison.")] = None,
     mask: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="A mask of the first image.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve the plan without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "--approve", "-y", help="Approve the plan without asking.")] = False,
+    approval: Annotated[
+        str | None,
+        typer.Option(help=f"When plans of this reading wait for you: {', '.join(POLICIES)}.", metavar="POLICY"),
+    ] = None,
+    reject: Annotated[
+        str | None, typer.Option(metavar="WHY", help="With --resume: plan again; '' ends it without a new plan.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="s2.NAME=VALUE", help="With --resume: change an argument.")
+    ] = None,
+    drops: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="s3", help="With --resume: leave it out.")
+    ] = None,
+    adds: Annotated[
+        list[str] | None, typer.Option("--add", metavar="'TOOL NAME=VALUE'", help="With --resume: one more step.")
+    ] = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", metavar="s1=CARD", help="With --resume: the model that a step uses.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="Print events as lines of JSON while they happen; --json adds the answer."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Copy the results into a new or empty folder.")
     ] = None,
@@ -57,24 +85,31 @@ def ask(  # noqa: PLR0913, PLR0917  typer makes one option of each parameter
     """
     from ui.assistants import open_assistant
     from ui.console import Terminal
+    from ui.deciding import decide, decision_of
     from ui.results import copy_results, must_be_free
 
     attachments = _attachments(images or [], prior or [], mask or [], series, modality)
-    _check_call(request, resume, reading, has_attachments=bool(attachments))
+    policy = _policy(approval)
+    decision = decision_of(
+        approve=yes, reject=reject, sets=sets or (), drops=drops or (), adds=adds or (), models=models or ()
+    )
+    _check_call(request, resume, reading, has_attachments=bool(attachments), decision=decision, policy=policy)
     if out is not None:
         must_be_free(out)
-    terminal = Terminal(as_json=as_json)
+    terminal = Terminal(as_json=as_json, events=events)
     assistant = open_assistant()
+    show_run = partial(run, terminal)
     if resume is not None:
-        answer = run(terminal, resume, lambda on_event: assistant.resume(resume, on_event=on_event))
+        answer = _resumed(assistant, show_run, resume, decision)
     else:
         reading_id = reading or assistant.begin()
-        answer = run(
-            terminal,
+        if policy is not None:
+            assistant.begin(reading_id, approval=policy)
+        answer = show_run(
             reading_id,
             lambda on_event: assistant.ask(request or "", attachments, reading=reading_id, on_event=on_event),
         )
-    answer = decide(terminal, assistant, answer, approve=yes)
+    answer = decide(terminal, assistant, show_run, answer, approve=yes)
     show(terminal, answer)
     if out is not None:
         copy_results(answer, out)
@@ -82,12 +117,25 @@ def ask(  # noqa: PLR0913, PLR0917  typer makes one option of each parameter
     raise typer.Exit(EXIT_CODES[answer.outcome])
 
 
+def _resumed(assistant: Assistant, show_run: Run, reading: str, decision: Decision | None) -> Answer:
+    """Go on with a reading. A plan that waits is not approved by going on: that needs a decision."""
+    from ui.deciding import Decision, go_on
+
+    if assistant.is_waiting(reading):
+        return assistant.answer(reading) if decision is None else go_on(assistant, show_run, reading, decision)
+    if decision is not None and decision.kind != "approve":
+        raise MisuseError(
+            f"reading {reading} has no plan that waits: --reject, --set, --drop, --add and --model need one"
+        )
+    return go_on(assistant, show_run, reading, Decision("approve"))
+
+
 def run(terminal: Terminal, reading: str, start: Callable[[Callable[[AnyEvent], None]], Answer]) -> Answer:
     """Show a run while it happens and return its answer."""
-    from ui.live import LiveRun
+    from ui.live import EventLines, LiveRun
 
     terminal.note(f"reading {reading}", style="dim")
-    with LiveRun(terminal) as live:
+    with EventLines() if terminal.events else LiveRun(terminal) as live:
         try:
             return start(live.on_event)
         except KeyboardInterrupt:
@@ -95,51 +143,20 @@ def run(terminal: Terminal, reading: str, start: Callable[[Callable[[AnyEvent], 
             raise
 
 
-def decide(terminal: Terminal, assistant: Assistant, answer: Answer, *, approve: bool) -> Answer:
-    """Ask the person while a plan waits for approval; `approve` agrees for them."""
-    import sys
-
-    while answer.outcome == "waiting":
-        if approve:
-            answer = _go_on(terminal, assistant, answer.reading, "approve", None)
-        elif sys.stdin.isatty() and terminal.err.is_terminal:
-            decision, comment = _asked(terminal, answer)
-            answer = _go_on(terminal, assistant, answer.reading, decision, comment)
-        else:
-            break
-    return answer
-
-
-def _go_on(
-    terminal: Terminal, assistant: Assistant, reading: str, decision: Literal["approve", "reject"], comment: str | None
-) -> Answer:
-    return run(
-        terminal,
-        reading,
-        lambda on_event: assistant.resume(reading, decision=decision, comment=comment, on_event=on_event),
-    )
-
-
-def _asked(terminal: Terminal, answer: Answer) -> tuple[Literal["approve", "reject"], str | None]:
-    from ui.terminal import steps_table
-
-    terminal.err.print(steps_table(answer))
-    if typer.confirm("Run this plan?", default=True, err=True):
-        return "approve", None
-    comment = typer.prompt("What should be different? (empty: stop here)", default="", show_default=False, err=True)
-    return "reject", comment or None
-
-
 def show(terminal: Terminal, answer: Answer) -> None:
     """Print an answer, as JSON where that was asked for."""
     from ui.terminal import answer_parts, headline
 
     if terminal.as_json:
-        terminal.json(answer.model_dump(mode="json"))
+        terminal.json(answer.model_dump(mode="json"), one_line=terminal.events)
+    if terminal.as_json or terminal.events:
         return
     terminal.show(headline(answer), *answer_parts(answer, Path.cwd()))
     if answer.outcome == "waiting":
         terminal.note(f"approve it: readingroom ask --resume {answer.reading} --yes")
+        terminal.note(
+            "or change it: --set s2.NAME=VALUE --drop s3 --add 'TOOL NAME=VALUE' --model s1=CARD --reject WHY"
+        )
     elif answer.outcome == "clarify":
         terminal.note(f'answer it: readingroom ask "…" --reading {answer.reading}')
 
@@ -156,7 +173,28 @@ def _attachments(
     return found + [Attach(path, kind="mask") for path in masks]
 
 
-def _check_call(request: str | None, resume: str | None, reading: str | None, *, has_attachments: bool) -> None:
+def _policy(approval: str | None) -> ApprovalPolicy | None:
+    for policy in POLICIES:
+        if approval == policy:
+            return policy
+    if approval is not None:
+        raise MisuseError(f"--approval is one of {', '.join(POLICIES)}; got {approval!r}")
+    return None
+
+
+def _check_call(
+    request: str | None,
+    resume: str | None,
+    reading: str | None,
+    *,
+    has_attachments: bool,
+    decision: Decision | None,
+    policy: ApprovalPolicy | None,
+) -> None:
+    if resume is None and decision is not None and decision.kind != "approve":
+        raise MisuseError("--reject, --set, --drop, --add and --model change a plan that waits: name it by --resume ID")
+    if resume is not None and policy is not None:
+        raise MisuseError("--approval goes with a request; a plan that waits is decided on by --yes, --reject or edits")
     if resume is not None and (request is not None or has_attachments or reading is not None):
         raise MisuseError("--resume goes on with what was asked: give no request and no files (a follow-up: --reading)")
     if resume is None and not (request or "").strip():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ui.commands.ask import EXIT_CODES, decide, run, show
+from ui.commands.ask import EXIT_CODES, run, show
 
 if TYPE_CHECKING:
     from agent.assistant import Assistant
@@ -31,6 +32,7 @@ def demo(
     """
     from ui.assistants import open_assistant
     from ui.console import Terminal
+    from ui.deciding import decide
     from ui.results import copy_results
 
     terminal = Terminal(as_json=as_json)
@@ -43,7 +45,7 @@ def demo(
     answer = run(
         terminal, reading, lambda on_event: assistant.ask(REQUEST, [image], reading=reading, on_event=on_event)
     )
-    answer = decide(terminal, assistant, answer, approve=True)
+    answer = decide(terminal, assistant, partial(run, terminal), answer, approve=True)
     show(terminal, answer)
     copied = copy_results(answer, out)
     if not as_json:

@@ -152,29 +152,18 @@ def parse_arguments(tool: Tool, given: list[str] | tuple[str, ...], *, has_image
     Raises:
         MisuseError: a word without '=', or an unknown name.
     """
+    from agent.edit import argument_value
+
     properties = tool.args_schema.get("properties", {})
     args: dict[str, Any] = {}
     for word in given:
         name, sign, value = word.partition("=")
         if not sign or name not in properties:
             raise MisuseError(f"arguments are NAME=VALUE with NAME one of {', '.join(properties)}; got {word!r}")
-        args[name] = _value(value, properties[name])
+        args[name] = argument_value(value, properties[name])
     if has_image and "image" in properties and "image" not in args:
         args["image"] = "@img1"
     return args
-
-
-def _value(text: str, schema: Mapping[str, Any]) -> Any:
-    kinds = {part.get("type") for part in (schema, *schema.get("anyOf", ()))}
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
-    if "array" in kinds and not isinstance(value, list):
-        return [part.strip() for part in text.split(",")]
-    if "string" in kinds and not isinstance(value, str) and not kinds & {"number", "integer", "boolean"}:
-        return text
-    return value
 
 
 @app.command("check")
