@@ -21,6 +21,7 @@ _WITHOUT_WORD = {
     "length": ("longest_diameter",),
     "area": ("area",),
 }
+_GENERIC = ("any_intensity", "size")
 _PAIR = ("longest_diameter", "perpendicular_diameter")
 _HEDGES = frozenset(lexicon()["plain"]["approximate"])
 
@@ -51,7 +52,13 @@ def number_problems(statement: Statement, found: Sequence[Evidence], *, loose: b
         for number in group:
             quantity = None if loose else _quantity_of(statement, number)
             order = _ratio_order(statement, quantity)
-            wanted = Wanted(None if loose else subject, quantity, order, any_quantity=loose)
+            wanted = Wanted(
+                None if loose else subject,
+                quantity,
+                order,
+                any_quantity=loose,
+                base=_ratio_base(statement) if order else "",
+            )
             if quantity is not None and _is_foreign_unit(quantity, number):
                 yield Problem(
                     "contradicted",
@@ -61,6 +68,7 @@ def number_problems(statement: Statement, found: Sequence[Evidence], *, loose: b
                 yield _explained(number, wanted, found, number.text)
     if not loose:
         yield from _unused(statement, found)
+        yield from _second_names(statement)
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,8 @@ class Wanted:
     order: tuple[str, ...] = ()
     """For a ratio: what is divided by what."""
     any_quantity: bool = False
+    base: str = ""
+    """For a ratio: of which quantity, where that is said."""
 
     def is_of(self, quantity: Quantity) -> bool:
         """Return whether a quantity of the evidence is of the same thing."""
@@ -90,12 +100,12 @@ class Wanted:
         if not quantity.name or self.any_quantity:
             return True
         said = self.quantity.names[0] if self.quantity else ""
-        if said in ("", "size", "any_intensity"):
+        if quantity.name.endswith("ratio"):
+            return said == "ratio" and (not self.base or quantity.name.startswith(self.base))
+        if said in ("", *_GENERIC):
             unit = unit_named(number.unit)
             usual = _WITHOUT_WORD.get(unit.dimension if unit else "", ())
             return not usual or quantity.name in usual or quantity.name not in lexicon()["quantities"]
-        if said == "ratio":
-            return quantity.name.endswith("ratio")
         known = quantity.name in lexicon()["quantities"]
         return quantity.name == said or (not known and said in quantity.name)
 
@@ -113,7 +123,8 @@ def agrees(number: NumberSaid, quantity: Quantity, *, hedged: bool = False) -> b
     error = abs(value - number.value)
     if error > 0.5 * step * (1 + 1e-9) + 1e-9 * abs(value):
         return False
-    return number.significant >= MIN_DIGITS or error <= MAX_ERROR * abs(value)
+    is_score = not quantity.unit and number.step <= 0.01
+    return number.significant >= MIN_DIGITS or is_score or error <= MAX_ERROR * abs(value)
 
 
 def _converted(number: NumberSaid, quantity: Quantity) -> float | None:
@@ -160,7 +171,7 @@ def _is_sum(number: NumberSaid, wanted: Wanted, evidence: Evidence) -> bool:
 def _is_sequence(group: Sequence[NumberSaid], subject: Named | None, found: Sequence[Evidence]) -> bool:
     """Return whether numbers joined by × are a list of the evidence in its order, or the two diameters of one thing."""
     for evidence in found:
-        lists = [tuple(Quantity(v, group[0].unit) for v in values) for values in evidence.sequences]
+        lists = [tuple(Quantity(v, unit) for v in values) for unit, values in evidence.sequences]
         diameters = [
             tuple(q for q in evidence.quantities if q.name == name and Wanted(subject, None).is_of(q)) for name in _PAIR
         ]
@@ -212,6 +223,16 @@ def _unused(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
             and not any(q.name == "" for e in found for q in e.quantities if q.unit)
         ):
             yield Problem("not covered", f"the cited evidence holds no {named.text.lower()}")
+
+
+def _second_names(statement: Statement) -> Iterator[Problem]:
+    """Yield a second quantity that no number is left for: "perpendicular … diameter: 52 mm"."""
+    used = {q.names[0] for n in statement.numbers if (q := _quantity_of(statement, n))}
+    dimensions = {u.dimension for n in statement.numbers if (u := unit_named(n.unit))}
+    for named in statement.quantities:
+        name = named.names[0]
+        if used and name not in used | set(_GENERIC) and dimension_of(name) in dimensions:
+            yield Problem("not covered", f"no number is left for “{named.text.lower()}”")
 
 
 def _is_foreign_unit(quantity: Named, number: NumberSaid) -> bool:
@@ -273,6 +294,9 @@ def _quantity_of(statement: Statement, number: NumberSaid) -> Named | None:
     if not statement.quantities:
         return None
     fitting = [q for q in statement.quantities if not _is_foreign_unit(q, number)]
+    if not number.unit:
+        fitting = [q for q in fitting if not dimension_of(q.names[0])]
+    fitting = [q for q in fitting if q.names[0] not in _GENERIC] or fitting
     if len(fitting) > 1 and fitting != (same := _of_one_kind(fitting, number)):
         fitting = same
     in_order = _in_order(statement, number, fitting)
@@ -290,10 +314,13 @@ def _of_one_kind(fitting: Sequence[Named], number: NumberSaid) -> list[Named]:
 def _in_order(statement: Statement, number: NumberSaid, fitting: Sequence[Named]) -> Named | None:
     """Pair numbers and quantities in order where the sentence has as many of one as of the other."""
     alike = [n for n in statement.numbers if unit_named(n.unit) == unit_named(number.unit)]
-    strong = [q for q in fitting if q.names[0] != "any_intensity"] or list(fitting)
-    if len(alike) == len(strong) > 1:
-        return strong[alike.index(number)]
+    if len(alike) == len(fitting) > 1:
+        return fitting[alike.index(number)]
     return None
+
+
+def _ratio_base(statement: Statement) -> str:
+    return next((q.names[0] for q in statement.quantities if q.names[0] in ("volume", "area", "surface_area")), "")
 
 
 def _ratio_order(statement: Statement, quantity: Named | None) -> tuple[str, ...]:

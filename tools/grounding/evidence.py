@@ -59,8 +59,8 @@ class Evidence:
     """Targets that were looked at, and those that were looked for and not found."""
     images: tuple[str, ...] = ()
     modalities: frozenset[str] = frozenset()
-    sequences: tuple[tuple[float, ...], ...] = ()
-    """Lists of numbers, such as a shape or a spacing."""
+    sequences: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """Lists of numbers with their unit, such as a shape or a spacing."""
     kind: str = ""
     is_opinion: bool = False
     is_change: bool = False

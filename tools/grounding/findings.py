@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from knowledge.findings import Mention, analyse
-from knowledge.sentences import split_sentences
 from knowledge.vocabulary import load_vocabulary
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Assertion, Evidence
-from tools.grounding.lookup import sides_of
+from tools.grounding.lookup import sentences_of, sides_of
 from tools.grounding.numbers import numbers_in
 from tools.grounding.statement import Statement, lexicon, plain_words
 
@@ -40,12 +39,13 @@ def report_supports(statement: Statement, report: Evidence) -> bool:
     wanted = {w for w in _content(statement.text) if w not in lexicon()["attribution"]["quote"]}
     if not wanted:
         return False
-    for span in split_sentences(report.text):
-        sentence = report.text[span.start : span.end]
+    for sentence in sentences_of(report.text):
         if not wanted <= set(_content(sentence)):
             continue
         theirs = {(m.finding, m.assertion, sides_of(m.modifiers)) for m in analyse(sentence).mentions}
         ours = {(m.finding, m.assertion, sides_of(m.modifiers)) for m in statement.mentions}
+        if any(date.lower() not in sentence.lower() for date in statement.dates):
+            continue
         held = {(n.value, n.unit) for n in numbers_in(sentence)}
         if (
             ours <= theirs

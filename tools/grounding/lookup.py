@@ -116,12 +116,19 @@ def _of_report(workspace: Workspace, report_id: str) -> Evidence:
 def assertions_of(text: str) -> Iterator[Assertion]:
     """Yield what a report of this patient says of each finding, with its side."""
     from knowledge.findings import analyse
-    from knowledge.sentences import split_sentences
 
-    for span in split_sentences(text):
-        sentence = text[span.start : span.end]
+    for sentence in sentences_of(text):
         for mention in analyse(sentence).mentions:
             yield Assertion(mention.finding, mention.assertion, "report", sides_of(mention.modifiers), sentence)
+
+
+def sentences_of(text: str) -> Iterator[str]:
+    """Yield the sentences of a report, without its headings."""
+    from knowledge.sentences import split_sections, split_sentences
+
+    for section in split_sections(text):
+        for span in split_sentences(text, section.start, section.end):
+            yield text[span.start : span.end]
 
 
 def sides_of(modifiers: tuple[str, ...]) -> frozenset[str]:
@@ -142,17 +149,21 @@ def _words_in(data: object) -> frozenset[str]:
     return frozenset(w for w in words if w not in loaded)
 
 
-def sequences_in(data: object) -> Iterator[tuple[float, ...]]:
-    """Yield every list of two or more numbers in JSON data."""
+def sequences_in(data: object, unit: str = "") -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Yield every list of two or more numbers in JSON data, with the unit that its key names."""
     if isinstance(data, Mapping):
-        for item in data.values():
-            yield from sequences_in(item)
+        for key, item in data.items():
+            yield from sequences_in(item, _unit_of(str(key)) or unit)
     elif isinstance(data, list | tuple):
         if len(data) > 1 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in data):
-            yield tuple(float(v) for v in data)
+            yield unit, tuple(float(v) for v in data)
         else:
             for item in data:
-                yield from sequences_in(item)
+                yield from sequences_in(item, unit)
+
+
+def _unit_of(key: str) -> str:
+    return next((unit for suffix, unit in _UNIT_SUFFIXES.items() if key.endswith(suffix)), "")
 
 
 def quantities_in(data: object) -> Iterator[Quantity]:
@@ -179,7 +190,7 @@ def _quantities_in_mapping(data: Mapping[object, object]) -> Iterator[Quantity]:
         return
     named = next((data[k] for k in ("target", "label", "structure", "name") if isinstance(data.get(k), str)), None)
     for key, item in data.items():
-        suffix = next((u for s, u in _UNIT_SUFFIXES.items() if str(key).endswith(s)), "")
+        suffix = _unit_of(str(key))
         for quantity in quantities_in(item):
             targets = quantity.targets or ((str(named),) if named and not isinstance(item, str) else ())
             yield Quantity(quantity.value, quantity.unit or suffix, targets, quantity.name)

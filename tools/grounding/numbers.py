@@ -13,7 +13,7 @@ _MINUS = "−–-"  # the hyphen last: it stands in a character class
 _NUMERAL = r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[\u00a0\u2009\u202f ]\d{3})+(?![\d,.]?\d)|\d+[.,]\d+|\d+|\.\d+"
 _NUMBER = re.compile(
     rf"(?:(?<![\w.,])|(?<=\dx))(?P<sign>(?<![\w)])[+±{_MINUS}]\s?|(?:minus|negative)\s)?"
-    rf"(?P<digits>{_NUMERAL})(?P<power>e[+-]?\d+|\s?[×x]\s?10\^?[−-]?\d+(?![\d,.]))?",
+    rf"(?P<digits>{_NUMERAL})(?P<power>e[+-]?\d+|\s?[×x]\s?10\^[−-]?\d+)?",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|-?D\b|-?bit\b|-?fold\b", re.IGNORECASE)
@@ -111,7 +111,8 @@ def factor(source: str, target: str) -> float | None:
 
 def dates_in(text: str) -> list[tuple[str, int, int]]:
     """Return the dates of a text with their offsets, as written."""
-    return [(m.group(), m.start(), m.end()) for m in _DATE.finditer(text)]
+    found = ((m.group(), m.start(), m.end()) for m in _DATE.finditer(text))
+    return [date for date in found if not _unit_at(text, date[2])[0]]  # "a volume of 1963 ml" names no year
 
 
 def numbers_in(text: str) -> list[NumberSaid]:

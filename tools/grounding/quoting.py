@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from knowledge.findings import analyse
-from knowledge.sentences import split_sentences
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
+from tools.grounding.lookup import sentences_of
 from tools.grounding.statement import Statement
+
+MAX_EXTRA = 40  # characters by which joined sentences may be longer than the quote before the search goes on
 
 
 def quote_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
@@ -22,7 +23,7 @@ def quote_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
         if not holding:
             yield Problem("contradicted", f"the quoted words “{quote[:60]}” are not in the cited report")
         elif all(_is_cut(e.text, quote) for e in holding):
-            yield Problem("contradicted", f"the quoted words “{quote[:60]}” are cut so that they say something else")
+            yield Problem("contradicted", f"the quoted words “{quote[:60]}” are only a part of a sentence")
     if any(e.source == "other report" for e in texts) and "other_patient" not in statement.attributed:
         yield Problem("contradicted", "it does not say that the report is of another patient")
     if any(e.is_opinion for e in texts) and "model" not in statement.attributed:
@@ -47,24 +48,23 @@ def _holds(text: str, quote: str) -> bool:
 
 
 def _is_cut(text: str, quote: str) -> bool:
-    """Return whether part of a sentence is quoted that says something else by itself."""
-    whole, wanted = " ".join(text.split()), " ".join(quote.split())
-    start = whole.find(wanted)
-    while start >= 0:
-        end = start + len(wanted)
-        for span in split_sentences(whole):
-            if span.start <= start < span.end:
-                inside = {(m.finding, m.assertion) for m in analyse(whole[span.start : span.end]).mentions}
-                alone = {(m.finding, m.assertion) for m in analyse(wanted).mentions}
-                if end >= span.end - 1 and start == span.start:
-                    return False
-                if alone <= inside and _starts_a_word(whole, start, end):
-                    return False
-        start = whole.find(wanted, start + 1)
+    """Return whether less than whole sentences are quoted: what was left out may say the opposite."""
+    sentences = [_bare(sentence) for sentence in sentences_of(text)]
+    wanted = _bare(quote)
+    for first in range(len(sentences)):
+        joined = ""
+        for sentence in sentences[first:]:
+            joined = f"{joined}. {sentence}" if joined else sentence
+            if _letters(joined) == _letters(wanted):
+                return False
+            if len(joined) > len(wanted) + MAX_EXTRA:
+                break
     return True
 
 
-def _starts_a_word(text: str, start: int, end: int) -> bool:
-    before = text[start - 1 : start]
-    after = text[end : end + 1]
-    return not before.isalnum() and not after.isalnum()
+def _bare(text: str) -> str:
+    return " ".join(text.split()).strip(" .;")
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalnum())

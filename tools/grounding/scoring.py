@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence, Status
@@ -18,6 +18,13 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if (labels or statement.mentions) and "model" not in statement.attributed:
         name = labels[0].text if labels else statement.text[statement.mentions[0].start : statement.mentions[0].end]
         yield Problem("contradicted", f"a model's score for {name} is stated as a finding")
+    if statement.relations:
+        yield from _relations(statement, labels, statuses)
+    else:
+        yield from _plain_scores(statement, labels, statuses)
+
+
+def _relations(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
     flips = bool(statement.loaded["negation"])
     for relation in statement.relations:
         wanted: Status = "above" if (relation.names[0] == "above") is not flips else "below"
@@ -28,14 +35,16 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
             yield Problem("contradicted", "a score does reach its operating point")
         if not labels and wanted == "above" and "above" not in statuses.values():
             yield Problem("contradicted", "no score reaches its operating point")
-    if flips and not statement.relations and any(statuses.get(n) == "above" for s in labels for n in s.names):
-        yield Problem("contradicted", f"the score for {labels[0].text} is above its operating point")
-    if (
-        not flips
-        and not statement.relations
-        and not statement.numbers
-        and any(statuses.get(n) == "below" for s in labels for n in s.names)
-    ):
+
+
+def _plain_scores(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
+    named = {statuses.get(n) for s in labels for n in s.names}
+    if statement.loaded["negation"]:
+        if statement.numbers:
+            yield Problem("contradicted", "it denies a score that the evidence holds")
+        elif "above" in named:
+            yield Problem("contradicted", f"the score for {labels[0].text} is above its operating point")
+    elif "below" in named and not statement.numbers:
         yield Problem("contradicted", f"the score for {labels[0].text} is below its operating point")
 
 

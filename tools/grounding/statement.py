@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from knowledge.findings import Mention, analyse
-from tools.grounding.numbers import NumberSaid, dates_in, numbers_in, unit_named
+from tools.grounding.numbers import NumberSaid, dates_in, numbers_in
 from tools.imaging.anatomy import find_targets, members_of, vocabulary
 
 QUOTE = re.compile(r"“([^”]*)”|(?<!\w)\"([^\"]*)\"|«([^»]*)»|„([^“”]*)[“”]")
@@ -200,7 +200,7 @@ def _structures(body: str, names: Mapping[str, str], taken: bytearray) -> list[N
             if name and not any(taken[match.start() : match.end()]):
                 found.append(Named((name,), match.start(), match.end(), match.group()))
     for mention in find_targets(body):
-        if any(m.start < mention.end and mention.start < m.end for m in found):
+        if any(m.start < mention.end and mention.start < m.end for m in found) or taken[mention.start]:
             continue
         found.append(Named(_ordered(mention.text, mention.targets), mention.start, mention.end, mention.text))
     found.sort(key=lambda n: n.start)
@@ -237,5 +237,5 @@ def _rest(body: str, taken: bytearray) -> Iterable[str]:
         word = match.group().lower().replace("’", "'").strip(".'-")
         if any(taken[match.start() : match.end()]) or len(word) < 2:
             continue
-        if word not in plain_words() and word.removesuffix("'s") not in plain_words() and unit_named(word) is None:
+        if word not in plain_words() and word.removesuffix("'s") not in plain_words():
             yield word

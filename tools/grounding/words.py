@@ -10,8 +10,12 @@ from pathlib import Path
 
 from tools.grounding.agree import Problem, Verdict
 from tools.grounding.evidence import Evidence
-from tools.grounding.statement import Statement
+from tools.grounding.statement import Statement, lexicon
 
+_COMPARES = frozenset(
+    {"greater than", "more than", "less than", "higher than", "lower than", "fewer than", "exceeds", "exceed",
+     "exceeding", "exceeded", "surpasses"}
+)  # fmt: skip
 _SAID_OF_NOTHING = frozenset({"disease", "abnormality", "abnormalities", "abnormal"})
 
 
@@ -45,6 +49,8 @@ def word_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
     yield from _bounds(statement, found)
     known = frozenset().union(*(e.words for e in found)) if found else frozenset()
     unknown = [w for w in statement.rest if w not in known and w.removesuffix("'s") not in known]
+    if has_scores or any(e.is_opinion for e in found):
+        unknown = [w for w in unknown if w.removesuffix("'s") not in lexicon()["attribution"]["model"]]
     if statement.not_examined:
         unknown = [w for w in unknown if w not in _region_words()]
     if unknown:
@@ -55,6 +61,12 @@ def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
     """Yield "more than 3 l": a measurement is a value; only a score stands against a bound."""
     points = {q.value for e in found for q in e.quantities if q.name == "operating_point"}
     for relation in statement.relations:
+        if (
+            relation.text.lower() in _COMPARES
+            and not points
+            and not any(n.start >= relation.end for n in statement.numbers)
+        ):
+            yield Problem("not covered", f"“{relation.text}” compares, and no tool compared")
         following = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 2), None)
         if following is not None and following.value not in points and following.joined == "":
             yield Problem("not covered", f"“{relation.text} {following.text}” is a bound, the evidence holds values")
