@@ -23,8 +23,20 @@ QUANTITY_WORDS = {
     "p95_intensity": "95th percentile",
     "longest_diameter": "Longest axial diameter",
     "perpendicular_diameter": "Longest perpendicular diameter",
+    "emphysema_index": "Emphysema index",
+    "overinflated_fraction": "Overinflated share",
+    "aerated_fraction": "Normally aerated share",
+    "poorly_aerated_fraction": "Poorly aerated share",
+    "nonaerated_fraction": "Non-aerated share",
+    "fat_fraction": "Share with the density of fat",
+    "muscle_density_fraction": "Share with the density of muscle",
 }
-HEADLINE = ("volume", "area", "mean_intensity", "longest_diameter", "perpendicular_diameter", "surface_area")
+RADIOMICS = "ibsi_"
+"""Quantities that begin so are radiomics features: hundreds of numbers for a table, not for sentences."""
+HEADLINE = (
+    "volume", "area", "mean_intensity", "longest_diameter", "perpendicular_diameter", "surface_area", "emphysema_index",
+    "fat_fraction",
+)  # fmt: skip
 """Quantities that get a sentence of their own; the table has them all."""
 
 
@@ -56,7 +68,8 @@ def claims_of(artifact: Artifact) -> tuple[Claim, ...]:
 @composes("measurements")
 def _of_measurements(artifact: Artifact) -> Iterable[Claim]:
     rows = Measurements.model_validate(artifact.data).rows
-    return (_measured(r, artifact.id) for r in rows if r.quantity in HEADLINE or _is_foreign(r))
+    yield from (_measured(r, artifact.id) for r in rows if r.quantity in HEADLINE or _is_foreign(r))
+    yield from _features(rows, artifact.id)
 
 
 @composes("mask")
@@ -107,17 +120,26 @@ def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
 
 def _is_foreign(row: Measurement) -> bool:
     """Return whether a quantity is another package's own: it is what its tool was called for."""
-    return row.quantity not in QUANTITY_WORDS
+    return row.quantity not in QUANTITY_WORDS and not row.quantity.startswith(RADIOMICS)
+
+
+def _features(rows: Iterable[Measurement], artifact_id: str) -> Iterable[Claim]:
+    """Say of which structures there are radiomics features; the table has them."""
+    targets = dict.fromkeys(readable(r.target) for r in rows if r.quantity.startswith(RADIOMICS))
+    if targets:
+        text = f"Radiomics features of the {', '.join(targets)} are in the table."
+        yield Claim(text=text, evidence=(artifact_id,), kind="described")
 
 
 def _measured(row: Measurement, artifact_id: str) -> Claim:
     words = QUANTITY_WORDS.get(row.quantity) or row.quantity.replace("_", " ").capitalize()
     if row.quantity == "mean_intensity":
         words = "Mean density" if row.unit == "HU" else "Mean intensity"
+    value = shown_with_uncertainty(row)
     if row.quantity.endswith("_ratio"):
-        text = f"{words.capitalize()}, {row.method.replace('_', ' ')}: {shown(row.value, row.unit)}."
+        text = f"{words.capitalize()}, {row.method.replace('_', ' ')}: {value}."
     else:
-        text = f"{words} of the {readable(row.target)}: {shown(row.value, row.unit)}."
+        text = f"{words} of the {readable(row.target)}: {value}."
     return Claim(text=text, evidence=(artifact_id,), kind="measured")
 
 
@@ -147,3 +169,10 @@ def shown(value: float, unit: str) -> str:
         digits = 3
     number = f"{value:,.{digits}f}".replace("-", "−")
     return f"{number} {unit}".strip()
+
+
+def shown_with_uncertainty(row: Measurement) -> str:
+    """Return a measured value with its unit, and with its uncertainty where it has one."""
+    if row.uncertainty is None:
+        return shown(row.value, row.unit)
+    return f"{shown(row.value, row.unit)} (± {shown(row.uncertainty, row.unit)})"

@@ -208,6 +208,9 @@ class Measurement(Record):
     """Header field that gave the millimetres; empty where the unit needs none."""
     method: str
     """How it was computed, in a few words."""
+    uncertainty: float | None = None
+    """± in the value's unit, as far as the mask's own boundary says; None where it says nothing."""
+    uncertainty_method: str = ""
 
 
 class Measurements(ToolResult):

@@ -257,7 +257,7 @@ class Composer:
         return True
 
 
-_QUANTITIES = ("volume", "intensity", "diameter", "surface_area", "radiomics", "ratio")
+_QUANTITIES = ("volume", "intensity", "hu_classes", "diameter", "surface_area", "radiomics", "ratio")
 
 
 def _is_list(tool: Tool, name: str) -> bool:

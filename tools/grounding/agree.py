@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from tools.grounding.evidence import Evidence, Quantity
+from tools.grounding.evidence import UNCERTAINTY, Evidence, Quantity
 from tools.grounding.numbers import NumberSaid, factor, unit_named
 from tools.grounding.statement import Named, Statement, dimension_of, expand, lexicon
 
@@ -97,7 +97,13 @@ class Wanted:
 
     def names(self, quantity: Quantity, number: NumberSaid) -> bool:
         """Return whether a quantity of the evidence is the one that is named, or may stand without a name."""
-        if not quantity.name or self.any_quantity:
+        if not quantity.name:
+            return True
+        if number.is_uncertainty != quantity.is_uncertainty:
+            return False
+        if quantity.is_uncertainty:
+            quantity = replace(quantity, name=quantity.name.removesuffix(UNCERTAINTY))
+        if self.any_quantity:
             return True
         said = self.quantity.names[0] if self.quantity else ""
         if quantity.name.endswith("ratio"):

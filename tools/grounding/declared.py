@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from knowledge.vocabulary import load_vocabulary
-from tools.grounding.evidence import Assertion, Declared, Quantity, Status, declares
+from tools.grounding.evidence import UNCERTAINTY, Assertion, Declared, Quantity, Status, declares
 from tools.results import Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
 from tools.workspace import Artifact
 
@@ -24,17 +24,19 @@ def measurements(artifact: Artifact) -> Declared:
     except ValueError:
         return Declared(is_complete=False)
     return Declared(
-        quantities=tuple(_quantity(row) for row in rows),
+        quantities=tuple(quantity for row in rows for quantity in _quantities(row)),
         found=tuple(dict.fromkeys(row.target for row in rows)),
         is_complete=set(artifact.data) <= set(Measurements.model_fields),
     )
 
 
-def _quantity(row: Measurement) -> Quantity:
+def _quantities(row: Measurement) -> Iterable[Quantity]:
     targets: tuple[str, ...] = (row.target,)
     if row.quantity.endswith("_ratio") and "÷" in row.method:
         targets = tuple(part.rpartition(" of ")[2].strip() for part in row.method.split("÷"))
-    return Quantity(row.value, row.unit, targets, row.quantity, row.image)
+    yield Quantity(row.value, row.unit, targets, row.quantity, row.image)
+    if row.uncertainty is not None:
+        yield Quantity(row.uncertainty, row.unit, targets, row.quantity + UNCERTAINTY, row.image)
 
 
 @declares("mask")

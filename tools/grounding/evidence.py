@@ -14,6 +14,10 @@ Basis = Literal["score", "box", "opinion", "report"]
 Source = Literal["artifact", "attachment", "own report", "other report"]
 
 
+UNCERTAINTY = "_uncertainty"
+"""How the name of a quantity ends that is only another one's ±; a sentence may give it behind ± alone."""
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A value in the evidence; what it is of and which quantity it is, where the data says so."""
@@ -25,6 +29,11 @@ class Quantity:
     name: str = ""
     """volume, longest_diameter, score, operating_point, …"""
     image: str = ""
+
+    @property
+    def is_uncertainty(self) -> bool:
+        """Whether it is how far another quantity may be off."""
+        return self.name.endswith(UNCERTAINTY)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,11 @@ class NumberSaid:
     joined: str = ""
     """How it hangs on the number before: "×", "to", or empty."""
 
+    @property
+    def is_uncertainty(self) -> bool:
+        """Whether it is written behind ±."""
+        return self.text.startswith("±")
+
 
 @cache
 def _units() -> dict[str, Unit]:

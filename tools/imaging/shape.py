@@ -19,6 +19,8 @@ class Diameters(NamedTuple):
     perpendicular_mm: float
     slice_index: int
     """Index along the axis across the slices."""
+    across: int = 2
+    """Which voxel axis that is."""
 
 
 def largest_component(mask: BoolArray) -> tuple[BoolArray, int]:
@@ -48,12 +50,12 @@ def slice_diameters(mask: BoolArray, affine_ras: Affine) -> Diameters:
     across = 2 if mask.shape[2] == 1 else _axis_along(affine_ras, world=2)
     first, second = (axis for axis in range(3) if axis != across)
     steps = affine_ras[:3, [first, second]]
-    best = Diameters(0.0, 0.0, 0)
+    best = Diameters(0.0, 0.0, 0, across)
     for index in np.flatnonzero(mask.any(axis=(first, second))):
         hull = _hull(np.take(mask, index, across), steps)
         longest, perpendicular = _diameters(hull)
         if longest > best.longest_mm:
-            best = Diameters(longest, perpendicular, int(index))
+            best = Diameters(longest, perpendicular, int(index), across)
     return best
 
 

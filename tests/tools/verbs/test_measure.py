@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tools.contract import ToolContext
-from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
+from tools.errors import BadInputError, NotFoundError, UnsupportedError
 from tools.facts import AttachmentFacts
 from tools.imaging.nifti import write_nifti
 from tools.imaging.volume import ORIENTATION_UNKNOWN, Volume
@@ -155,11 +155,6 @@ def test_ratio_of_two_structures(reading: MakeReading) -> None:
     assert (row.quantity, row.unit, row.method) == ("volume_ratio", "", "volume of ball ÷ volume of cube")
     with pytest.raises(BadInputError, match="exactly two"):
         run(reading(image(), ball=BALL), "ratio")
-
-
-def test_radiomics_is_not_pretended(reading: MakeReading) -> None:
-    with pytest.raises(UnavailableError, match="radiomics"):
-        run(reading(image(), ball=BALL), "radiomics")
 
 
 def test_an_attached_mask_is_measured_on_its_image(reading: MakeReading, tmp_path: Path) -> None:

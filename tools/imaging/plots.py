@@ -1,0 +1,96 @@
+"""Plots: histograms, agreement of repeated measures. The one door to matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.imaging.render import PALETTE
+from tools.imaging.volume import AnyArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NOTICE = "Research use only, not for diagnosis"
+MAX_CURVES = 7
+BINS = 120
+
+
+def histogram_png(values: Mapping[str, AnyArray], path: Path, *, unit: str, title: str = "") -> str:
+    """Draw one histogram a structure, each scaled to its own number of voxels.
+
+    Args:
+        values: intensities by name; at most MAX_CURVES are drawn.
+        path: the file to write; its folder exists.
+        unit: "HU", or empty for arbitrary intensity.
+        title: a line above.
+
+    Returns:
+        What is shown, in one sentence.
+    """
+    shown = dict(list(values.items())[:MAX_CURVES])
+    ends = [np.percentile(v, (0.1, 99.9)) for v in shown.values()]
+    low, high = float(min(e[0] for e in ends)), float(max(e[1] for e in ends))
+    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+
+    def draw(axes: Axes) -> None:
+        for number, (name, inside) in enumerate(shown.items()):
+            counts, _ = np.histogram(inside, edges)
+            colour = np.array(PALETTE[number % len(PALETTE)]) / 255
+            axes.stairs(100 * counts / inside.size, edges, label=name, color=colour, linewidth=1.6)
+        axes.set_xlabel(f"intensity ({unit or 'arbitrary units'})")
+        axes.set_ylabel("% of voxels")
+        axes.legend(frameon=False)
+
+    _plot(path, draw, title)
+    left_out = f"; {len(values) - MAX_CURVES} more are not drawn" if len(values) > MAX_CURVES else ""
+    return f"histogram of {', '.join(shown)}{left_out}"
+
+
+def bland_altman_png(first: Sequence[float], second: Sequence[float], path: Path, *, unit: str, title: str) -> str:
+    """Draw the difference of paired measurements against their mean, with bias and limits of agreement.
+
+    Args:
+        first: the earlier values.
+        second: the later values, same order.
+        path: the file to write; its folder exists.
+        unit: of both.
+        title: a line above.
+
+    Returns:
+        What is shown, in one sentence.
+
+    Source: Bland and Altman, Lancet 327 (1986) 307.
+    """
+    a, b = np.asarray(first, float), np.asarray(second, float)
+    bias, spread = float((b - a).mean()), 1.96 * float((b - a).std(ddof=1))
+
+    def draw(axes: Axes) -> None:
+        axes.scatter((a + b) / 2, b - a, color=np.array(PALETTE[0]) / 255)
+        for level, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
+            axes.axhline(level, color="0.35", linestyle=style, linewidth=1)
+        axes.set_xlabel(f"mean of both studies ({unit})")
+        axes.set_ylabel(f"later minus earlier ({unit})")
+
+    _plot(path, draw, title)
+    return f"Bland-Altman plot of {len(a)} pairs: bias {bias:.3g} {unit}, limits of agreement ± {spread:.3g} {unit}"
+
+
+def _plot(path: Path, draw: Any, title: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from tools.workspace import writing
+
+    figure = Figure(figsize=(7.2, 4.2), dpi=110, layout="constrained")  # no pyplot: its state is shared by threads
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, loc="left", fontsize=11)
+    draw(axes)
+    figure.text(0.995, 0.005, NOTICE, ha="right", va="bottom", fontsize=7, color="0.4")
+    with writing(path):
+        figure.savefig(path, metadata={"Software": None})

@@ -1,0 +1,47 @@
+"""The child process that runs mirp: `python -m tools.measuring.mirp_child FOLDER`; see radiomics.py."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+from tools.claims import RADIOMICS
+
+_UNSTABLE = ("morph_moran_i", "morph_geary_c")
+"""On large structures mirp estimates these from a random sample, so that two runs differ."""
+
+
+def main(folder: Path) -> None:
+    """Compute the features of image.nii.gz inside mask.nii.gz and write features.json."""
+    from mirp import extract_features
+
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    if settings["is_ct"]:
+        binning = {
+            "base_discretisation_method": "fixed_bin_size",
+            "base_discretisation_bin_width": settings["bin_hu"],
+        }
+    else:
+        binning = {"base_discretisation_method": "fixed_bin_number", "base_discretisation_n_bins": settings["bins"]}
+    (table,) = extract_features(
+        image=str(folder / "image.nii.gz"),
+        mask=str(folder / "mask.nii.gz"),
+        image_modality="ct" if settings["is_ct"] else "generic",
+        by_slice=False,
+        new_spacing=settings["spacing_mm"],
+        base_feature_families=settings["families"],
+        **binning,
+    )
+    first = list(table.columns).index("image_mask_adapt_size") + 1
+    found = {}
+    for name in table.columns[first:]:
+        value = table[name].iloc[0]
+        if name not in _UNSTABLE and value is not None and math.isfinite(float(value)):
+            found[f"{RADIOMICS}{name}"] = float(value)
+    (folder / "features.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

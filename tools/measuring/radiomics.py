@@ -1,0 +1,131 @@
+"""IBSI radiomics by mirp, in a process of its own.
+
+mirp writes to stdout and sets the root logger up; a child process keeps that away from ours, and can be stopped.
+Settings: isotropic 2 mm, trilinear; CT in bins of 25 HU (configuration C of the IBSI reference, Zwanenburg et al.,
+Radiology 295 (2020) 328, without its re-segmentation, which would change the mask), other images in 32 bins.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.errors import UnavailableError, UnsupportedError
+from tools.imaging.nifti import write_nifti
+from tools.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from tools.contract import ToolContext
+    from tools.measuring.structure import Structure
+    from tools.results import Measurement
+
+
+SPACING_MM = 2.0
+BIN_HU = 25.0
+BINS = 32
+MARGIN_VOXELS = 12  # interpolation to 2 mm needs a neighbourhood of the mask, not the whole image
+MIN_VOXELS = 8  # fewer give no texture: mirp leaves most features empty
+_POLL_S = 0.2
+_FAMILIES = (
+    "morphological", "statistical", "intensity_histogram", "intensity_volume_histogram", "glcm", "glrlm", "glszm",
+    "gldzm", "ngtdm", "ngldm",
+)  # fmt: skip
+_LENGTH_UNITS = {
+    "ibsi_morph_volume": ("ml", 1e-3), "ibsi_morph_vol_approx": ("ml", 1e-3), "ibsi_morph_area_mesh": ("cm2", 1e-2),
+    "ibsi_morph_diam": ("mm", 1.0), "ibsi_morph_com": ("mm", 1.0), "ibsi_morph_pca_maj_axis": ("mm", 1.0),
+    "ibsi_morph_pca_min_axis": ("mm", 1.0), "ibsi_morph_pca_least_axis": ("mm", 1.0),
+}  # fmt: skip
+"""Unit of our table and factor from mirp's (mm, mm², mm³); other features have the image's unit or none."""
+_IMAGE_UNITS = frozenset(
+    f"ibsi_stat_{n}"
+    for n in ("mean", "median", "min", "max", "p10", "p90", "iqr", "range", "mad", "rmad", "medad", "rms")
+)
+
+
+def radiomics(ctx: ToolContext, structure: Structure, notes: list[str]) -> list[Measurement]:
+    """Return the IBSI features of a structure.
+
+    Raises:
+        UnavailableError: mirp is not installed.
+        UnsupportedError: no spacing, a single image, colour, or a structure too small for texture.
+    """
+    release = _installed()
+    volume = structure.volume
+    if volume.dims == 2 or volume.is_colour:
+        raise UnsupportedError(
+            f"radiomics here needs a 3-D gray image, got {structure.image}: measure area or intensity"
+        )
+    _ = volume.spacing_mm
+    if structure.voxels < MIN_VOXELS:
+        raise UnsupportedError(
+            f"radiomics needs {MIN_VOXELS} voxels or more, {structure.target} has {structure.voxels}"
+        )
+    is_ct = volume.units == "HU"
+    binning = f"bins of {BIN_HU:g} HU" if is_ct else f"{BINS} bins"
+    method = f"mirp {release}, IBSI, 3-D, resampled to {SPACING_MM:g} mm, {binning}"
+    with tempfile.TemporaryDirectory(prefix="readingroom-radiomics-") as folder:
+        _write_cutout(structure, Path(folder))
+        found = _in_child(ctx, Path(folder), is_ct)
+    rows = []
+    for name, value in found.items():
+        unit, factor = _LENGTH_UNITS.get(name, (volume.units if name in _IMAGE_UNITS else "", 1.0))
+        rows.append(structure.row(name, value * factor, unit, method))
+    if not rows:
+        raise UnsupportedError(f"mirp found no feature that is a number in {structure.target}: the mask is too small")
+    notes.append(f"radiomics: {method}; features of another resolution or binning cannot be compared with these")
+    return rows
+
+
+def _installed() -> str:
+    try:
+        return version("mirp")
+    except PackageNotFoundError:
+        raise UnavailableError(
+            "quantities: radiomics needs the package mirp; install it with pip install 'readingroom[radiomics]'"
+        ) from None
+
+
+def _write_cutout(structure: Structure, folder: Path) -> None:
+    """Write image and mask around the structure on their own grid."""
+    volume = structure.volume
+    box = tuple(
+        slice(max(0, s.start - MARGIN_VOXELS), min(n, s.stop + MARGIN_VOXELS))
+        for s, n in zip(structure.boundary.box, volume.shape, strict=True)
+    )
+    affine = volume.affine_ras.copy()
+    affine[:3, 3] = (affine @ [*(s.start for s in box), 1])[:3]
+    cut = Volume(np.ascontiguousarray(volume.array[box]), affine, spacing_source=volume.spacing_source)
+    write_nifti(folder / "image.nii.gz", cut.array, cut)
+    write_nifti(folder / "mask.nii.gz", structure.inside[box], cut)
+
+
+def _in_child(ctx: ToolContext, folder: Path, is_ct: bool) -> dict[str, float]:
+    """Run mirp in a child process; stops it when the step is cancelled."""
+    settings = {"is_ct": is_ct, "spacing_mm": SPACING_MM, "bin_hu": BIN_HU, "bins": BINS, "families": list(_FAMILIES)}
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    log = folder / "log.txt"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "tools.measuring.mirp_child", str(folder)]
+        child = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)  # noqa: S603
+        try:
+            while child.poll() is None:
+                ctx.progress(0.5, "computing radiomics features")
+                try:
+                    child.wait(_POLL_S)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+    if child.returncode != 0:
+        raise RuntimeError(f"mirp ended with {child.returncode}: {log.read_text(errors='replace')[-2000:]}")
+    features: dict[str, float] = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+    return features
