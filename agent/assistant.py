@@ -28,6 +28,7 @@ from agent.context import RunContext
 from agent.errors import AttachmentError, ReadingError
 from agent.events import Answered, AnyEvent, Attached, Emit, Failed
 from agent.isolation import Workers
+from agent.llm.meter import MeteredLLM
 from agent.pausing import keep_policy, policy_of
 from agent.plan import Plan
 from agent.record import RunRecord
@@ -78,7 +79,7 @@ class Assistant:
         self.settings = settings or Settings()
         self._given_registry = registry
         self._given_hub = hub
-        self._llm = llm
+        self._llm = None if llm is None else MeteredLLM(llm)
         self._embedder = embedder
         self._knowledge = knowledge
         self._planner = planner
@@ -289,7 +290,7 @@ class Assistant:
             if self._llm is None:
                 from agent.llm import open_llm
 
-                self._llm = open_llm(self.settings, self.assets)
+                self._llm = MeteredLLM(open_llm(self.settings, self.assets))
             return self._llm
 
     def open_planner(self) -> Planner:

@@ -105,6 +105,28 @@ class StepFailed(_Event):
     message: str
 
 
+class Tokens(_Event):
+    """A language model was called: what it cost, and what the request has spent so far."""
+
+    type: Literal["tokens"] = "tokens"
+    model: str
+    purpose: str
+    tokens_in: int
+    tokens_out: int
+    used: int
+    limit: int
+
+
+class Evidence(_Event):
+    """A sentence of the answer was held against its evidence; it is shown only if that holds."""
+
+    type: Literal["evidence"] = "evidence"
+    claim: Claim
+    holds: bool
+    problem: str = ""
+    """Why it is held back."""
+
+
 class Answered(_Event):
     """The answer: every sentence with its evidence."""
 
@@ -126,10 +148,32 @@ class Failed(_Event):
 
 
 Event = Annotated[
-    Attached | Planning | Planned | Paused | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed,
+    Attached
+    | Planning
+    | Planned
+    | Paused
+    | StepStarted
+    | Progress
+    | StepFinished
+    | StepFailed
+    | Tokens
+    | Evidence
+    | Answered
+    | Failed,
     Field(discriminator="type"),
 ]
 AnyEvent = (
-    Attached | Planning | Planned | Paused | StepStarted | Progress | StepFinished | StepFailed | Answered | Failed
+    Attached
+    | Planning
+    | Planned
+    | Paused
+    | StepStarted
+    | Progress
+    | StepFinished
+    | StepFailed
+    | Tokens
+    | Evidence
+    | Answered
+    | Failed
 )
 Emit = Callable[[AnyEvent], None]

@@ -16,7 +16,8 @@ from agent.answer import Ending
 from agent.context import RunContext
 from agent.dispatch import Dispatcher, StepBugError, software
 from agent.errors import ReadingError, RunError
-from agent.events import Answered, Failed, Paused
+from agent.events import Answered, Failed, Paused, Tokens
+from agent.llm.meter import Meter, Spent, metered
 from agent.pausing import Pause
 from agent.plan import Plan, Step
 from tools.errors import ToolError
@@ -50,7 +51,7 @@ def run_turn(run: RunContext, turn: Turn) -> None:
     from agent.graph import build_graph
 
     started = time.monotonic()
-    with _reported(run), _locked(run.workspace.root):
+    with _reported(run), _locked(run.workspace.root), metered(_meter(run)):
         with run.checkpoints.open(run.workspace.root) as saver:
             graph = build_graph(saver)
             config: RunnableConfig = {"configurable": {"thread_id": run.reading}}
@@ -72,8 +73,28 @@ def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifac
     step = Step(id="s1", tool=name, args=dict(args))
     plan = {"outcome": "plan", "steps": [step.model_dump(mode="json")]}
     run.record.append("plan", request="", outcome=plan, decided_by="a person", software=software())
-    Dispatcher(run, reraise=True).run_steps([step])
+    with metered(_meter(run)):
+        Dispatcher(run, reraise=True).run_steps([step])
     return run.workspace.artifact("s1")
+
+
+def _meter(run: RunContext) -> Meter:
+    """Return the language-model budget of one run; a pause begins a new one, as it does for the seconds."""
+
+    def on_spent(spent: Spent) -> None:
+        run.record.append("llm call", **spent.line)
+        run.emit(
+            Tokens(
+                model=str(spent.line.get("model", "")),
+                purpose=str(spent.line.get("prompt", "")),
+                tokens_in=spent.tokens_in,
+                tokens_out=spent.tokens_out,
+                used=spent.used,
+                limit=spent.limit,
+            )
+        )
+
+    return Meter(run.settings.max_llm_tokens, on_spent, run.cancelled.is_set)
 
 
 def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) -> Any:

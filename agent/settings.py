@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """Per tool, in place of what it declares: {"export": "ask", "train": "auto"}."""
     max_steps: int = Field(default=24, gt=0)
     """Steps a plan may have."""
+    max_llm_tokens: int = Field(default=100_000, gt=0)
+    """Tokens, in and out, that language models may cost a request, over all calls."""
     max_replans: int = Field(default=2, ge=0)
     """How often a failed step may change the plan."""
     max_seconds: float = Field(default=3600.0, gt=0)

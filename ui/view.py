@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from agent.events import (
     Answered,
     Attached,
+    Evidence,
     Failed,
     Paused,
     Planned,
@@ -17,6 +18,7 @@ from agent.events import (
     StepFailed,
     StepFinished,
     StepStarted,
+    Tokens,
 )
 from agent.plan import Step
 
@@ -96,6 +98,8 @@ def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: PLR0911  one for e
             return replace(view, planning_by="", failed=event, reading=event.reading or view.reading)
         case Paused():
             return replace(view, planning_by="", reading=event.reading)
+        case Tokens() | Evidence():
+            return view  # for programs: the answer shows what came of them
 
 
 def _with_plan(steps: tuple[StepView, ...], planned: tuple[Step, ...]) -> tuple[StepView, ...]:

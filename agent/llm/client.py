@@ -7,10 +7,13 @@ OpenAI, vLLM, Ollama, llama.cpp and the embedded server all answer here. Structu
 from __future__ import annotations
 
 import logging
+import queue
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from pydantic import SecretStr
 from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
 from agent.llm.chat import Ask, CallHook, Reply
 from agent.llm.egress import Passage, policy_for
+from agent.llm.meter import stop_if_cancelled, wait
 from agent.settings import EgressPolicy, is_loopback
 
 if TYPE_CHECKING:
@@ -32,7 +36,9 @@ DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"  # asked when there is a key but no model 
 
 _CONNECT_S = 5.0
 _MAX_TRIES = 4
-_MAX_WAIT_S = 10.0
+_MAX_WAIT_S = 10.0  # an endpoint that asks for more is given up at once: a person waits for the answer
+_TICK_S = 0.05
+_DROPPED = ("RemoteProtocolError", "ReadError", "WriteError")  # httpx: the connection was there, and broke
 _DROPPABLE = ("temperature", "seed", "max_completion_tokens", "max_tokens")
 
 
@@ -59,7 +65,7 @@ class LLM:
         sleep: waits between retries; tests pass their own.
     """
 
-    def __init__(self, endpoint: Endpoint, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, endpoint: Endpoint, sleep: Callable[[float], None] = wait) -> None:
         self._endpoint = endpoint
         self._sleep = sleep
         self._policy = policy_for(endpoint.base_url, endpoint.egress)
@@ -69,7 +75,9 @@ class LLM:
         """Which model answers; asks the endpoint when no model was set."""
         if self._endpoint.model:
             return self._endpoint.model
-        served = self._guarded(lambda: [model.id for model in self._client.models.list()])
+        deadline = time.monotonic() + self._endpoint.timeout_s
+        listed = lambda: [model.id for model in self._client.models.list()]  # noqa: E731
+        served = self._guarded(lambda: self._within(deadline, listed))
         if len(served) != 1:
             raise ConfigError(
                 f"READINGROOM_LLM_MODEL must name a model of {self._endpoint.base_url}; it serves "
@@ -98,12 +106,15 @@ class LLM:
         passage = Passage(self._policy)
         parameters = self._parameters(ask, passage)
         notes: list[str] = []
-        reply: Reply | None = None
+        answer: ChatCompletion | None = None
+        finish = "failed"
         try:
             answer = self._create(parameters, notes)
             reply = self._reply(answer, ask, passage, time.monotonic() - started, notes)
+            finish = reply.finish_reason
         finally:
-            self._record(on_call, ask, reply, time.monotonic() - started, notes)
+            if on_call is not None:
+                on_call(self._line(ask, answer, finish, time.monotonic() - started, notes))
         return reply
 
     def stream(self, ask: Ask) -> Iterator[str]:
@@ -156,12 +167,13 @@ class LLM:
         return parameters
 
     def _create(self, parameters: dict[str, Any], notes: list[str]) -> Any:
-        """Call the endpoint; try again where that can help."""
+        """Call the endpoint; try again where that can help, all within the time limit."""
         import openai
 
+        deadline = time.monotonic() + self._endpoint.timeout_s
         for attempt in range(1, _MAX_TRIES + 1):
             try:
-                return self._client.chat.completions.create(**parameters)
+                return self._within(deadline, lambda: self._client.chat.completions.create(**parameters))
             except openai.BadRequestError as error:
                 if not (refused := _refused_parameter(error, parameters)):
                     raise self._unavailable(error) from None
@@ -169,19 +181,43 @@ class LLM:
                 if refused == "max_tokens":
                     parameters["max_completion_tokens"] = value
                 notes.append(f"endpoint takes no {refused}")
-            except (openai.RateLimitError, openai.InternalServerError) as error:
-                if attempt == _MAX_TRIES or getattr(error, "code", "") == "insufficient_quota":
-                    raise self._unavailable(error) from None
-                wait = _wait_s(error, attempt)
-                notes.append(f"{type(error).__name__}, waited {wait:.1f} s")
-                self._sleep(wait)
             except openai.OpenAIError as error:
-                raise self._unavailable(error) from None
+                seconds = _wait_s(error, attempt) if may_help_to_wait(error) else None
+                if seconds is None or attempt == _MAX_TRIES or time.monotonic() + seconds >= deadline:
+                    raise self._unavailable(error) from None
+                notes.append(f"{type(error).__name__}, waited {seconds:.1f} s")
+                self._sleep(seconds)
             except ValueError:
                 raise LLMUnavailableError(
                     f"{self._where} answers with something that is no JSON; is it OpenAI-compatible, and ends in /v1?"
                 ) from None
         raise LLMUnavailableError(f"{self._where} refuses the request's parameters: {'; '.join(notes)}")
+
+    def _within(self, deadline: float, call: Callable[[], Any]) -> Any:
+        """Make a call that ends at the time limit and at a cancel, also when bytes come one by one or not at all.
+
+        The call runs in a thread; one that is given up ends by itself when the endpoint lets go of it.
+        """
+        ended: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                ended.put((call(), None))
+            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+                ended.put((None, error))
+
+        threading.Thread(target=work, name="llm-call", daemon=True).start()
+        while True:
+            stop_if_cancelled()
+            try:
+                value, error = ended.get(timeout=_TICK_S)
+            except queue.Empty:
+                if time.monotonic() > deadline:
+                    raise self._too_slow() from None
+                continue
+            if error is not None:
+                raise error
+            return value
 
     def _reply(self, answer: ChatCompletion, ask: Ask, passage: Passage, seconds: float, notes: list[str]) -> Reply:
         if not answer.choices:
@@ -206,11 +242,11 @@ class LLM:
             reply.json()
         return reply
 
-    def _record(
-        self, on_call: CallHook | None, ask: Ask, reply: Reply | None, seconds: float, notes: list[str]
-    ) -> None:
-        if on_call is None:
-            return
+    def _line(
+        self, ask: Ask, answer: ChatCompletion | None, finish: str, seconds: float, notes: list[str]
+    ) -> dict[str, Any]:
+        """Return what the run record keeps of a call; an answer that could not be used has cost its tokens too."""
+        usage = answer.usage if answer else None
         line: dict[str, Any] = {
             "model": self.name,
             "endpoint": self._endpoint.base_url,
@@ -219,14 +255,15 @@ class LLM:
             "prompt_sha256": ask.prompt_sha256,
             "seed": ask.seed,
             "seconds": round(seconds, 3),
-            "tokens_in": reply.tokens_in if reply else None,
-            "tokens_out": reply.tokens_out if reply else None,
-            "finish_reason": reply.finish_reason if reply else "failed",
+            "tokens_in": usage.prompt_tokens if usage else None,
+            "tokens_out": usage.completion_tokens if usage else None,
+            "finish_reason": finish,
             "notes": notes,
         }
         if self._endpoint.log_payloads:
-            line |= {"messages": ask.messages, "answer": reply.text if reply else None}
-        on_call(line)
+            said = answer.choices[0].message.content if answer and answer.choices else None
+            line |= {"messages": ask.messages, "answer": said}
+        return line
 
     @property
     def _where(self) -> str:
@@ -267,7 +304,12 @@ class LLM:
                 f"{self._where} cannot be reached ({_cause(error)}); start it or set READINGROOM_LLM_BASE_URL"
             )
         if isinstance(error, openai.RateLimitError):
-            return LLMUnavailableError(f"{self._where} limits the rate or the quota is used up: {_first_line(error)}")
+            wished = getattr(error, "response", None)
+            later = wished.headers.get("retry-after", "") if wished is not None else ""
+            when = f", and asks to come back after {later} s" if later.isdigit() else ""
+            return LLMUnavailableError(
+                f"{self._where} limits the rate or the quota is used up{when}: {_first_line(error)}"
+            )
         return LLMUnavailableError(f"{self._where} cannot answer: {_first_line(error)}")
 
 
@@ -278,15 +320,35 @@ def _refused_parameter(error: Exception, parameters: Mapping[str, Any]) -> str:
     return next((name for name in candidates if name in _DROPPABLE and name in parameters), "")
 
 
-def _wait_s(error: Exception, attempt: int) -> float:
-    """Wait as long as the endpoint asks, else 0.5, 1, 2 s; never longer than ten seconds."""
+def may_help_to_wait(error: Exception) -> bool:
+    """Return whether another try can help: a busy or faltering server, a dropped connection; never a bad key."""
+    import openai
+
+    if isinstance(error, openai.APITimeoutError):
+        return False
+    if isinstance(error, openai.RateLimitError):
+        return getattr(error, "code", "") != "insufficient_quota"
+    if isinstance(error, openai.APIConnectionError):
+        return type(error.__cause__).__name__ in _DROPPED
+    return isinstance(error, openai.InternalServerError)
+
+
+def _wait_s(error: Exception, attempt: int) -> float | None:
+    """Return how long to wait: as the endpoint asks, else 0.5, 1, 2 s; None when it asks for more than we wait."""
     response = getattr(error, "response", None)
     asked = response.headers.get("retry-after", "") if response is not None else ""
     try:
-        wait = float(asked)
+        seconds = float(asked)
     except ValueError:
-        wait = 0.5 * 2 ** (attempt - 1)
-    return min(max(wait, 0.0), _MAX_WAIT_S)
+        seconds = _seconds_until(asked) if asked else 0.5 * 2 ** (attempt - 1)
+    return max(seconds, 0.0) if seconds <= _MAX_WAIT_S else None
+
+
+def _seconds_until(http_date: str) -> float:
+    try:
+        return parsedate_to_datetime(http_date).timestamp() - time.time()
+    except ValueError:
+        return 0.5
 
 
 def _first_line(error: Exception) -> str:

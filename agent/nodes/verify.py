@@ -5,6 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from agent.context import RunContext
+from agent.events import Evidence
 from agent.state import State
 from tools.grounding import evidence_in, problem_with
 from tools.results import Claim
@@ -17,6 +18,7 @@ def verify(state: State, runtime: Runtime[RunContext]) -> State:
     for raw in state.get("claims", []):
         claim = Claim.model_validate(raw)
         problem = problem_with(claim, look_up)
+        runtime.context.emit(Evidence(claim=claim, holds=problem is None, problem=problem or ""))
         if problem is None:
             kept.append(raw)
         else:

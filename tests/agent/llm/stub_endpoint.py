@@ -93,3 +93,37 @@ def slowly(seconds: float, answer: Answer) -> Callable[[], Answer]:
         return answer
 
     return wait
+
+
+@contextmanager
+def dripping(seconds: float) -> Iterator[str]:
+    """An endpoint that sends a byte now and then, and never ends."""
+    stopped = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            while not stopped.wait(seconds):
+                try:
+                    self.wfile.write(b" ")
+                except OSError:
+                    return
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        stopped.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from pydantic import SecretStr
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from stub_endpoint import endpoint, fails, says, slowly
+from stub_endpoint import dripping, endpoint, fails, says, slowly
 
 from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
 from agent.llm import Ask
 from agent.llm.client import LLM, Endpoint
+from agent.llm.meter import Meter, metered
+from tools.errors import CancelledError
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
 
@@ -87,11 +91,66 @@ def test_rate_limit_is_waited_out_as_long_as_the_endpoint_asks() -> None:
 
 def test_rate_limit_that_does_not_end_is_given_up() -> None:
     waits: list[float] = []
-    with endpoint(fails(429, "slow down", headers={"Retry-After": "900"})) as stub:
+    with endpoint(fails(429, "slow down")) as stub:
         with pytest.raises(LLMUnavailableError, match="limits the rate"):
             llm_at(stub.base_url, waits).chat(Ask("hi"))
         assert len(stub.requests) == 4
-    assert waits == [10.0, 10.0, 10.0]
+    assert waits == [0.5, 1.0, 2.0]
+
+
+def test_rate_limit_that_asks_for_a_long_wait_is_given_up_at_once_and_says_when() -> None:
+    waits: list[float] = []
+    with endpoint(fails(429, "slow down", headers={"Retry-After": "900"})) as stub:
+        with pytest.raises(LLMUnavailableError, match="asks to come back after 900 s"):
+            llm_at(stub.base_url, waits).chat(Ask("hi"))
+        assert len(stub.requests) == 1
+    assert waits == []
+
+
+def test_a_wait_until_a_date_is_understood() -> None:
+    waits: list[float] = []
+    soon = formatdate(time.time() + 4, usegmt=True)
+    with endpoint(fails(429, "slow down", headers={"Retry-After": soon}), says("fine")) as stub:
+        assert llm_at(stub.base_url, waits).chat(Ask("hi")).text == "fine"
+    assert 2 < waits[0] <= 4
+
+
+def test_a_wait_never_goes_past_the_time_limit() -> None:
+    with endpoint(fails(429, "slow down", headers={"Retry-After": "8"})) as stub:
+        with pytest.raises(LLMUnavailableError, match="limits the rate"):
+            llm_at(stub.base_url).chat(Ask("hi"))
+        assert len(stub.requests) == 1
+
+
+def test_an_answer_that_drips_ends_at_the_time_limit() -> None:
+    """Every byte comes in time for the socket; only the whole does not."""
+    with dripping(0.05) as base_url:
+        started = time.monotonic()
+        with pytest.raises(LLMUnavailableError, match=r"no whole answer within 0\.6 s"):
+            llm_at(base_url, timeout_s=0.6).chat(Ask("hi"))
+        assert time.monotonic() - started < 2
+
+
+def test_a_connection_that_breaks_off_is_tried_again_and_then_given_up() -> None:
+    waits: list[float] = []
+    cut = (200, '{"id": "1", ', {"Content-Length": "500"})
+    with endpoint(cut, says("whole")) as stub:
+        assert llm_at(stub.base_url, waits).chat(Ask("hi")).text == "whole"
+    assert waits == [0.5]
+    with endpoint(cut) as stub:
+        with pytest.raises(LLMUnavailableError, match="cannot be reached"):
+            llm_at(stub.base_url, waits).chat(Ask("hi"))
+        assert len(stub.requests) == 4
+
+
+def test_a_cancelled_request_does_not_wait_for_the_endpoint() -> None:
+    cancelled = threading.Event()
+    threading.Timer(0.3, cancelled.set).start()
+    with endpoint(slowly(3, says("late"))) as stub:
+        started = time.monotonic()
+        with metered(Meter(1000, is_cancelled=cancelled.is_set)), pytest.raises(CancelledError, match="was cancelled"):
+            llm_at(stub.base_url).chat(Ask("hi"))
+        assert time.monotonic() - started < 1
 
 
 def test_used_up_quota_is_not_tried_again() -> None:
@@ -185,6 +244,13 @@ def test_failed_call_is_recorded_too() -> None:
     with endpoint(fails(401, "no")) as stub, pytest.raises(LLMUnavailableError):
         llm_at(stub.base_url).chat(Ask("hi"), lines.append)
     assert lines[0]["finish_reason"] == "failed"
+
+
+def test_an_answer_that_cannot_be_used_has_cost_its_tokens() -> None:
+    lines: list[Any] = []
+    with endpoint(says('{"a": ')) as stub, pytest.raises(ModelBehaviorError):
+        llm_at(stub.base_url).chat(Ask("hi", schema=SCHEMA), lines.append)
+    assert (lines[0]["tokens_in"], lines[0]["tokens_out"], lines[0]["finish_reason"]) == (11, 7, "failed")
 
 
 def test_stream_yields_pieces_in_order() -> None:
