@@ -25,6 +25,7 @@ from tools.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from tools.pacs.client import open_pacs
 from tools.results import ToolResult
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ class RunningStep:
             hub=self.hub,
             open_knowledge=run.open_knowledge,
             open_llm=run.open_llm,
+            open_pacs=lambda name: open_pacs(run.settings.pacs, name),
+            site_key=key.get_secret_value().encode() if (key := run.settings.deidentify_key) else b"",
             device=run.device,
             seed=run.settings.seed,
             on_progress=lambda fraction, message: self._on_progress(run, fraction, message),

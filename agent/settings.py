@@ -15,6 +15,8 @@ import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from tools.pacs.server import PacsServer
+
 EgressPolicy = Literal["local", "remote-deidentified", "remote-allowed"]
 ApprovalPolicy = Literal["auto", "ask-before-running", "ask-before-export"]
 
@@ -52,6 +54,12 @@ class Settings(BaseSettings):
 
     checkpoints: SecretStr = SecretStr("sqlite")
     """Where paused and killed runs are kept: "sqlite" (in the reading), "memory", or "postgresql://user:key@host/db"."""
+
+    pacs: dict[str, PacsServer] = Field(default_factory=dict)
+    """The PACS to query, by a name of your choice; see docs/pacs.md."""
+    deidentify_key: SecretStr | None = Field(default=None, min_length=16)
+    """Secret that pseudonyms and date shifts are derived from, so that they agree between readings; None: each reading
+    has its own."""
 
     device: str = "auto"
     """ "auto" (CUDA when there is one), "cpu", "cuda", "cuda:1"."""

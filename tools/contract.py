@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 
 from tools.errors import BadInputError, CancelledError, UnavailableError
 from tools.facts import ArtifactKind, AttachmentFacts, Requires
+from tools.pacs.client import Pacs, no_pacs
 from tools.results import ToolResult
 
 if TYPE_CHECKING:
@@ -100,6 +101,10 @@ class ToolContext:
     """Opens the report store at first use; raises UnavailableError saying what to do when there is none."""
     open_llm: Callable[[], TextModel]
     """Opens the language model at first use; look at its `can_write` before showing its prose."""
+    open_pacs: Callable[[str | None], Pacs] = no_pacs
+    """Returns the PACS of a name in the settings, or the only one; raises UnavailableError where none is set up."""
+    site_key: bytes = b""
+    """Secret that pseudonyms are derived from, the same in every reading of a site; empty: each reading has its own."""
     device: str = "cpu"
     seed: int = 0
     on_progress: Callable[[float, str], None] = lambda fraction, message: None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ArtifactKind = Literal[
     "image", "mask", "boxes", "points", "scores", "measurements", "transform", "hits", "report", "figure", "mesh",
-    "description", "text", "files", "verdicts",
+    "description", "text", "files", "verdicts", "studies",
 ]  # fmt: skip
 AttachmentKind = Literal["image", "mask", "report"]
 

@@ -10,9 +10,11 @@ ToolResult
 ├─ Text          a model's answer in words: an opinion
 ├─ Measurements  rows with value, unit, mask, image and where the spacing came from
 ├─ Hits          report sentences that match a query
+├─ Studies       studies that a PACS holds
 ├─ Draft         findings and impression, each sentence with its evidence
 ├─ Verdicts      what the evidence says of each sentence of a report
-└─ Files         exported files
+├─ Files         exported files
+└─ Sent          results that a PACS took
 """
 
 from typing import Any, ClassVar, Literal
@@ -80,7 +82,8 @@ class Image(ToolResult):
     source: str
     """Id of the image that it was made from."""
     file: str
-    """NIfTI file in the step's folder; a film is one slice thick."""
+    """In the step's folder: a NIfTI file (a film is one slice thick) or a folder of DICOM. Empty: the image is `source`
+    itself, as with a study that was fetched."""
     units: str = ""
     """What a voxel's value is: "HU", or empty for arbitrary intensity."""
     facts: AttachmentFacts
@@ -246,6 +249,31 @@ class Hits(ToolResult):
     hits: tuple[ReportHit, ...]
 
 
+class StudyRow(Record):
+    """One study of a PACS. The patient's name is not asked for; the rest stays on this machine."""
+
+    study_uid: str
+    date: str = ""
+    """YYYY-MM-DD; empty where the server does not say."""
+    modalities: tuple[str, ...] = ()
+    description: str = ""
+    """StudyDescription as the scanner wrote it: free text, not to be trusted."""
+    patient_id: str = ""
+    series: int | None = None
+    instances: int | None = None
+
+
+class Studies(ToolResult):
+    """Studies that match a query. The summary holds counts only, so that it may be shown to a language model."""
+
+    kind: ClassVar[ArtifactKind] = "studies"
+
+    server: str
+    """How the settings call the PACS."""
+    studies: tuple[StudyRow, ...]
+    """Newest first."""
+
+
 class Claim(Record):
     """One sentence with what it rests on."""
 
@@ -301,3 +329,14 @@ class Files(ToolResult):
     kind: ClassVar[ArtifactKind] = "files"
 
     format: str
+
+
+class Sent(ToolResult):
+    """Results that a PACS took."""
+
+    kind: ClassVar[ArtifactKind] = "files"
+
+    server: str
+    """How the settings call the PACS."""
+    instances: tuple[str, ...]
+    """SOPInstanceUIDs that it confirmed."""

@@ -255,6 +255,8 @@ class Workspace:
             raise BadInputError(f"{image_id!r} is of kind {self.kind_of(image_id)}, expected an image")
         if image_id.startswith("s"):
             made = self.result(image_id, Image)
+            if not made.file:
+                return self.volume(made.source)
             volume = read_image(self.root / "artifacts" / image_id / made.file)
             return replace(volume, modality=made.facts.modality, body_part=made.facts.body_part, units=made.units)
         attachment = self._attachment(image_id)
@@ -286,11 +288,14 @@ class Workspace:
             yield target, np.asarray(volume.array != 0), volume
 
     def dicom_headers(self, image_id: str) -> tuple[tuple[Dataset, ...], tuple[int, ...]]:
-        """Return the DICOM headers that an attached image was read from; see `tools.imaging.read.dicom_headers`."""
+        """Return the DICOM headers that an image was read from; see `tools.imaging.read.dicom_headers`."""
         from tools.imaging.read import dicom_headers
 
         if image_id.startswith("s"):
-            return (), ()
+            made = self.result(image_id, Image)
+            return (
+                dicom_headers(self.step_folder(image_id) / made.file) if made.file else self.dicom_headers(made.source)
+            )
         return dicom_headers(self.attachment_path(image_id), self._attachment(image_id).series)
 
     def report_text(self, report_id: str) -> str:

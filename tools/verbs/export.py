@@ -75,17 +75,22 @@ def export(
     Raises:
         UnsupportedError: a result of a kind that the format cannot hold; says which can.
     """
+    return export_as(ctx, artifacts, format)
+
+
+def export_as(ctx: ToolContext, artifacts: Sequence[str], form: Format) -> Files:
+    """Write results into the step's folder; what `export` does, for tools that go on with the files."""
     making = Export(ctx)
     for number, artifact_id in enumerate(artifacts):
         ctx.progress(number / len(artifacts), artifact_id)
         with writing(ctx.folder):
-            making.written += _WRITERS[format](making, artifact_id)
+            making.written += _WRITERS[form](making, artifact_id)
     listed = ", ".join(making.written)
     return Files(
-        summary=f"Wrote {len(making.written)} {format} file(s): {listed}.",
+        summary=f"Wrote {len(making.written)} {form} file(s): {listed}.",
         files=tuple(making.written),
         notes=tuple(dict.fromkeys(making.notes)),
-        format=format,
+        format=form,
     )
 
 
