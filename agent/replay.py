@@ -51,13 +51,13 @@ class ReplayReport(BaseModel):
 
 
 def replay(assistant: Assistant, reading: str) -> ReplayReport:
-    """Run every finished step of a reading again, in a new reading, and compare.
+    """Run every finished step of a reading again, in a new reading, and compare; steps that need approval are left out.
 
     Raises:
         ReadingError: no such reading, or none of its steps finished.
     """
     original = assistant.workspace(reading)
-    artifacts = original.artifacts()
+    artifacts = [a for a in original.artifacts() if not _asks_first(assistant, a)]
     if not artifacts:
         raise ReadingError(f"reading {reading} has no finished step to replay")
     steps = _steps(assistant, reading, {a.id for a in artifacts})
@@ -78,6 +78,12 @@ def replay(assistant: Assistant, reading: str) -> ReplayReport:
         software_after=software(),
         differences=tuple(differences),
     )
+
+
+def _asks_first(assistant: Assistant, artifact: Artifact) -> bool:
+    """Say whether a step needed a person's approval (sending to a PACS): nobody gave it for a second time."""
+    tool = artifact.provenance.tool
+    return tool in assistant.registry and assistant.registry.get(tool).needs_approval
 
 
 def _steps(assistant: Assistant, reading: str, finished: set[str]) -> list[Step]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tools.results import Claim, ClaimKind, Description, Draft, Hits, Masks, Measurement, Measurements, Verdicts
+from tools.results import (
+    Claim,
+    ClaimKind,
+    Description,
+    Draft,
+    Hits,
+    Masks,
+    Measurement,
+    Measurements,
+    Studies,
+    Verdicts,
+)
 
 if TYPE_CHECKING:
     from tools.workspace import Artifact
@@ -31,6 +42,8 @@ QUANTITY_WORDS = {
     "fat_fraction": "Share with the density of fat",
     "muscle_density_fraction": "Share with the density of muscle",
 }
+MAX_LISTED = 25
+"""Studies that get a line of their own; the table has them all."""
 RADIOMICS = "ibsi_"
 """Quantities that begin so are radiomics features: hundreds of numbers for a table, not for sentences."""
 HEADLINE = (
@@ -116,6 +129,16 @@ def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
         if row.verdict != "supported":
             text = f"{row.verdict.capitalize()}: “{row.text}” ({row.reason})."
             yield Claim(text=text, evidence=(artifact_id,), kind="described")
+
+
+@composes("studies")
+def _of_studies(artifact: Artifact) -> Iterable[Claim]:
+    yield Claim(text=artifact.summary, evidence=(artifact.id,), kind="described")
+    for row in Studies.model_validate(artifact.data).studies[:MAX_LISTED]:
+        kinds = ", ".join(row.modalities) or "modality not said"
+        named = f", “{row.description}”" if row.description else ""
+        text = f"Study {row.study_uid}: {kinds}; {row.date or 'date not said'}{named}."
+        yield Claim(text=text, evidence=(artifact.id,), kind="described")
 
 
 def _is_foreign(row: Measurement) -> bool:

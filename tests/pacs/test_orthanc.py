@@ -170,6 +170,39 @@ def test_fetch_segment_measure_send_and_find_again(study: str, orthanc: Orthanc,
     )
 
 
+def test_the_answer_lists_what_was_found_and_a_language_model_sees_counts(
+    study: str, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    from agent.nodes.plan import prior_result
+
+    plan = Plan(steps=(Step(id="s1", tool="find_studies", args={"patient": PATIENT}),))
+    settings = Settings(readings_dir=tmp_path / "readings", pacs={"main": orthanc.web})
+    answer = Assistant(settings=settings, planner=OnePlan(plan)).ask("what is there?")
+    assert any(study in claim.text and "CHEST ROUTINE" in claim.text for claim in answer.claims)
+    assert not answer.held_back
+    told = prior_result(Assistant(settings=settings).workspace(answer.reading).artifact("s1")).summary
+    assert not any(secret in told for secret in (PATIENT, study, "2024"))
+
+
+def test_a_replay_does_not_send_again(study: str, orthanc: Orthanc, tmp_path: Path) -> None:
+    from agent.replay import replay
+
+    plan = Plan(
+        steps=(
+            Step(id="s1", tool="fetch_study", args={"uid": study}),
+            Step(id="s2", tool="send_results", args={"artifacts": ["@s1"]}),
+        )
+    )
+    settings = Settings(readings_dir=tmp_path / "readings", pacs={"main": orthanc.web})
+    assistant = Assistant(settings=settings, planner=OnePlan(plan))
+    answer = assistant.resume(assistant.ask("do it").reading)
+    assert not answer.failures
+    before = orthanc.get("/changes?limit=1&last")
+    report = replay(assistant, answer.reading)
+    assert (report.steps, report.same) == (1, True), report.differences
+    assert orthanc.get("/changes?limit=1&last") == before
+
+
 def _fetched(pacs, study: str, tmp_path: Path) -> list[pydicom.Dataset]:
     folder = tmp_path / "back"
     folder.mkdir()
