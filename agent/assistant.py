@@ -245,6 +245,7 @@ class Assistant:
             device_memory_mb=self.settings.device_memory_mb,
             weights_dir=self.settings.weights_dir,
             assets=self.assets,
+            remote_models=self.settings.remote_models,
         )
 
     @cached_property

@@ -8,12 +8,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from tools.pacs.server import PacsServer
 
@@ -49,6 +55,9 @@ class Settings(BaseSettings):
     llm_timeout_s: float = Field(default=120.0, gt=0)
     egress: EgressPolicy | None = None
     """What may leave to the LLM endpoint; None: "local" on loopback, "remote-deidentified" elsewhere."""
+    remote_models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses (`https://host:8100`) of other machines that remote models may send pixels to, between commas
+    in the environment; this machine needs none."""
     chroma_url: str | None = None
     """A Chroma server (`http://127.0.0.1:8000`); None: Chroma runs inside this process, in `data_dir`."""
 
@@ -86,6 +95,18 @@ class Settings(BaseSettings):
     def _is_checkpointer(cls, value: SecretStr) -> SecretStr:
         if not re.match(r"^(sqlite|memory|postgres(ql)?://.+)$", value.get_secret_value()):
             raise ValueError("must be 'sqlite', 'memory' or 'postgresql://user:key@host/database'")
+        return value
+
+    @field_validator("remote_models", mode="before")
+    @classmethod
+    def _between_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("remote_models")
+    @classmethod
+    def _are_http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [each for each in value if urlsplit(each).scheme not in {"http", "https"}]:
+            raise ValueError(f"must be http or https addresses, got {wrong[0]!r}")
         return value
 
     @field_validator("llm_base_url", "chroma_url")

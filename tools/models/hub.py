@@ -23,6 +23,7 @@ from tools.models.choosing import require_served, require_shown, resolved, why_n
 from tools.models.installed import BrokenCard, installed_cards, knows_runtime, loader_of
 from tools.models.memory import MemoryMeter, machine_memory_bytes, meter_for
 from tools.models.pool import Pool
+from tools.models.remote.address import address_refusal
 from tools.models.runtimes.base import Loading
 from tools.models.weights import check_hashes, hashes_of, weight_paths
 from tools.results import ModelUse
@@ -73,6 +74,7 @@ class Hub:
         device_memory_mb: memory of that device; None: unlimited or unknown.
         weights_dir: folder of the weights that a person brought; None: there is none.
         assets: the cache of fetched assets, for cards whose weights are one.
+        remote_models: addresses of other machines that pixels may be sent to.
         meter_for: makes the meter of a device's memory.
     """
 
@@ -85,6 +87,7 @@ class Hub:
         device_memory_mb: int | None = None,
         weights_dir: Path | None = None,
         assets: Assets | None = None,
+        remote_models: Sequence[str] = (),
         meter_for: Callable[[str], MemoryMeter] = meter_for,
     ) -> None:
         by_name: dict[str, ModelCard] = {}
@@ -99,6 +102,7 @@ class Hub:
         self._weights_dir = weights_dir
         self._assets = assets
         self._asked_for = ""
+        self._remote_models = tuple(remote_models)
         self._meter_for = meter_for
         self._pools: dict[str, Pool] = {}
         self._brought: dict[str, str] = {}
@@ -112,6 +116,7 @@ class Hub:
         device_memory_mb: int | None = None,
         weights_dir: Path | None = None,
         assets: Assets | None = None,
+        remote_models: Sequence[str] = (),
     ) -> Hub:
         """Read every card of the entry-point group, ours first; for the arguments see the class."""
         cards, broken = installed_cards()
@@ -122,6 +127,7 @@ class Hub:
             device_memory_mb=device_memory_mb,
             weights_dir=weights_dir,
             assets=assets,
+            remote_models=remote_models,
         )
 
     @cached_property
@@ -208,10 +214,8 @@ class Hub:
 
     def status(self, card: ModelCard) -> CardStatus:
         """Say whether a model can run here; looks at files and installed packages, imports nothing heavy."""
-        if not knows_runtime(card.runtime):
-            return CardStatus("needs extra", f"the runtime {card.runtime!r} is not part of this installation")
-        if card.extra and importlib.util.find_spec(card.extra) is None:
-            return CardStatus("needs extra", f"install it: {card.extra_install or card.extra}")
+        if extra := self._missing_extra(card):
+            return CardStatus("needs extra", extra)
         missing = self._missing_weights(card)
         if missing:
             return CardStatus("needs weights", missing)
@@ -220,6 +224,13 @@ class Hub:
                 return CardStatus("too large", self._too_large(card))
             return CardStatus("ready", f"on the CPU: {self._too_large(card)}")
         return CardStatus("ready")
+
+    def _missing_extra(self, card: ModelCard) -> str:
+        if not knows_runtime(card.runtime):
+            return f"the runtime {card.runtime!r} is not part of this installation"
+        if card.extra and importlib.util.find_spec(card.extra) is None:
+            return f"install it: {card.extra_install or card.extra}"
+        return address_refusal(card, self._remote_models)
 
     def _is_too_large(self, card: ModelCard) -> bool:
         return card.device_memory_mb * MB > self._memory_bytes
@@ -307,7 +318,7 @@ class Hub:
         status = self.status(card)
         if status.state != "ready":
             raise UnavailableError(f"model {card.name!r} {status.state}: {status.remedy}")
-        loading = Loading(card, self._checked_weights(card), device, _is_half(card, device))
+        loading = Loading(card, self._checked_weights(card), device, _is_half(card, device), self._remote_models)
         runtime = loader_of(card.runtime)(loading)
         logger.info("model %s loaded on %s", card.name, device)
         return runtime

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui.commands.lend import serve_model
 from ui.failures import DONE, FAILED, MisuseError
 
 if TYPE_CHECKING:
     from tools.models.hub import Hub
 
 app = typer.Typer(help="The models behind the tools.", no_args_is_help=True, rich_markup_mode=None)
+app.command("serve")(serve_model)
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 

@@ -10,6 +10,8 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "image_encoder_clip": "tools.models.runtimes.image_encoder:load_clip",
         "image_encoder_monai": "tools.models.runtimes.image_encoder:load_monai",
         "image_encoder_vision": "tools.models.runtimes.image_encoder:load_vision",
+        "remote_http": "tools.models.runtimes.remote:load_http",
+        "remote_mcp": "tools.models.runtimes.remote:load_mcp",
     }
 )
 """By the name that cards use: module and function `load(loading: Loading)`; see base.py."""

@@ -52,7 +52,9 @@ class Loading:
     device: str
     """The CPU as "cpu", or a torch device."""
     half: bool = False
-    """Whether to compute in half precision: the card allows it, and the device is no CPU."""
+    """Whether to compute in half precision: the card allows it, and the device is a GPU."""
+    remote_models: tuple[str, ...] = ()
+    """Addresses of other machines that pixels may be sent to; the person's setting."""
 
     @contextmanager
     def inference(self) -> Iterator[None]:
