@@ -12,6 +12,7 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "image_encoder_vision": "tools.models.runtimes.image_encoder:load_vision",
         "remote_http": "tools.models.runtimes.remote:load_http",
         "remote_mcp": "tools.models.runtimes.remote:load_mcp",
+        "monai_bundle": "tools.models.runtimes.monai_bundle:load",
     }
 )
 """By the name that cards use: module and function `load(loading: Loading)`; see base.py."""
