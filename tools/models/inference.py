@@ -17,6 +17,7 @@ from tools.errors import UnavailableError
 if TYPE_CHECKING:
     from torch import Tensor
 
+Window = tuple[slice, slice, slice]
 SMALLEST_PATCH = 32  # networks that halve their input five times take multiples of 32
 MEMORY_SHARE = 0.9  # of what is free now: the rest belongs to whoever works beside us
 
@@ -89,7 +90,7 @@ class SlidingWindow:
         """
         padded, crop = self._padded(image)
         sums = self._summed(padded, network, device, progress)
-        return sums[:, :, *crop]
+        return sums[:, :, crop[0], crop[1], crop[2]]
 
     def _padded(self, image: Tensor) -> tuple[Tensor, list[slice]]:
         """Enlarge an image to at least one patch, evenly on both sides."""
@@ -110,7 +111,7 @@ class SlidingWindow:
     def _patch(self, image: Tensor) -> tuple[int, ...]:
         return tuple(n if n > 0 else have for n, have in zip(self.patch_size, image.shape[2:], strict=True))
 
-    def _windows(self, image: Tensor) -> list[tuple[slice, ...]]:
+    def _windows(self, image: Tensor) -> list[Window]:
         from monai.data.utils import dense_patch_slices
 
         patch = self._patch(image)
@@ -145,17 +146,17 @@ class SlidingWindow:
                 sums = torch.zeros((1, logits.shape[1], *image.shape[2:]), device=keep_at)
             logits = logits.to(keep_at, torch.float32)
             for row, window in zip(logits, batch, strict=True):
-                sums[(0, slice(None), *window)] += row * weight
+                sums[0, :, window[0], window[1], window[2]] += row * weight
                 counts[window] += weight
             progress((number + 1) / len(batches))
         assert sums is not None  # noqa: S101  there is at least one window
         return sums.div_(counts)
 
-    def _sent(self, image: Tensor, windows: Sequence[tuple[slice, ...]], device: str) -> Tensor:
+    def _sent(self, image: Tensor, windows: Sequence[Window], device: str) -> Tensor:
         """Start the way of patches to the device; on a GPU it goes on beside the computation."""
         import torch
 
-        patches = torch.cat([image[(slice(None), slice(None), *window)] for window in windows])
+        patches = torch.cat([image[:, :, window[0], window[1], window[2]] for window in windows])
         if torch.device(device).type != "cuda" or patches.device.type != "cpu":
             return patches.to(device)
         aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's stubs leave it open

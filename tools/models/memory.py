@@ -69,7 +69,7 @@ class ProcessMemory:
 
     def now_bytes(self) -> int:
         """Return the resident memory of this process."""
-        import psutil  # type: ignore[import-untyped]  # it ships no types
+        import psutil
 
         return int(psutil.Process().memory_info().rss)
 

@@ -243,6 +243,16 @@ _SHORT_NAMES = (
 )  # fmt: skip
 
 
+_COUNTERPARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "monai.apps.detection.networks.retinanet_network.resnet_fpn_feature_extractor": (
+            "tools.models.runtimes.bundle_fpn:resnet_fpn_feature_extractor"
+        ),
+    }
+)
+"""Functions of MONAI that need a package which is not here, and ours in their place."""
+
+
 @dataclass(frozen=True)
 class Dotted:
     """A name with dots that is not looked up yet."""
@@ -299,6 +309,9 @@ def resolve_target(name: str) -> Any:
 
 
 def _of_monai(path: str) -> Any:
+    if path in _COUNTERPARTS:
+        ours, _, function = _COUNTERPARTS[path].partition(":")
+        return getattr(import_module(ours), function)
     module_name, _, name = path.rpartition(".")
     closed = any(part in name for part in _MONAI_CLOSED_NAMES) or name.startswith("_")
     if closed or not _open(module_name):

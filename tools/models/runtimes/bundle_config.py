@@ -137,10 +137,10 @@ class BundleConfig:
             except UnsupportedError as error:
                 raise UnsupportedError(self._located(target, f"a bundle may not use {target!r}: {error}")) from None
         named = {key: self._value(value) for key, value in written.items() if key not in _OWN_KEYS}
-        forbid_downloads(named, target)
         try:
+            forbid_downloads(named, target)
             return make(**named)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, UnsupportedError) as error:
             raise UnsupportedError(self._located(target, f"{target} cannot be made: {error}")) from error
 
     def _located(self, written: str, problem: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ class DetectionBundle:
         window = getattr(self._detector.inferer, "roi_size", None)
         large = window is not None and inputs[0].numel() >= int(np.prod(window))
         sliding = bool(self._entry("force_sliding_window", default=False)) or large
-        with self.bundle.loading.inference():
+        with self.bundle.loading.inference(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MONAI calls numpy on tensors in a way that numpy will drop
             found: dict[str, Tensor] = self._detector([inputs], use_inferer=sliding)[0]
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +54,8 @@ class Vista3dBundle:
         values = on_grid(self.bundle.finish(data)["pred"], volume)
         values[values == 255] = 0  # where no window was run
         made_of = self._parts()
-        return Segmentation(
-            {
-                t: np.asarray(np.isin(values, [p for v in self._labels[t] for p in made_of.get(v, (v,))]))
-                for t in targets
-            }
-        )
+        values_of = {t: [p for v in self._labels[t] for p in made_of.get(v, (v,))] for t in targets}
+        return Segmentation({target: np.asarray(np.isin(values, values_of[target])) for target in targets})
 
     def segment_prompted(self, volume: Volume, prompt: Prompt, progress: Progress) -> BoolArray:
         """Outline what points mark; see `PromptRuntime`."""
@@ -98,24 +95,24 @@ class Vista3dBundle:
 
         count = prompts["class_vector"].shape[0] if "class_vector" in prompts else 1
         progress(0.1, f"running the network for {count} structure{'s' if count > 1 else ''}")
-        network, device = self.bundle.network, self.bundle.device
-        size, batch = self._settings["roi_size"], int(self._settings.get("sw_batch_size", 1))
-        overlap = float(self._settings.get("overlap", 0.25))
+        settings, device = self._settings, torch.device(self.bundle.device)
+        options = {
+            "roi_size": settings["roi_size"],
+            "sw_batch_size": int(settings.get("sw_batch_size", 1)),
+            "overlap": float(settings.get("overlap", 0.25)),
+        }
         given = {"point_coords": None, "point_labels": None, "class_vector": None, "prev_mask": None} | prompts
         given |= {"labels": None, "label_set": None, "prompt_class": given["class_vector"], "transpose": True}
+        network = _stoppable(self.bundle.network, progress)
         inputs = image[None].to(device)
-        kind = torch.device(device).type
-        with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self.bundle.half):
-            if given["point_coords"] is not None and self._settings.get("use_point_window", False):
-                logits = point_based_window_inferer(
-                    inputs=inputs, roi_size=size, sw_batch_size=batch, with_coord=True, predictor=_stoppable(network, progress),
-                    mode="gaussian", sw_device=device, device=device, overlap=overlap, **given,
-                )  # fmt: skip
+        with self.bundle.loading.inference(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MONAI sets an affine twice and says so
+            if given["point_coords"] is not None and settings.get("use_point_window", False):
+                given |= {"mode": "gaussian", "sw_device": device, "device": device, "with_coord": True}
+                logits = point_based_window_inferer(inputs=inputs, predictor=network, **options, **given)
             else:
-                window = SlidingWindowInfererAdapt(
-                    roi_size=size, sw_batch_size=batch, overlap=overlap, with_coord=True, device="cpu"
-                )
-                logits = window(inputs, _stoppable(network, progress), **given)
+                window = SlidingWindowInfererAdapt(**options, with_coord=True, device=torch.device("cpu"))
+                logits = window(inputs, network, **given)
         plain = logits.as_subclass(torch.Tensor)[0].float().cpu().clone()
         predicted: Tensor = MetaTensor(plain, meta=dict(image.meta))
         return predicted

@@ -110,8 +110,11 @@ class Bundle:
 
     def prepare(self, volumes: Sequence[Volume], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the data after the bundle's own preprocessing."""
+        from monai.transforms import reset_ops_id
+
         data: dict[str, Any] = {self.image_key: meta_tensor(volumes), **(more or {})}
         prepared: dict[str, Any] = _applied(self._steps("preprocessing"), data, "prepare")
+        reset_ops_id(prepared)  # so that a bundle's copy of its preprocessing can invert it too
         return prepared
 
     def finish(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,7 +198,7 @@ class SegmentationBundle:
     def smaller(self) -> SegmentationBundle | None:
         """Return a form with fewer or smaller patches; see `Smaller`."""
         window = self._window.smaller()
-        return window and SegmentationBundle(self.bundle, window)
+        return None if window is None else SegmentationBundle(self.bundle, window)
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
         """Outline targets; see `SegmentRuntime`."""
