@@ -74,6 +74,31 @@ class Description(ToolResult):
     facts: dict[str, Any]
 
 
+class Transform(Record):
+    """How an image was brought onto another's voxels, and how well they fit."""
+
+    kind: Literal["rigid", "affine", "deformable"]
+    file: str
+    """ITK transform in the step's folder: from points of `fixed` to points of `moving`, LPS+ mm."""
+    fixed: str
+    moving: str
+    nmi_before: float
+    """Normalised mutual information: 1 for unrelated images, 2 for the same one."""
+    nmi_after: float
+    correlation_before: float
+    """Of gray values; means little across modalities."""
+    correlation_after: float
+    overlap: float
+    """Share of `fixed` that `moving` covers."""
+    inverse_mean_mm: float | None = None
+    """How far points come back from where they began, there and back again by a second, opposite alignment."""
+    inverse_p95_mm: float | None = None
+    jacobian_min: float
+    """Least local change of volume; the map folds where it is not above 0."""
+    jacobian_max: float
+    folded_share: float
+
+
 class Image(ToolResult):
     """An image that a tool made from another; the original stays as it was."""
 
@@ -88,6 +113,8 @@ class Image(ToolResult):
     """What a voxel's value is: "HU", or empty for arbitrary intensity."""
     facts: AttachmentFacts
     """What it is; the id is the step's."""
+    transform: Transform | None = None
+    """How it was brought onto another image's voxels; None where it was not."""
 
 
 class MaskEntry(Record):

@@ -211,7 +211,7 @@ def _fitted(tool: Tool, args: dict[str, Any]) -> dict[str, Any]:
             fitting = next(
                 (PHANTOMS[k] for k in ("mask", "measurements", "image", "hits", "report") if k in kinds), "img1"
             )
-            wanted = next((i for i in _ids(args[name]) if i in PHANTOMS.values() and _kind(i) in kinds), fitting)
+            wanted = next((i for i in _ids(args[name]) if _kind(i) in kinds), fitting)
             args[name] = [wanted] if isinstance(args[name], list) else wanted
     return args
 
@@ -229,12 +229,18 @@ PHANTOMS: Mapping[ArtifactKind, str] = {
 }
 
 
-def _kind(any_id: str) -> ArtifactKind:
-    return next(k for k, v in PHANTOMS.items() if v == any_id)
+EARLIER = "img2"
+"""The phantom's earlier study: the same chest, lying a little differently, the right lung smaller."""
+
+
+def _kind(any_id: str) -> ArtifactKind | None:
+    if any_id == EARLIER:
+        return "image"
+    return next((k for k, v in PHANTOMS.items() if v == any_id), None)
 
 
 def phantom_reading(folder: Path) -> Workspace:
-    """Make a reading with a chest CT phantom img1, its mask s1, its measurements s2 and report hits s3.
+    """Make a reading with a chest CT phantom img1, an earlier one img2, a mask s1, measurements s2 and report hits s3.
 
     The phantom is made, not measured in anybody: an ellipse of soft tissue (40 HU) with two air ellipses (−850 HU),
     3 × 3 × 5 mm, the right one larger. It is written as NIfTI, int16 HU, RAS+.
@@ -252,6 +258,9 @@ def phantom_reading(folder: Path) -> Workspace:
         id="img1", modality="CT", modality_source="voxel values", body_part="CHEST", dims=3, has_spacing=True
     )
     workspace.add_attachment(folder / "phantom.nii.gz", facts)
+    earlier = Volume(chest_phantom(right_scale=0.93)[0], _shifted(volume.affine_ras), "NIfTI header", "CT", units="HU")
+    write_nifti(folder / "earlier.nii.gz", earlier.array, earlier)
+    workspace.add_attachment(folder / "earlier.nii.gz", facts.model_copy(update={"id": EARLIER, "prior": True}))
     write_nifti(workspace.step_folder("s1") / "lungs.nii.gz", lungs, volume)
     entry = MaskEntry(target="lungs", file="lungs.nii.gz", voxels=int(lungs.sum()))
     _keep(workspace, "s1", Masks(summary="The phantom's lungs.", image="img1", masks=(entry,), files=("lungs.nii.gz",)))
@@ -280,14 +289,20 @@ def _attach_report(workspace: Workspace, path: Path) -> None:
     workspace.add_attachment(path, AttachmentFacts(id="rep1", kind="report"))
 
 
-def chest_phantom() -> tuple[Any, Any]:
+def _shifted(affine_ras: Any) -> Any:
+    moved = affine_ras.copy()
+    moved[:3, 3] += (6.0, -4.0, 5.0)
+    return moved
+
+
+def chest_phantom(*, right_scale: float = 1.0) -> tuple[Any, Any]:
     """Return (int16 HU, bool lungs), shape (110, 90, 60): body ellipse, two lungs, a spine of 700 HU."""
     import numpy as np
 
     i, j, k = np.ogrid[0:110, 0:90, 0:60]
     body = ((i - 55) / 50) ** 2 + ((j - 45) / 36) ** 2 + 0 * k < 1
     left = ((i - 32) / 13) ** 2 + ((j - 47) / 22) ** 2 + ((k - 30) / 24) ** 2 < 1
-    right = ((i - 78) / 15) ** 2 + ((j - 47) / 22) ** 2 + ((k - 30) / 25) ** 2 < 1
+    right = ((i - 78) / 15) ** 2 + ((j - 47) / 22) ** 2 + ((k - 30) / 25) ** 2 < right_scale**2
     spine = ((i - 55) / 6) ** 2 + ((j - 18) / 6) ** 2 + 0 * k < 1
     array = np.full((110, 90, 60), -1000, dtype=np.int16)
     array[body] = 40

@@ -15,10 +15,12 @@ import numpy as np
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
 from tools.imaging.reasons import one_line
 from tools.imaging.rescale import rescaled
-from tools.imaging.volume import ORIENTATION_UNKNOWN, Affine, AnyArray, Volume
+from tools.imaging.volume import ORIENTATION_UNKNOWN, SYNTHETIC_NOTE, Affine, AnyArray, Volume
 
 _NO_SPACING = "readingroom: voxel units, no spacing"
 _NO_ORIENTATION = "readingroom: orientation unknown"
+_SYNTHETIC = "SYNTHETIC"
+"""The header's intent_name of an image that no scanner took."""
 _MM_PER_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 
 
@@ -59,6 +61,8 @@ def _made(array: AnyArray, affine: Affine, source: dict[str, str], header: Any) 
     notes = dict(source)
     if description.startswith((_NO_SPACING, _NO_ORIENTATION)):
         notes |= ORIENTATION_UNKNOWN
+    if header["intent_name"].item().decode("latin-1").strip("\0 ") == _SYNTHETIC:
+        notes |= SYNTHETIC_NOTE
     without_spacing = description.startswith(_NO_SPACING)
     return Volume(array, affine, spacing_source=None if without_spacing else "NIfTI header", header=notes)
 
@@ -233,6 +237,8 @@ def write_nifti(path: Path, array: AnyArray, like: Volume) -> None:
         image.header["descrip"] = _NO_SPACING
     elif not like.orientation_known:
         image.header["descrip"] = _NO_ORIENTATION
+    if "SyntheticNote" in like.header and array.dtype != np.bool_:
+        image.header["intent_name"] = _SYNTHETIC
     temporary = path.with_name(f".{os.getpid()}-{uuid4().hex[:8]}-{path.name}")
     try:
         nib.save(image, temporary)

@@ -24,6 +24,9 @@ ORIENTATION_UNKNOWN: Mapping[str, str] = MappingProxyType(
 )
 """Header entry of an image without a position in the patient; its affine runs to the right and down the picture."""
 
+SYNTHETIC_NOTE: Mapping[str, str] = MappingProxyType({"SyntheticNote": "made by a computer, not by a scanner"})
+"""Header entry of an image that no scanner took; kept through NIfTI, and by every image on the same grid."""
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:

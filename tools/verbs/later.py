@@ -20,12 +20,6 @@ NO_METHOD = "its method is not part of it yet"
 NO_PACS = "the DICOMweb client is not part of it yet"
 
 
-class Transform(ToolResult):
-    """A map from one image's space to another's."""
-
-    kind: ClassVar[ArtifactKind] = "transform"
-
-
 class Change(ToolResult):
     """What changed between two studies."""
 
