@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Kind = Literal["rigid", "affine", "deformable"]
 Progress = Callable[[float, str], None]
 
-WORKING_VOXELS = 1_000_000
+WORKING_VOXELS = 500_000
 """Optimised on a copy with about so many cubic voxels: finer ones cost time and change the result by less than a tenth
 of a voxel (benchmarks/registration.py)."""
 BINS = 40
-SAMPLES = 60_000
+SAMPLES = 40_000
 LEVELS = ((4, 2.0), (2, 1.0), (1, 0.0))
 """Shrink factor and blur, in working voxels."""
 ITERATIONS = 120
