@@ -42,6 +42,8 @@ QUANTITY_WORDS = {
     "fat_fraction": "Share with the density of fat",
     "muscle_density_fraction": "Share with the density of muscle",
 }
+REMOVED = "XXXX"
+"""What the Open-i reports have where a name was removed."""
 MAX_LISTED = 25
 """Studies that get a line of their own; the table has them all."""
 RADIOMICS = "ibsi_"
@@ -116,9 +118,11 @@ def quotes(hits: Hits, artifact: Artifact) -> tuple[Claim, ...]:
     """Return one sentence per hit, quoting the report of another patient word for word."""
     if not hits.hits:
         return (Claim(text=artifact.summary, evidence=(artifact.id,), kind="described"),)
+    # a sentence that still has its words says more than one from which its collection removed some
+    whole_first = sorted(hits.hits, key=lambda hit: REMOVED in hit.sentence)
     return tuple(
         Claim(text=f"A stored report of another patient says: “{h.sentence}”", evidence=(h.report_id,), kind="quoted")
-        for h in hits.hits
+        for h in whole_first
     )
 
 

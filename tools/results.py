@@ -323,6 +323,8 @@ class Draft(ToolResult):
     limitations: tuple[Claim, ...] = ()
     worded_by: str = "template"
     """ "template", or the LLM that worded it."""
+    held_back: tuple[str, ...] = ()
+    """Sentences that their evidence does not support, each with the reason."""
 
     def claims(self) -> tuple[Claim, ...]:
         """Return every sentence in reading order."""

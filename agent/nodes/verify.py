@@ -1,28 +1,53 @@
-"""verify: every sentence is checked against its evidence before it is shown; what fails is held back, and said so."""
+"""verify: every sentence is checked against its evidence before it is shown.
+
+What fails is mended once by the language model, where one is there that can write; else it is held back, and said so.
+"""
 
 from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
 from agent.context import RunContext
+from agent.errors import RunError
 from agent.events import Evidence
 from agent.state import State
-from tools.grounding import evidence_in, problem_with
+from tools.grounding import LookUp, evidence_in, problem_with
+from tools.grounding.repair import mend
 from tools.results import Claim
+
+MAX_REPAIRS = 12  # calls of the language model per answer; what fails beyond them is held back
 
 
 def verify(state: State, runtime: Runtime[RunContext]) -> State:
     """Hold back what its evidence does not support."""
-    look_up = evidence_in(runtime.context.workspace, runtime.context.open_knowledge)
-    kept, held_back = [], []
+    run = runtime.context
+    look_up = evidence_in(run.workspace, run.open_knowledge)
+    kept, held_back, mended = [], [], 0
     for raw in state.get("claims", []):
         claim = Claim.model_validate(raw)
         problem = problem_with(claim, look_up)
-        runtime.context.emit(Evidence(claim=claim, holds=problem is None, problem=problem or ""))
         if problem is None:
+            run.emit(Evidence(claim=claim, holds=True, problem=""))
             kept.append(raw)
+            continue
+        new = _mended(claim, problem, look_up, run) if mended < MAX_REPAIRS else None
+        mended += 1
+        if new is not None:
+            run.record.append("mended", was=claim.text, reason=problem, now=new.text)
+            run.emit(Evidence(claim=new, holds=True, problem=""))
+            kept.append(new.model_dump(mode="json"))
         else:
+            run.emit(Evidence(claim=claim, holds=False, problem=problem))
             held_back.append(f"{claim.text} — held back: {problem}")
     if held_back:
-        runtime.context.record.append("held back", sentences=held_back)
-    return {"claims": kept, "held_back": held_back}
+        run.record.append("held back", sentences=held_back)
+    return {"claims": kept, "held_back": held_back, "repaired": mended > 0}
+
+
+def _mended(claim: Claim, problem: str, look_up: LookUp, run: RunContext) -> Claim | None:
+    """Ask once; a model that cannot be reached, or answers badly, mends nothing."""
+    try:
+        return mend(run.open_llm(), claim, problem, look_up)
+    except RunError as error:
+        run.record.append("not mended", sentence=claim.text, reason=str(error))
+        return None

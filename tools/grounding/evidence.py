@@ -121,6 +121,15 @@ def declared_by(artifact: Artifact) -> Declared | None:
     return declare(artifact) if declare else None
 
 
+def measures_of(evidence: Iterable[Evidence]) -> dict[str, str]:
+    """Return wording → quantity for every quantity of evidence that has a name of its own."""
+    from tools.grounding.statement import lexicon
+
+    names = {q.name for e in evidence for q in e.quantities if "_" in q.name and q.targets}
+    own = {n for n in names if n not in lexicon()["quantities"] and not n.endswith(("ratio", UNCERTAINTY))}
+    return {name.replace("_", " ").lower(): name for name in own}
+
+
 def names_of(evidence: Iterable[Evidence]) -> dict[str, str]:
     """Return wording → target for everything that evidence speaks of by name."""
     names: dict[str, str] = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tools.grounding.agree import Problem, Verdict, number_problems
-from tools.grounding.evidence import Evidence, LookUp, names_of
+from tools.grounding.evidence import Evidence, LookUp, measures_of, names_of
 from tools.grounding.findings import finding_problems, report_supports
 from tools.grounding.quoting import quote_problems
 from tools.grounding.scoring import score_problems
@@ -70,7 +70,7 @@ def judge(text: str, found: Sequence[Evidence], kind: ClaimKind | None = None) -
         found: what it may rest on.
         kind: what the sentence claims to be, where that is known.
     """
-    statement = read_statement(text, names_of(found))
+    statement = read_statement(text, names_of(found), measures_of(found))
     ids = tuple(e.id for e in found if e.id)
     problems = list(_problems(text, statement, found, kind))
     if not problems:

@@ -116,19 +116,22 @@ def expand(targets: Iterable[str]) -> frozenset[str]:
     return frozenset(out)
 
 
-def read_statement(text: str, names: Mapping[str, str] | None = None) -> Statement:
+def read_statement(
+    text: str, names: Mapping[str, str] | None = None, measures: Mapping[str, str] | None = None
+) -> Statement:
     """Take a sentence apart.
 
     Args:
         text: one sentence; citations in brackets are passed over.
         names: wording → target or label of the evidence, beyond the anatomy that is known anyway; lower case.
+        measures: wording → quantity of the evidence, beyond those of lexicon.toml; lower case.
     """
     body = CITED.sub(lambda m: " " * len(m.group()), text).replace("\\", " ")
     quotes = list(QUOTE.finditer(body))
     for quote in quotes:
         body = body[: quote.start()] + " " * len(quote.group()) + body[quote.end() :]
     taken = bytearray(len(body))
-    quantities = _quantities(body, taken)
+    quantities = _quantities(body, taken, measures or {})
     numbers = numbers_in(body)
     numbers = [n for n in numbers if not any(taken[n.start : n.start + 1])]
     _take(taken, [(n.start, n.end) for n in numbers])
@@ -179,12 +182,22 @@ def _spans(body: str, table: str, taken: bytearray, *, take: bool = True) -> lis
     return sorted(found, key=lambda n: n.start)
 
 
-def _quantities(body: str, taken: bytearray) -> list[Named]:
+def _quantities(body: str, taken: bytearray, measures: Mapping[str, str]) -> list[Named]:
     words, pattern = _quantity_words()
     found = []
+    if measures:
+        own = _pattern(tuple(measures))
+        found = [
+            Named((name,), match.start(), match.end(), match.group())
+            for match in own.finditer(body)
+            if (name := measures.get(" ".join(match.group().lower().replace("-", " ").split())))
+        ]
+        _take(taken, [(n.start, n.end) for n in found])
     for match in pattern.finditer(body):
         said = " ".join(match.group().lower().split())
         name = words.get(said) or words.get(said.replace("-", " "), "")
+        if any(taken[match.start() : match.end()]):
+            continue
         if name and not (match.group().lower() == "mean" and re.match(r"\s+that\b", body[match.end() :])):
             found.append(Named((name,), match.start(), match.end(), match.group()))
     _take(taken, [(n.start, n.end) for n in found])

@@ -22,7 +22,7 @@ _SAID_OF_NOTHING = frozenset({"disease", "abnormality", "abnormalities", "abnorm
 @cache
 def _region_words() -> frozenset[str]:
     """Return the words by which a report names what was not examined."""
-    path = Path(__file__).parents[1] / "verbs" / "draft_regions.toml"
+    path = Path(__file__).parents[1] / "drafting" / "regions.toml"
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     return frozenset(
         re.findall(r"[a-z-]+", " ".join(s["name"].lower() for r in table.values() for s in r["structures"]))

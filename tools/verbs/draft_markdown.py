@@ -26,6 +26,8 @@ def as_markdown(draft: Draft) -> str:
     parts += _section("Impression", draft.impression, numbered=True)
     parts += _section("Similar reports (other patients)", draft.similar)
     parts += _section("Limitations", draft.limitations)
+    if draft.held_back:
+        parts += ["## Held back", "", *(f"- {escaped(text)}" for text in draft.held_back), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 

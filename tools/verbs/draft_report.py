@@ -1,34 +1,57 @@
 """draft_report: findings and impression composed from evidence. Nothing is claimed that no tool looked at.
 
-The draft is composed from templates; an LLM endpoint that writes well may reword it, one sentence at a time, and a
-reworded sentence that changes a number, a side or a claim of absence is thrown away in favour of the template's.
+The draft is composed from templates in the order radiologists use; an LLM endpoint that writes well may reword it under
+the same verification. What stored reports lend is their style, never their findings.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import tomllib
 from collections.abc import Iterable, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated
 
 from pydantic import Field
 
+from knowledge.errors import KnowledgeError
 from tools.claims import claims_of, quotes
-from tools.contract import AnyRef, Cost, TextModel, ToolContext, tool
+from tools.contract import AnyRef, Cost, ToolContext, tool
+from tools.drafting.regions import Region, in_reading_order, region_of
+from tools.drafting.style import Style, style_of, styled
+from tools.drafting.wording import worded
 from tools.errors import BadInputError
 from tools.examples import examples_of
-from tools.grounding import evidence_in, numbers_in, problem_with
-from tools.results import Claim, Draft, Hits, Measurements
+from tools.grounding import LookUp, evidence_in, problem_with
+from tools.grounding.statement import expand
+from tools.results import Claim, Draft, Hits
 from tools.verbs.draft_markdown import as_markdown
 from tools.workspace import Artifact, write_atomically
 
 MAX_QUOTES = 5
-_LOADED = re.compile(
-    r"\b(no|not|without|normal|unremarkable|clear|absent|absence|negative|free|left|right|bilateral)\b", re.I
-)
+MAX_IMPRESSION = 4
+_LOOK_FOR_DISEASE = ("scores", "boxes", "text")
+_NOT_FINDINGS = ("hits", "report", "description", "verdicts", "files", "transform", "image", "mesh", "figure")
+
+
+@dataclass
+class _Making:
+    """A draft in the making."""
+
+    ctx: ToolContext
+    artifacts: list[Artifact]
+    look_up: LookUp
+    notes: list[str] = field(default_factory=list)
+    held_back: list[str] = field(default_factory=list)
+
+    def verified(self, claims: Iterable[Claim]) -> list[Claim]:
+        """Return the sentences that their evidence supports; the others are held back, and said so."""
+        kept = []
+        for claim in claims:
+            problem = problem_with(claim, self.look_up)
+            if problem is None:
+                kept.append(claim)
+            else:
+                self.held_back.append(f"{claim.text} — held back: {problem}")
+        return kept
 
 
 @tool(
@@ -46,24 +69,29 @@ def draft_report(
     artifacts = [ctx.workspace.artifact(i) for i in evidence if i.startswith("s")]
     if not artifacts:
         raise BadInputError(f"evidence must name results of steps, such as 's2', got {evidence!r}; measure first")
-    findings = [c for a in artifacts for c in _findings(a)]
-    findings, worded_by = _worded(ctx, findings)
+    making = _Making(ctx, artifacts, evidence_in(ctx.workspace, ctx.open_knowledge))
+    region = _region(making)
+    findings = making.verified(c for a in artifacts for c in _findings(a))
+    findings = in_reading_order(findings, region, _names(artifacts))
+    findings, worded_by = _written(making, findings)
     draft = Draft(
         summary=_summary(findings),
-        technique=tuple(_technique(ctx, artifacts)),
+        technique=tuple(making.verified(_technique(ctx, artifacts))),
         findings=tuple(findings),
-        impression=tuple(_impression(findings)),
-        similar=tuple(_similar(artifacts)),
-        limitations=tuple(_limitations(ctx, artifacts)),
+        impression=tuple(_impression(findings, artifacts)),
+        similar=tuple(making.verified(_similar(artifacts))),
+        limitations=tuple(_limitations(making, region)),
         worded_by=worded_by,
+        held_back=tuple(making.held_back),
         files=("draft.md",),
+        notes=tuple(making.notes),
     )
     write_atomically(ctx.folder / "draft.md", as_markdown(draft))
     return draft
 
 
 def _findings(artifact: Artifact) -> Iterable[Claim]:
-    if artifact.kind in ("hits", "report", "description"):
+    if artifact.kind in _NOT_FINDINGS:
         return ()
     if artifact.kind == "mask":
         return [c for c in claims_of(artifact) if "not found" in c.text]
@@ -91,13 +119,18 @@ def _images(ctx: ToolContext, artifacts: Sequence[Artifact]) -> list[str]:
     return [i for i in dict.fromkeys(inputs) if i in facts and facts[i].kind == "image"]
 
 
-def _impression(findings: Sequence[Claim]) -> Iterable[Claim]:
+def _impression(findings: Sequence[Claim], artifacts: Sequence[Artifact]) -> Iterable[Claim]:
+    """Models' scores and comparisons first, then what was measured; last, what this does not say."""
+    first = [c for c in findings if c.kind in ("model score", "model opinion")]
     measured = [c for c in findings if c.kind == "measured"]
-    yield from measured[:4]
-    yield Claim(
-        text="These are measurements only: no tool in this reading looked for disease, so none is stated or excluded.",
-        kind="not examined",
-    )
+    yield from (first + measured)[:MAX_IMPRESSION]
+    if any(a.kind in _LOOK_FOR_DISEASE for a in artifacts):
+        text = (
+            "What no tool of this reading looked for is neither stated nor excluded; a model's score is no diagnosis."
+        )
+    else:
+        text = "These are measurements only: no tool in this reading looked for disease, so none is stated or excluded."
+    yield Claim(text=text, kind="not examined")
 
 
 def _similar(artifacts: Sequence[Artifact]) -> Iterable[Claim]:
@@ -106,43 +139,37 @@ def _similar(artifacts: Sequence[Artifact]) -> Iterable[Claim]:
             yield from quotes(Hits.model_validate(artifact.data), artifact)[:MAX_QUOTES]
 
 
-def _limitations(ctx: ToolContext, artifacts: Sequence[Artifact]) -> Iterable[Claim]:
-    targets = _targets(artifacts)
-    region = _region(ctx, artifacts, targets)
+def _limitations(making: _Making, region: Region | None) -> Iterable[Claim]:
+    names = _names(making.artifacts)
+    modalities = {making.ctx.workspace.facts()[i].modality for i in _images(making.ctx, making.artifacts)}
+    modality = modalities.pop() if len(modalities) == 1 else ""
     if region:
-        unseen = [s["name"] for s in regions()[region]["structures"] if not targets & set(s["targets"])]
+        looked_at = expand(names) | set(names)
+        unseen = [s.name for s in region.shown_by(modality) if not any(s.holds(n) for n in looked_at)]
         if unseen:
             yield Claim(text=f"Not examined by any tool: {', '.join(unseen)}.", kind="not examined")
-    for note in dict.fromkeys(n for a in artifacts if a.kind != "hits" for n in a.data.get("notes", [])):
-        yield Claim(text=str(note), kind="general")
+    for artifact in making.artifacts:
+        if artifact.kind != "hits":
+            for note in dict.fromkeys(artifact.data.get("notes", [])):
+                yield Claim(text=str(note), evidence=(artifact.id,), kind="general")
 
 
-def _targets(artifacts: Sequence[Artifact]) -> set[str]:
-    found: set[str] = set()
+def _names(artifacts: Sequence[Artifact]) -> list[str]:
+    """Return the targets and labels that were looked at."""
+    from tools.grounding.evidence import declared_by
+
+    found: list[str] = []
     for artifact in artifacts:
-        if artifact.kind == "mask":
-            found |= {m["target"] for m in artifact.data["masks"]}
-        if artifact.kind == "measurements":
-            found |= {row.target for row in Measurements.model_validate(artifact.data).rows}
-    return found
+        if (declared := declared_by(artifact)) is not None:
+            found += [*declared.found, *declared.not_found]
+    return list(dict.fromkeys(found))
 
 
-def _region(ctx: ToolContext, artifacts: Sequence[Artifact], targets: set[str]) -> str | None:
-    """Take the region from the header; where that is silent, from the structures that were found."""
-    facts = ctx.workspace.facts()
-    for image in _images(ctx, artifacts):
-        if facts[image].body_part in regions():
-            return facts[image].body_part
-    for name, region in regions().items():
-        if any(targets & set(s["targets"]) for s in region["structures"][:1]):
-            return name
-    return None
-
-
-@cache
-def regions() -> dict[str, dict[str, Any]]:
-    """Return the body regions with the structures that a report of each speaks of."""
-    return tomllib.loads(Path(__file__).with_name("draft_regions.toml").read_text(encoding="utf-8"))
+def _region(making: _Making) -> Region | None:
+    """Take the region from the header; where that is silent, from the structures that were looked at."""
+    facts = making.ctx.workspace.facts()
+    parts = [facts[i].body_part for i in _images(making.ctx, making.artifacts) if facts[i].body_part]
+    return region_of(parts[0] if parts else "", _names(making.artifacts))
 
 
 def _summary(findings: Sequence[Claim]) -> str:
@@ -150,49 +177,30 @@ def _summary(findings: Sequence[Claim]) -> str:
     return f"A draft with {count} finding{'' if count == 1 else 's'} was written; research use, to be read by a person."
 
 
-def _worded(ctx: ToolContext, claims: list[Claim]) -> tuple[list[Claim], str]:
-    """Let an LLM that writes well reword sentences; keep the template's where it changes what is said."""
-    llm = ctx.open_llm()
+def _written(making: _Making, claims: list[Claim]) -> tuple[list[Claim], str]:
+    """Write the sentences in the style of similar reports; let an LLM that writes well reword them."""
+    style = _style(making)
+    if style.reports:
+        making.notes.append(
+            f"style after {style.reports} similar reports: {style.words}; none of their findings is taken"
+        )
+        changed = [styled(c, style) for c in claims]
+        claims = [n if problem_with(n, making.look_up) is None else c for c, n in zip(claims, changed, strict=True)]
+    llm = making.ctx.open_llm()
     if not llm.can_write or not claims:
         return claims, "template"
-    ctx.progress(0.2, f"{llm.name} words the draft")
-    texts = _ask(llm, [c.text for c in claims])
-    look_up = evidence_in(ctx.workspace, ctx.open_knowledge)
-    worded = []
-    for claim, text in zip(claims, texts, strict=True):
-        new = claim.model_copy(update={"text": text})
-        is_same = says_the_same(claim.text, text) and problem_with(new, look_up) is None
-        worded.append(new if is_same else claim)
-    return worded, llm.name if worded != claims else "template"
+    making.ctx.progress(0.2, f"{llm.name} words the draft")
+    written, thrown_away = worded(llm, claims, style.words, making.look_up)
+    making.notes += thrown_away
+    return written, llm.name if written != claims else "template"
 
 
-def _ask(llm: TextModel, sentences: list[str]) -> list[str]:
-    from prompts import load
-
-    count = len(sentences)
-    schema = {
-        "type": "object",
-        "properties": {
-            "sentences": {"type": "array", "items": {"type": "string"}, "minItems": count, "maxItems": count}
-        },
-        "required": ["sentences"],
-        "additionalProperties": False,
-    }
-    prompt = load("word_draft").render(sentences=json.dumps(sentences, ensure_ascii=False))
-    answer = llm.complete(prompt, schema=schema, max_tokens=80 * count + 100)
-    try:
-        worded = json.loads(answer)["sentences"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return sentences
-    if not isinstance(worded, list) or len(worded) != count:
-        return sentences
-    if not all(isinstance(w, str) and w.strip() for w in worded):
-        return sentences
-    return [" ".join(w.split()) for w in worded]
-
-
-def says_the_same(original: str, reworded: str) -> bool:
-    """Return whether two sentences hold the same numbers and the same words of side, absence and normality."""
-    numbers = [sorted(n.text.replace(" ", "") for n in numbers_in(t)) for t in (original, reworded)]
-    loaded = [sorted(w.lower() for w in _LOADED.findall(t)) for t in (original, reworded)]
-    return numbers[0] == numbers[1] and loaded[0] == loaded[1]
+def _style(making: _Making) -> Style:
+    ids = [h.report_id for a in making.artifacts if a.kind == "hits" for h in Hits.model_validate(a.data).hits]
+    texts = []
+    for report_id in dict.fromkeys(ids):
+        try:
+            texts.append(making.ctx.open_knowledge().report(report_id).text)
+        except KnowledgeError:
+            continue
+    return style_of(texts)

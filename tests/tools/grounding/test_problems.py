@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tools.claims import claims_of, readable, shown
+from tools.drafting.wording import says_the_same
 from tools.grounding import Evidence, Quantity, problem_with, quantities_in
 from tools.results import Claim
-from tools.verbs.draft_report import says_the_same
 from tools.workspace import Artifact, Provenance
 
 KNOWN = {

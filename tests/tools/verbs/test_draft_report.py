@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from agent.testing import ScriptedLLM
+from tools.drafting.regions import region_of
+from tools.drafting.style import style_of
 from tools.errors import BadInputError
 from tools.grounding import evidence_in, problem_with
-from tools.results import Claim, Draft
+from tools.results import Claim, Draft, Hits, Measurement, Measurements, ReportHit
+from tools.testing import _keep
 from tools.verbs.draft_markdown import as_markdown
 from tools.verbs.draft_report import draft_report
 
@@ -27,11 +32,84 @@ def test_every_sentence_follows_from_its_evidence(make_ctx, workspace) -> None:
     assert draft.findings[0].text == f"Volume of the lungs: {ml:,.0f} ml."
 
 
-def test_reports_of_other_patients_are_quoted_apart_from_the_findings(make_ctx) -> None:
+def keep_hits(workspace, *sentences: str, report: str = "CXR7") -> None:
+    hits = tuple(
+        ReportHit(report_id=report, section="findings", sentence=s, start=0, end=len(s), score=1.0, why="said")
+        for s in sentences
+    )
+    _keep(workspace, "s3", Hits(summary="Reports of other patients match.", query="lungs", hits=hits))
+
+
+def test_reports_of_other_patients_are_quoted_apart_from_the_findings(make_ctx, workspace) -> None:
+    keep_hits(workspace, "The lungs are clear.")
     draft = draft_report(make_ctx(), evidence=["s2", "s3"])
     assert [c.kind for c in draft.similar] == ["quoted"]
-    assert draft.similar[0].evidence == ("PHANTOM1",)
-    assert not any("No report" in c.text for c in (*draft.findings, *draft.impression))
+    assert draft.similar[0].evidence == ("CXR7",)
+    assert not any("clear" in c.text for c in (*draft.findings, *draft.impression))
+
+
+def test_a_quote_whose_report_is_gone_is_held_back_and_said_so(make_ctx) -> None:
+    ctx = make_ctx()
+    draft = draft_report(ctx, evidence=["s2", "s3"])
+    assert draft.similar == ()
+    (held,) = draft.held_back
+    assert held.endswith("— held back: it cites 'PHANTOM1', which does not exist")
+    assert "## Held back" in (ctx.folder / "draft.md").read_text()
+
+
+def test_a_sentence_with_removed_words_is_quoted_last(make_ctx, workspace) -> None:
+    keep_hits(workspace, "The lungs are XXXX.", "The lungs are clear.")
+    draft = draft_report(make_ctx(), evidence=["s3"])
+    assert "clear" in draft.similar[0].text
+
+
+@pytest.mark.parametrize(("modality", "spoken_of"), [("CT", True), ("CR", False)])
+def test_a_report_speaks_of_what_its_modality_shows(modality, spoken_of) -> None:
+    names = [s.name for s in region_of("CHEST", ()).shown_by(modality)]
+    assert ("upper abdomen" in names) is spoken_of
+    assert ("devices" in names) is not spoken_of
+    assert names[0] == "lungs"
+
+
+def test_findings_stand_in_the_order_of_a_report(make_ctx, workspace) -> None:
+    rows = workspace.artifact("s2").data["rows"]
+    wanted = ("spleen", "aorta", "liver", "lungs", "trachea")
+    table = tuple(Measurement.model_validate(rows[0] | {"target": t, "value": 100.0 + i}) for i, t in enumerate(wanted))
+    _keep(workspace, "s2", Measurements(summary="Measured.", rows=table))
+    draft = draft_report(make_ctx(), evidence=["s2"])
+    said = [c.text.split(":")[0].removeprefix("Volume of the ") for c in draft.findings]
+    assert said == ["lungs", "trachea", "aorta", "spleen", "liver"]
+
+
+def test_the_style_of_stored_reports_is_learned_and_none_of_their_findings(make_ctx, workspace) -> None:
+    keep_hits(workspace, "The lungs are clear.")
+    text = (
+        "FINDINGS: The lungs are clear. The heart is normal. There is a 3 cm mass. Bones are intact. No fluid is seen."
+    )
+    store = SimpleNamespace(report=lambda report_id: SimpleNamespace(text=text, source="test"))
+    ctx = dataclasses.replace(make_ctx(), open_knowledge=lambda: store)
+    draft = draft_report(ctx, evidence=["s2", "s3"])
+    assert draft.findings[0].text.startswith("The lungs have a volume of 2,")
+    assert any("style after 1 similar reports: whole sentences, lengths in cm" in n for n in draft.notes)
+    own = " ".join(c.text for c in (*draft.findings, *draft.impression))
+    assert not [w for w in ("clear", "normal", "mass", "fluid", "intact") if w in own]
+
+
+def test_too_little_text_teaches_no_style() -> None:
+    assert style_of(["No findings."]) == style_of([])
+
+
+def test_a_model_mends_its_sentence_once(make_ctx, workspace) -> None:
+    ml = f"{workspace.artifact('s2').data['rows'][0]['value']:,.0f}"
+    script = [
+        json.dumps({"sentences": [f"The lungs measure {ml} ml, likely emphysema."]}),
+        json.dumps({"sentence": f"The lungs measure {ml} ml."}),
+    ]
+    llm = ScriptedLLM(script, name="writer")
+    draft = draft_report(make_ctx(llm=llm), evidence=["s2"])
+    assert draft.findings[0].text == f"The lungs measure {ml} ml."
+    assert "“likely” doubts" in str(llm.calls[1].prompt) or "emphysema" in str(llm.calls[1].prompt)
+    llm.assert_complete()
 
 
 def test_what_no_tool_looked_at_is_named_and_nothing_is_called_normal(make_ctx) -> None:
@@ -51,8 +129,9 @@ def test_the_technique_says_what_the_image_is(make_ctx) -> None:
     )
 
 
-def test_the_markdown_carries_notice_ids_and_sections(make_ctx) -> None:
+def test_the_markdown_carries_notice_ids_and_sections(make_ctx, workspace) -> None:
     ctx = make_ctx()
+    keep_hits(workspace, "The lungs are clear.")
     draft_report(ctx, evidence=["s1", "s2", "s3"])
     text = (ctx.folder / "draft.md").read_text()
     order = [
@@ -60,7 +139,7 @@ def test_the_markdown_carries_notice_ids_and_sections(make_ctx) -> None:
     ]
     assert order == sorted(order)
     assert "[s2]" in text
-    assert "[PHANTOM1]" in text
+    assert "[CXR7]" in text
 
 
 def test_html_and_markdown_in_a_report_are_shown_as_text() -> None:
@@ -95,9 +174,11 @@ def test_an_llm_may_reword_a_sentence_that_stays_true(make_ctx, workspace) -> No
 )
 def test_a_rewording_that_changes_what_is_said_is_thrown_away(make_ctx, workspace, sentence) -> None:
     ml = f"{workspace.artifact('s2').data['rows'][0]['value']:,.0f}"
-    llm = ScriptedLLM([json.dumps({"sentences": [sentence.format(ml=ml)]})], name="writer")
+    first, mended = {"sentences": [sentence.format(ml=ml)]}, {"sentence": sentence.format(ml=ml)}
+    llm = ScriptedLLM(lambda ask: mended if "failed its check" in str(ask.prompt) else first, name="writer")
     draft = draft_report(make_ctx(llm=llm), evidence=["s2"])
     assert draft.findings[0].text == f"Volume of the lungs: {ml} ml."
+    assert bool(draft.notes) is bool(sentence)
     assert draft.worded_by == "template"
 
 
