@@ -78,6 +78,7 @@ def _facts(workspace: Workspace, item: Attach, path: Path, series: str | None) -
             raise AttachmentError(f"{path} does not exist; attach a text file")
         return AttachmentFacts(id=new_id, kind="report", prior=item.prior)
 
+    from tools.imaging.content import look_at
     from tools.imaging.read import read_image
 
     volume = read_image(path, series=series)
@@ -85,12 +86,17 @@ def _facts(workspace: Workspace, item: Attach, path: Path, series: str | None) -
         label = item.label or path.name.split(".")[0]
         return AttachmentFacts(id=new_id, kind="mask", dims=volume.dims, of=item.of or "img1", label=label)
     modality, source = _modality(volume, path, item.modality)
+    seen = look_at(volume, modality, from_header=source == "header")
     return AttachmentFacts(
         id=new_id,
         modality=modality,
         modality_source=source,
         body_part=volume.body_part,
         dims=volume.dims,
+        view=volume.header.get("ViewPosition", "").upper(),
+        looks=seen.looks,
+        looks_why=seen.why,
+        doubts=seen.doubts,
         has_spacing=volume.spacing_source is not None,
         prior=item.prior,
     )
@@ -108,6 +114,11 @@ def _modality(volume: Volume, path: Path, stated: str | None) -> tuple[str, Sour
             raise AttachmentError(f"{path.name} is {volume.modality} by its header, but was attached as {stated!r}")
         return volume.modality, "header"
     if looks_like_ct(volume):
+        if stated and stated.upper() != "CT":
+            raise AttachmentError(
+                f"{path.name} was attached as {stated!r}, but its values are those of a CT in Hounsfield units (air "
+                "near −1000, soft tissue near 40): leave the modality out, or attach another file"
+            )
         return "CT", "voxel values"
     if _BIDS_MR.search(path.name):
         return "MR", "BIDS file name"

@@ -12,6 +12,7 @@ ArtifactKind = Literal[
     "description", "text", "files", "verdicts", "studies",
 ]  # fmt: skip
 AttachmentKind = Literal["image", "mask", "report"]
+Looks = Literal["", "blank", "colour", "drawing", "texture", "no chest film", "head CT", "chest CT", "no HU"]
 
 
 class AttachmentFacts(BaseModel):
@@ -30,6 +31,14 @@ class AttachmentFacts(BaseModel):
     """BodyPartExamined in upper case; empty: unknown."""
     dims: int = 0
     """2 or 3; 0 for a report."""
+    view: str = ""
+    """ViewPosition of a radiograph in upper case (PA, AP, LL, LATERAL, …); empty: unknown."""
+    looks: Looks = ""
+    """What its pixels show it to be, where they do so beyond doubt; empty: they do not, or nobody looked."""
+    looks_why: str = ""
+    """What was measured in the pixels, in words."""
+    doubts: tuple[str, ...] = ()
+    """What header and pixels leave open or say against each other: it is let pass, and said."""
     has_spacing: bool | None = None
     """Whether the image carries millimetres; None: not looked at (as in planner evaluations)."""
     prior: bool = False
@@ -48,13 +57,15 @@ class Requires(BaseModel):
     modality: tuple[str, ...] = ()
     body_part: tuple[str, ...] = ()
     dims: tuple[int, ...] = ()
+    view: tuple[str, ...] = ()
+    """ViewPosition of a radiograph."""
     reason: str = ""
     """Why, in the words a person would read: "Hounsfield units exist only in CT"."""
 
     def refusal(self, facts: AttachmentFacts) -> str | None:
         """Return why `facts` do not meet these requirements and what would, or None when they do.
 
-        An unknown body part passes: whoever computes must then check the content. An unknown modality does not.
+        An unknown body part or view passes, unless the pixels speak against it; an unknown modality does not.
         """
         because = f": {self.reason}" if self.reason else ""
         if self.modality and facts.modality not in self.modality:
@@ -72,4 +83,72 @@ class Requires(BaseModel):
             named, rest = self.body_part[:3], len(self.body_part) - 3
             wanted = f"{', '.join(named)} or {rest} like it" if rest > 0 else " or ".join(named)
             return f"{facts.id} shows {facts.body_part}, {wanted} is needed{because}"
-        return None
+        if self.view and facts.view and not _is_one_of(facts.view, self.view):
+            return f"{facts.id} is a {facts.view} view, {' or '.join(self.view)} is needed{because}"
+        return self._seen_to_be_other(facts, because)
+
+    def _seen_to_be_other(self, facts: AttachmentFacts, because: str) -> str | None:
+        """Return why pixels speak against an image being what is needed."""
+        wanted = {name for name, needed in self._needs().items() if needed}
+        needed = next((need for need in _SPEAKS_AGAINST.get(facts.looks, ()) if need in wanted), None)
+        if needed is None:
+            return None
+        return (
+            f"{facts.id} {_LOOKS[facts.looks]} ({facts.looks_why}), and {needed} is needed{because}. "
+            f"{_MENDS[facts.looks]}"
+        )
+
+    def _needs(self) -> dict[str, bool]:
+        """Return what is asked for, in the words of a refusal."""
+        is_film, parts = "CR" in self.modality, set(self.body_part)
+        chest, head = bool(parts & _CHEST), bool(parts & _HEAD)
+        return {
+            "a frontal chest film": is_film and chest and bool(self.view),
+            "a chest film": is_film and chest,
+            "a radiograph": is_film,
+            "a CT in Hounsfield units": "CT" in self.modality,
+            "a chest": chest and not head,
+            "a head": head and not chest,
+            "an image of something": bool(self.modality or parts),
+        }
+
+
+_CHEST, _HEAD = {"CHEST", "THORAX", "LUNG"}, {"HEAD", "BRAIN", "SKULL"}
+_LOOKS: dict[Looks, str] = {
+    "blank": "is blank",
+    "colour": "is a colour picture",
+    "drawing": "is a drawing or text",
+    "texture": "shows no body",
+    "no chest film": "does not look like a frontal chest film",
+    "head CT": "looks like the CT of a head",
+    "chest CT": "looks like the CT of a chest",
+    "no HU": "does not hold a CT's values",
+}
+_FILM_NEEDS = ("a frontal chest film", "a chest film", "a radiograph")
+_SPEAKS_AGAINST: dict[Looks, tuple[str, ...]] = {
+    "blank": ("an image of something",),
+    "colour": _FILM_NEEDS,
+    "drawing": _FILM_NEEDS,
+    "texture": _FILM_NEEDS,
+    "no chest film": _FILM_NEEDS[:2],
+    "head CT": ("a chest",),
+    "chest CT": ("a head",),
+    "no HU": ("a CT in Hounsfield units",),
+}
+_ORIGINAL = "Attach the original DICOM file, which says what it is"
+_MENDS: dict[Looks, str] = {
+    "blank": "Attach the image itself",
+    "colour": _ORIGINAL,
+    "drawing": _ORIGINAL,
+    "texture": _ORIGINAL,
+    "no chest film": f"{_ORIGINAL}; a lateral, turned or other film has no model here",
+    "head CT": "Attach the right image, or the DICOM that names its body part",
+    "chest CT": "Attach the right image, or the DICOM that names its body part",
+    "no HU": "Attach the original, or say another modality",
+}
+
+
+def _is_one_of(view: str, wanted: tuple[str, ...]) -> bool:
+    """Return whether a ViewPosition is a wanted one; scanners write "PA CHEST" and "AP PORTABLE" too."""
+    words = set(view.replace("_", " ").replace("-", " ").split())
+    return bool(words & set(wanted))

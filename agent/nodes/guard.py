@@ -46,7 +46,8 @@ def guard(state: State, runtime: Runtime[RunContext]) -> State:
     for path in state.get("attachments", []):
         attach(runtime.context.workspace, path)
     _take_stated_modality(request, runtime.context)
-    return fresh
+    every = runtime.context.workspace.facts().values()
+    return {**fresh, "notes": [f"{facts.id}: {doubt}" for facts in every for doubt in facts.doubts]}
 
 
 def _take_stated_modality(request: str, run: RunContext) -> None:
@@ -57,8 +58,19 @@ def _take_stated_modality(request: str, run: RunContext) -> None:
     stated = [code for code, pattern in _STATED.items() if re.search(pattern, request, re.IGNORECASE)]
     if len(stated) != 1:
         return
+    from tools.imaging.content import look_at
+
     for facts in run.workspace.facts().values():
         if facts.kind == "image" and not facts.modality:
-            known = facts.model_copy(update={"modality": stated[0], "modality_source": "stated by the person"})
+            seen = look_at(run.workspace.volume(facts.id), stated[0], from_header=False)
+            known = facts.model_copy(
+                update={
+                    "modality": stated[0],
+                    "modality_source": "stated by the person",
+                    "looks": seen.looks,
+                    "looks_why": seen.why,
+                    "doubts": seen.doubts,
+                }
+            )
             run.workspace.update_facts(known)
             run.record.append("modality stated", attachment=facts.id, modality=stated[0])

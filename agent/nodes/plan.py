@@ -57,7 +57,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
         "outcome": outcome.model_dump(mode="json"),
         "decided_by": made.decided_by,
         "all_steps": planned,
-        "notes": list(made.notes),
+        "notes": [*state.get("notes", []), *made.notes],
     }
 
 

@@ -22,7 +22,7 @@ ACQUISITION_KEYWORDS = (
     "ImageLaterality", "BodyPartExamined", "SliceThickness", "SpacingBetweenSlices", "GantryDetectorTilt", "KVP",
     "Exposure", "XRayTubeCurrent", "ConvolutionKernel", "RescaleType", "MagneticFieldStrength", "ScanningSequence",
     "SequenceVariant", "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime", "FlipAngle",
-    "EstimatedRadiographicMagnificationFactor", "PixelPaddingValue", "Units",
+    "EstimatedRadiographicMagnificationFactor", "PixelPaddingValue", "Units", "BitsStored",
 )  # fmt: skip
 """The whole allow-list: closed sets and numbers. No free text, names, ids, dates, institutions, UIDs."""
 

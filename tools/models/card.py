@@ -69,6 +69,8 @@ class ModelCard(_Data):
     body_part: tuple[str, ...] = ()
     """BodyPartExamined it works on; empty: any. An image that does not name its body part passes."""
     dims: tuple[Literal[2, 3], ...] = ()
+    view: tuple[str, ...] = ()
+    """ViewPosition of radiographs it works on; empty: any. A film that does not name its view passes."""
     requires: str = ""
     """Why it works on nothing else, in the words a person would read."""
     weights: Weights | None = None
@@ -112,7 +114,9 @@ class ModelCard(_Data):
     @property
     def facts_needed(self) -> Requires:
         """What an image must be, in the form that the guard checks."""
-        return Requires(modality=self.modality, body_part=self.body_part, dims=self.dims, reason=self.requires)
+        return Requires(
+            modality=self.modality, body_part=self.body_part, dims=self.dims, view=self.view, reason=self.requires
+        )
 
     def refusal(self, facts: AttachmentFacts) -> str | None:
         """Return why an image is not for this model, or None."""

@@ -5,14 +5,18 @@ from types import MappingProxyType
 
 RUNTIMES: Mapping[str, str] = MappingProxyType(
     {
+        "clip_zero_shot": "tools.models.runtimes.clip:load",
         "deepbet": "tools.models.runtimes.deepbet:load",
         "hu_threshold": "tools.models.runtimes.hu_threshold:load",
+        "image_classifier": "tools.models.runtimes.image_classifier:load",
         "image_encoder_clip": "tools.models.runtimes.image_encoder:load_clip",
         "image_encoder_monai": "tools.models.runtimes.image_encoder:load_monai",
         "image_encoder_vision": "tools.models.runtimes.image_encoder:load_vision",
+        "monai_bundle": "tools.models.runtimes.monai_bundle:load",
         "remote_http": "tools.models.runtimes.remote:load_http",
         "remote_mcp": "tools.models.runtimes.remote:load_mcp",
-        "monai_bundle": "tools.models.runtimes.monai_bundle:load",
+        "torchxrayvision": "tools.models.runtimes.xrayvision:load_findings",
+        "torchxrayvision_anatomy": "tools.models.runtimes.xrayvision:load_anatomy",
     }
 )
 """By the name that cards use: module and function `load(loading: Loading)`; see base.py."""
