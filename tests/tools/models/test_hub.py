@@ -65,7 +65,7 @@ def test_other_verbs_have_models_too() -> None:
         (HEAD_MR, ("lungs",), "img1 shows HEAD, which holds no lungs"),
         (HEAD_MR.model_copy(update={"body_part": "KNEE"}), ("kidneys",), "holds no kidney left, no kidney right"),
         (AttachmentFacts(id="img1", modality="US", dims=3), ("lungs",), "img1 is US, CT is needed: lungs are found"),
-        (AttachmentFacts(id="img1", modality="CR", body_part="CHEST", dims=2), ("lungs",), "img1 is CR, CT is needed"),
+        (AttachmentFacts(id="img1", modality="CR", body_part="CHEST", dims=2), ("bones",), "img1 is CR, CT is needed"),
         (CHEST.model_copy(update={"body_part": "HEAD"}), ("lungs",), "img1 shows HEAD, which holds no lungs"),
         (CHEST.model_copy(update={"dims": 2}), ("lungs",), "img1 is 2-D, 3-D is needed"),
         (CHEST.model_copy(update={"modality": ""}), ("lungs",), "does not say its modality"),

@@ -39,6 +39,8 @@ class FindingsOptions(Options):
 class AnatomyOptions(Options):
     """What the card says of the anatomy network."""
 
+    labels: dict[str, str]
+    """Target of the card by the network's own label."""
     threshold: float = 0.5
     """Of the sigmoid of the network's output; the package's own example uses 0.5."""
 
@@ -99,18 +101,18 @@ class Anatomy:
         loading: the card, which names the targets, and the device.
         network: (1, 3, 512, 512), normalised → (1, labels, 512, 512) logits.
         labels: of the network, in its order.
-        threshold: of the sigmoid.
+        options: of the card.
     """
 
     SIZE_PX = 512
     MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as the package's PSPNet takes them
 
-    def __init__(self, loading: Loading, network: Any, labels: Sequence[str], threshold: float) -> None:
+    def __init__(self, loading: Loading, network: Any, labels: Sequence[str], options: AnatomyOptions) -> None:
         card = loading.card
-        self._places = {card.named(label): place for place, label in enumerate(labels)}
+        self._places = {options.labels.get(label): place for place, label in enumerate(labels)}
         if lacking := sorted(set(card.targets) - set(self._places)):
             raise BadInputError(f"model card {card.name!r} names {', '.join(lacking)}, which the network does not have")
-        self._loading, self._network, self._threshold = loading, network, threshold
+        self._loading, self._network, self._threshold = loading, network, options.threshold
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
         """Outline structures on the film's own grid; edges outside the central square are not looked at."""
@@ -212,7 +214,7 @@ def load_anatomy(loading: Loading) -> Anatomy:
     chestx_det = importlib.import_module("torchxrayvision.baseline_models.chestx_det")
     labels = chestx_det.PSPNet.targets
     network = _filled(chestx_det.pspnet(len(labels)), loading, "")
-    return Anatomy(loading, network, labels, options.threshold)
+    return Anatomy(loading, network, labels, options)
 
 
 def _package(loading: Loading) -> Any:

@@ -182,9 +182,8 @@ def test_anatomy_lies_on_the_film_it_was_found_on(package: None, tmp_path: Path)
         network.weight[0, 0] = 1.0  # bright pixels are "Left Lung"
     state = {f"module.{key}": value for key, value in network.state_dict().items()}  # as published, from DataParallel
     torch.save(state, tmp_path / "p.pth")
-    named = card(
-        targets=("lung_left", "lung_right", "heart"), aliases={"left_lung": "lung_left", "right_lung": "lung_right"}
-    )
+    labels = {"Left Lung": "lung_left", "Right Lung": "lung_right", "Heart": "heart"}
+    named = card(targets=("lung_left", "lung_right", "heart"), options={"labels": labels})
     runtime = load_anatomy(Loading(named, {"w": tmp_path / "p.pth"}, "cpu"))
     array = np.zeros((600, 400), np.uint8)
     array[150:250, 300:380] = 255
