@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -15,9 +17,15 @@ from tools.workspace import writing
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.checkpoint.memory import InMemorySaver
+    from langgraph.checkpoint.postgres import PostgresSaver
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+    from psycopg import Connection
 
 CONNECT_TIMEOUT_S = 5
+_LOCK = 0x52_45_41_44  # "READ": tells our lock from those of others on the same server
+
+_setting_up = threading.Lock()
+_set_up: set[str] = set()
 
 
 class Checkpoints:
@@ -78,8 +86,27 @@ def _postgres(address: str) -> Iterator[BaseCheckpointSaver[Any]]:
         raise ConfigError(f"checkpoints: the PostgreSQL server does not answer: {reason}") from None
     with connection:
         saver = PostgresSaver(connection, serde=_plain_json())
-        saver.setup()
+        _set_up_once(address, saver, connection)
         yield saver
+
+
+def _set_up_once(address: str, saver: PostgresSaver, connection: Connection[Any]) -> None:
+    """Make the tables, one thread and one process at a time: made twice at once, PostgreSQL refuses one of them.
+
+    The lock is tried again and again, not waited for: an index that is built concurrently waits for every statement
+    that is under way, also for one that waits for the lock.
+    """
+    with _setting_up:
+        if address in _set_up:
+            return
+        ours = "SELECT 1 WHERE pg_try_advisory_lock(%s)"
+        while connection.execute(ours, (_LOCK,)).fetchone() is None:
+            time.sleep(0.05)
+        try:
+            saver.setup()
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+        _set_up.add(address)
 
 
 def _plain_json() -> JsonPlusSerializer:

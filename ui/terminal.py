@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from ui.render import (
 
 if TYPE_CHECKING:
     from agent.answer import Answer
+    from agent.compare_llms import Compared
     from agent.plan import Plan
     from tools.results import Claim
     from ui.view import RunView, StepView
@@ -216,6 +217,25 @@ def step_line(step: StepView, now: float) -> Text:
         no_wrap=True,
         overflow="ellipsis",
     )
+
+
+def planners_table(rows: Sequence[Compared], baselines: Mapping[str, float]) -> Table:
+    """Return planners side by side, with what anybody could do below them."""
+    table = _table(header=True)
+    for name in ("planner", "endpoint", "right", "accuracy", "arguments", "median", "tokens a case"):
+        table.add_column(name, justify="left" if name in ("planner", "endpoint") else "right")
+    for row in rows:
+        head = (clean(row.name), clean(row.endpoint))
+        if row.report is None:
+            table.add_row(*map(Text, head), Text(f"not asked: {clean(row.problem)}", style="red"))
+            continue
+        report, cases = row.report, len(row.report.results)
+        args = "–" if report.args_accuracy is None else f"{report.args_accuracy:.1%}"
+        figures = (f"{report.correct} of {cases}", f"{report.accuracy:.1%}", args, f"{report.median_seconds:.2f} s")
+        table.add_row(*map(Text, (*head, *figures, f"{row.tokens / cases:.0f}")))
+    for name, share in baselines.items():
+        table.add_row(*map(Text, (name, "baseline", "", f"{share:.1%}")))
+    return table
 
 
 def _part(title: str, body: RenderableType) -> Group:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.answer import Answer
+from agent.attach import Attach
 from agent.errors import ConfigError
 from agent.plan import Clarify, Plan, Step
 from agent.settings import Settings
@@ -99,3 +103,38 @@ def test_an_unknown_checkpointer_is_refused_and_a_password_not_shown() -> None:
     with pytest.raises(ValueError, match="must be 'sqlite', 'memory' or"):
         Settings(checkpoints="redis://x")
     assert "KEY" not in repr(Settings(checkpoints="postgresql://u:KEY@host/db"))
+
+
+def test_readings_at_once_with_disjoint_canaries_never_meet(make_assistant, box, setting, tmp_path) -> None:
+    """Eight people at once, one assistant: what one asks and attaches is in no file and no state of another."""
+    canaries = [f"canary{n:02d}x{secrets.token_hex(8)}" for n in range(8)]
+    plans = [Plan(steps=(Step(id="s1", tool="wait", args={"seconds": 0.2}),))] * 16  # renumbered for follow-ups
+    assistant = make_assistant(*plans, checkpoints=setting)
+    answers: dict[str, list[Answer]] = {}
+
+    def read(canary: str) -> None:
+        note = tmp_path / f"{canary}.txt"
+        note.write_text(f"FINDINGS: {canary}. The lungs are clear.")
+        first = assistant.ask(f"wait for {canary}", [Attach(note, kind="report")])
+        answers[canary] = [first, assistant.ask(f"again for {canary}", reading=first.reading)]
+
+    threads = [threading.Thread(target=read, args=(c,)) for c in canaries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({a.reading for both in answers.values() for a in both}) == 8
+    for canary, both in answers.items():
+        assert all(a.outcome == "answered" and canary in a.request for a in both)
+        held = _everything(assistant, both[0].reading)
+        assert canary.encode() in held
+        assert not [other for other in canaries if other != canary and other.encode() in held]
+
+
+def _everything(assistant, reading: str) -> bytes:
+    """Every byte of a reading: its files, and what the checkpointer keeps of its thread."""
+    folder = assistant.workspace(reading).root
+    files = b"".join(p.read_bytes() + p.name.encode() for p in folder.rglob("*") if p.is_file())
+    with assistant._checkpoints.open(folder) as saver:
+        states = repr(list(saver.list({"configurable": {"thread_id": reading}}))).encode()
+    return files + states

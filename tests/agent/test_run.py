@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.answer import Answer
 from agent.errors import AttachmentError, LimitError, ReadingError, RunError
 from agent.events import Answered, Failed, Planned, Progress, StepFailed, StepFinished, StepStarted
 from agent.plan import Clarify, Decline, Plan
@@ -401,6 +402,36 @@ def test_a_killed_process_resumes_without_running_finished_steps_again(make_assi
     assert box.runs == ["s2"]
     assert assistant.workspace(reading).artifact("s1") == before
     assert (tmp_path / "readings" / reading / "artifacts" / "s1" / "artifact.json").read_text() == text
+
+
+def test_after_kill_9_in_the_middle_of_a_step_the_answer_is_that_of_an_unbroken_run(tmp_path) -> None:
+    """Three real processes: one that is killed, one that resumes it, one that was never disturbed."""
+    script = Path(__file__).parent / "counting.py"
+    folders = tmp_path / "killed", tmp_path / "unbroken"
+    for folder in folders:
+        folder.mkdir()
+    killed = subprocess.Popen([sys.executable, script, folders[0]], stdout=subprocess.PIPE, text=True)
+    for line in killed.stdout:
+        if '"progress"' in line and '"s2"' in line:
+            break
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    killed.stdout.close()
+    (reading,) = (p.name for p in (folders[0] / "readings").iterdir())
+    for folder in folders:
+        (folder / "go").touch()
+
+    def finished(*arguments: object) -> Answer:
+        done = subprocess.run(
+            [sys.executable, script, *arguments], capture_output=True, text=True, check=True, timeout=60
+        )
+        return Answer.model_validate_json(done.stdout.splitlines()[-1])
+
+    resumed, unbroken = finished(folders[0], reading), finished(folders[1])
+    assert (folders[0] / "runs.txt").read_text().split() == ["s1", "s2", "s2", "s3"]
+    assert resumed.text == unbroken.text
+    assert resumed.plan == unbroken.plan
+    assert [a.data for a in resumed.artifacts] == [a.data for a in unbroken.artifacts]
 
 
 def test_a_full_disk_is_one_clear_line_and_keeps_what_was_computed(make_assistant, monkeypatch) -> None:

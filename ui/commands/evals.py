@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from agent.assistant import Assistant
+    from ui.console import Terminal
 
 PLANNER_NEEDS = ("minilm", "smollm2")
 app = typer.Typer(help="Measure planner and report search.", no_args_is_help=True, rich_markup_mode=None)
@@ -14,8 +18,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print figures and every re
 
 
 @app.command()
-def plans(file: Cases, *, as_json: AsJson = False) -> None:
-    """Plan every request of a file and compare with the accepted plans; fetches what the planner lacks."""
+def plans(
+    file: Cases,
+    *,
+    endpoints: Annotated[
+        list[str] | None,
+        typer.Option("--endpoint", metavar="URL", help="Compare with the language model there. Repeat for more."),
+    ] = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", metavar="NAME", help="Which one, in the order of --endpoint.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan every request of a file and compare with the accepted plans; fetches what the planner lacks.
+
+    With --endpoint, other language models plan the same requests, and one table shows them all. The key of the settings
+    goes only to the endpoint that it is set for.
+    """
     from agent.evals import evaluate_plans, read_cases
     from ui.assistants import open_assistant
     from ui.console import Terminal
@@ -26,6 +45,8 @@ def plans(file: Cases, *, as_json: AsJson = False) -> None:
     read_cases(file)  # a mistake in the file is told before anything is fetched for it
     assistant = open_assistant()
     fetch(terminal, assistant.assets, PLANNER_NEEDS)
+    if endpoints or models:
+        raise typer.Exit(_compare(terminal, assistant, file, endpoints or [], models or [], as_json=as_json))
     report = evaluate_plans(file, assistant.open_planner())
     if as_json:
         terminal.json(report.to_json())
@@ -44,6 +65,34 @@ def plans(file: Cases, *, as_json: AsJson = False) -> None:
         f"median {report.median_seconds:.2f} s",
         f"baselines: {beside}",
     )
+
+
+def _compare(
+    terminal: Terminal, assistant: Assistant, file: Path, endpoints: list[str], models: list[str], *, as_json: bool
+) -> int:
+    """Print one table of planners; exit code 1 when one could not be asked."""
+    from agent.compare_llms import compare_llms, contenders_of
+    from ui.failures import DONE, FAILED, MisuseError
+    from ui.terminal import planners_table
+
+    if not endpoints:
+        raise MisuseError("--model names a model at an --endpoint; give its address")
+    contenders = contenders_of([_address(url) for url in endpoints], models)
+    rows = compare_llms(file, assistant, contenders, lambda row: terminal.note(f"{row.name}: done"))
+    baselines = rows[0].report.baselines if rows[0].report else {}
+    if as_json:
+        terminal.json({"compared": [row.to_json() for row in rows], "baselines": dict(baselines)})
+    else:
+        terminal.show(planners_table(rows, baselines))
+    return FAILED if any(row.problem for row in rows) else DONE
+
+
+def _address(url: str) -> str:
+    from ui.failures import MisuseError
+
+    if not url.startswith(("http://", "https://")):
+        raise MisuseError(f"--endpoint must be an http or https address ending in /v1, got {url!r}")
+    return url
 
 
 @app.command()
