@@ -124,7 +124,7 @@ def _check_edit(plan: Plan, run: RunContext) -> None:
     situation = Situation(run.workspace.facts(), tuple(prior_result(a) for a in run.workspace.artifacts()))
     limits = Limits(run.settings.max_steps, run.settings.max_seconds)
     if problem := Validator(run.registry, run.hub, situation, limits).problem(plan):
-        raise ReadingError(f"the edited plan cannot be run: {problem.message} The reading still waits.")
+        raise ReadingError(f"the edited plan cannot be run: {problem.message.rstrip('.')}. The reading still waits.")
 
 
 def _answer(run: RunContext, state: State, seconds: float) -> None:

@@ -24,8 +24,14 @@ def resolved(targets: Sequence[str], cards: list[ModelCard]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def require_served(verb: str, cards: list[ModelCard], targets: Sequence[str]) -> None:
+def require_served(verb: str, cards: list[ModelCard], targets: Sequence[str], named: str = "") -> None:
     """Refuse a target that no card names, with the nearest names.
+
+    Args:
+        verb: the tool.
+        cards: those that may serve it.
+        targets: what is to be found.
+        named: the one model that was asked for; empty: any.
 
     Raises:
         UnsupportedError: no model of this installation finds it.
@@ -38,7 +44,8 @@ def require_served(verb: str, cards: list[ModelCard], targets: Sequence[str]) ->
         known = sorted({t for card in cards for t in card.targets})
         near = difflib.get_close_matches(target, known, n=3, cutoff=0.5)
         hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known[:12])}"
-        raise UnsupportedError(f"no model of this installation can {verb} {target!r}; {hint}")
+        able = f"model {named!r} cannot" if named else "no model of this installation can"
+        raise UnsupportedError(f"{able} {verb} {target!r}; {hint}")
 
 
 def require_shown(facts: AttachmentFacts, targets: Sequence[str]) -> None:

@@ -188,7 +188,7 @@ class Hub:
         if not cards:
             raise UnsupportedError(f"no model card serves {verb!r} in this installation")
         targets = resolved(targets, cards)
-        require_served(verb, cards, targets)
+        require_served(verb, cards, targets, next((c.name for c in cards if c.name == self._asked_for), ""))
         require_shown(facts, targets)
         refusals = {card.name: card.refusal(facts) for card in cards}
         fitting = [card for card in cards if refusals[card.name] is None]

@@ -63,5 +63,5 @@ def test_a_model_that_does_not_fit_the_image_or_the_target_says_why(hub: Hub) ->
     narrow = hub.narrowed("segment", "slow")
     with pytest.raises(UnsupportedError, match=r"img1 is MR, CT is needed.*\(model slow\)"):
         narrow.choose("segment", HEAD_MR.model_copy(update={"body_part": ""}), ("lungs",))
-    with pytest.raises(UnsupportedError, match="no model of this installation can segment 'liver'"):
+    with pytest.raises(UnsupportedError, match="model 'slow' cannot segment 'liver'; there are: lungs"):
         narrow.choose("segment", CHEST, ("liver",))
