@@ -96,6 +96,8 @@ def show_tool(name: Annotated[str, typer.Argument(help="A tool's name.")], *, as
                 "examples": [e.model_dump(mode="json") for e in tool.examples],
                 "cost": tool.cost.model_dump(mode="json"),
                 "needs_approval": tool.needs_approval,
+                "sends": tool.sends,
+                "isolated": tool.isolated,
                 "timeout_s": tool.timeout_s,
             }
         )
