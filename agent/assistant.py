@@ -291,7 +291,7 @@ class Assistant:
             if self._llm is None:
                 from agent.llm import open_llm
 
-                self._llm = MeteredLLM(open_llm(self.settings, self.assets))
+                self._llm = MeteredLLM(open_llm(self.settings, self.assets, self._workspaces))
             return self._llm
 
     def open_planner(self) -> Planner:

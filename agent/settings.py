@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     remote_models: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses (`https://host:8100`) of other machines that remote models may send pixels to, between commas
     in the environment; this machine needs none."""
+    egress_by_endpoint: dict[str, EgressPolicy] = Field(default_factory=dict)
+    """The same for one endpoint, by its address or host: {"llm.hospital.example": "remote-allowed"}."""
     chroma_url: str | None = None
     """A Chroma server (`http://127.0.0.1:8000`); None: Chroma runs inside this process, in `data_dir`."""
 
@@ -127,6 +129,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: explicit, environment, file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def audit_path(self) -> Path:
+        """Where it is written down what left this machine."""
+        return self.data_dir / "audit.jsonl"
 
     @property
     def uses_embedded_llm(self) -> bool:

@@ -4,7 +4,8 @@ import hashlib
 import re
 import tomllib
 from collections import Counter
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,9 @@ class Masked(NamedTuple):
     counts: Counter[str]
 
 
-class _Span(NamedTuple):
+class Span(NamedTuple):
+    """Where an identifier stands, end exclusive, and of which kind it is."""
+
     start: int
     end: int
     kind: str
@@ -61,11 +64,22 @@ def mask(incoming: Incoming, salt: str) -> Masked:
     return Masked(Report.model_validate(fields), counts)
 
 
+def identifiers_in(text: str, known: Iterable[str] = ()) -> list[Span]:
+    """Return the identifiers of a text, in order, without overlaps.
+
+    Args:
+        text: anything that a person or a report says.
+        known: names and numbers that are the patient's, found wherever they stand, in parts too.
+    """
+    return _find(text, _identifier_patterns(tuple(known)))
+
+
 def patient_key(patient: str, salt: str) -> str:
     """Return the key under which a patient's reports are kept together."""
     return f"P-{hashlib.sha256(f'{salt}|{patient}'.encode()).hexdigest()[:12]}"
 
 
+@lru_cache(maxsize=8)
 def _identifier_patterns(identifiers: tuple[str, ...]) -> list[tuple[str, re.Pattern[str]]]:
     patterns = []
     for identifier in identifiers:
@@ -78,25 +92,25 @@ def _identifier_patterns(identifiers: tuple[str, ...]) -> list[tuple[str, re.Pat
     return patterns
 
 
-def _find(text: str, known: list[tuple[str, re.Pattern[str]]]) -> list[_Span]:
+def _find(text: str, known: list[tuple[str, re.Pattern[str]]]) -> list[Span]:
     found = []
     for kind, pattern in (*known, *_rules()):
         for match in pattern.finditer(text):
             group = "mask" if "mask" in pattern.groupindex else 0
             start, end = match.span(group)
             if start < end and not _REMOVED.fullmatch(text, start, end):
-                found.append(_Span(start, end, kind))
+                found.append(Span(start, end, kind))
     found.sort(key=lambda span: (span.start, -span.end))
-    kept: list[_Span] = []
+    kept: list[Span] = []
     for span in found:
         if not kept or span.start >= kept[-1].end:
             kept.append(span)
         elif span.end > kept[-1].end:
-            kept[-1] = _Span(kept[-1].start, span.end, kept[-1].kind)
+            kept[-1] = Span(kept[-1].start, span.end, kept[-1].kind)
     return kept
 
 
-def _replace(text: str, spans: list[_Span]) -> str:
+def _replace(text: str, spans: list[Span]) -> str:
     pieces, position = [], 0
     for span in spans:
         pieces += [text[position : span.start], _token(span)]
@@ -104,15 +118,15 @@ def _replace(text: str, spans: list[_Span]) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def _token(span: _Span) -> str:
+def _token(span: Span) -> str:
     return f"[{span.kind.upper()}]"
 
 
-def _moved(section: Section, spans: list[_Span]) -> Section:
+def _moved(section: Section, spans: list[Span]) -> Section:
     return Section(name=section.name, start=_offset(section.start, spans), end=_offset(section.end, spans))
 
 
-def _offset(position: int, spans: list[_Span]) -> int:
+def _offset(position: int, spans: list[Span]) -> int:
     """Return where a character of the old text stands in the new one; inside a masked stretch: behind its token."""
     shift = 0
     for span in spans:

@@ -14,6 +14,7 @@ from tools.results import (
     Masks,
     Measurement,
     Measurements,
+    Scores,
     Studies,
     Verdicts,
 )
@@ -95,6 +96,33 @@ def _of_masks(artifact: Artifact) -> Iterable[Claim]:
 @composes("hits")
 def _of_hits(artifact: Artifact) -> Iterable[Claim]:
     return quotes(Hits.model_validate(artifact.data), artifact)
+
+
+@composes("scores")
+def _of_scores(artifact: Artifact) -> Iterable[Claim]:
+    """Each score that reaches its operating point; then, in one sentence, that no other does. Never "normal"."""
+    result = Scores.model_validate(artifact.data)
+    by = f" {result.model.card}" if result.model else ""
+    for row in sorted(result.rows, key=lambda r: -r.score):
+        if row.above:
+            text = f"The model{by} scores {readable(row.label)} at {row.score:.2f}, at or above its operating point of "
+            yield Claim(text=f"{text}{row.operating_point:.2f}.", evidence=(artifact.id,), kind="model score")
+    rated = sum(row.above is not None for row in result.rows)
+    if rated:
+        rest = "No label" if result.none_above else "No other label"
+        text = f"{rest} that the model{by} scores reaches its operating point; that excludes nothing."
+        yield Claim(text=text, evidence=(artifact.id,), kind="model score")
+
+
+@composes("text")
+def _of_text(artifact: Artifact) -> Iterable[Claim]:
+    if "answer" not in artifact.data:
+        yield Claim(text=artifact.summary, evidence=(artifact.id,), kind="described")
+        return
+    answer = " ".join(str(artifact.data["answer"]).replace("“", "'").replace("”", "'").split())
+    by = (artifact.data.get("model") or {}).get("card", "")
+    text = f"The model's opinion{f' ({by})' if by else ''}: “{answer}”"
+    yield Claim(text=text, evidence=(artifact.id,), kind="model opinion")
 
 
 @composes("report")

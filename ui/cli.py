@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ui.commands import evals, knowledge, models, samples, tools
+from ui.commands import audit, evals, knowledge, models, samples, tools
 from ui.commands.ask import ask
 from ui.commands.demo import demo
 from ui.commands.doctor import doctor
@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 for command in (ask, serve, demo, doctor, replay):
     app.command()(command)
-groups = {"tools": tools, "models": models, "samples": samples, "knowledge": knowledge, "eval": evals}
+groups = {"tools": tools, "models": models, "samples": samples, "knowledge": knowledge, "eval": evals, "audit": audit}
 for name, module in groups.items():
     app.add_typer(module.app, name=name)
 

@@ -7,22 +7,31 @@ from typing import TYPE_CHECKING
 from agent.llm.chat import Ask, CallHook, ChatModel, Message, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from agent.settings import Settings
     from knowledge.assets import Assets
+    from tools.workspace import Workspace
 
 __all__ = ["Ask", "CallHook", "ChatModel", "Message", "Reply", "open_llm"]
 
 
-def open_llm(settings: Settings, assets: Assets) -> ChatModel:
+def open_llm(settings: Settings, assets: Assets, workspaces: Mapping[str, Workspace] | None = None) -> ChatModel:
     """Return the language model that the settings name; the embedded one when they name none.
+
+    Args:
+        settings: say which, and what may leave to it.
+        assets: hold the embedded one's weights.
+        workspaces: the open readings, whose patients' identifiers must not leave.
 
     Raises:
         ConfigError: the settings contradict each other.
     """
     from agent.llm.client import DEFAULT_OPENAI_MODEL, LLM, OPENAI_URL, Endpoint
     from agent.llm.embedded import EmbeddedLLM
+    from agent.llm.identifiers import Identifiers
+    from tools.audit import AuditLog
 
     if settings.uses_embedded_llm:
         return EmbeddedLLM(lambda: _weights(assets), timeout_s=settings.llm_timeout_s)
@@ -34,6 +43,9 @@ def open_llm(settings: Settings, assets: Assets) -> ChatModel:
         timeout_s=settings.llm_timeout_s,
         egress=settings.egress,
         log_payloads=settings.log_payloads,
+        egress_by_endpoint=settings.egress_by_endpoint,
+        identifiers=Identifiers(workspaces or {}),
+        audit=AuditLog(settings.audit_path),
     )
     return LLM(endpoint)
 

@@ -6,13 +6,15 @@ OpenAI, vLLM, Ollama, llama.cpp and the embedded server all answer here. Structu
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,13 +23,15 @@ from pydantic import SecretStr
 
 from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
 from agent.llm.chat import Ask, CallHook, Reply
-from agent.llm.egress import Passage, policy_for
+from agent.llm.egress import Passage, Pseudonyms, policy_for
 from agent.llm.meter import stop_if_cancelled, wait
 from agent.settings import EgressPolicy, is_loopback
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types.chat import ChatCompletion
+
+    from tools.audit import AuditLog
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
@@ -55,6 +59,12 @@ class Endpoint:
     capable: bool = True
     """Whether its prose and judgement are good enough to rely on."""
     log_payloads: bool = False
+    egress_by_endpoint: Mapping[str, EgressPolicy] = field(default_factory=dict)
+    """What may leave to one endpoint, by address or host; goes before `egress`."""
+    identifiers: Callable[[], Sequence[str]] = tuple
+    """What is known of the patients of the open readings; none of it leaves unless the policy allows patient data."""
+    audit: AuditLog | None = None
+    """Where every call to another machine is written down."""
 
 
 class LLM:
@@ -68,7 +78,8 @@ class LLM:
     def __init__(self, endpoint: Endpoint, sleep: Callable[[float], None] = wait) -> None:
         self._endpoint = endpoint
         self._sleep = sleep
-        self._policy = policy_for(endpoint.base_url, endpoint.egress)
+        self._policy = policy_for(endpoint.base_url, endpoint.egress, endpoint.egress_by_endpoint)
+        self._pseudonyms = Pseudonyms()
 
     @cached_property
     def name(self) -> str:
@@ -103,7 +114,7 @@ class LLM:
             ConfigError: something would leave that the egress policy forbids.
         """
         started = time.monotonic()
-        passage = Passage(self._policy)
+        passage = self._passage()
         parameters = self._parameters(ask, passage)
         notes: list[str] = []
         answer: ChatCompletion | None = None
@@ -123,7 +134,7 @@ class LLM:
         Raises:
             LLMUnavailableError: as for `chat`; also when the answer takes longer than the time limit in all.
         """
-        passage = Passage(self._policy)
+        passage = self._passage()
         parameters = self._parameters(ask, passage) | {"stream": True}
         deadline = time.monotonic() + self._endpoint.timeout_s
         pieces = self._create(parameters, [])
@@ -140,6 +151,26 @@ class LLM:
             yield passage.incoming(held)
 
     # --- inside
+
+    def _passage(self) -> Passage:
+        known = self._endpoint.identifiers() if self._policy == "remote-deidentified" else ()
+        return Passage(self._policy, known, self._pseudonyms)
+
+    def _write_down(self, ask: Ask, parameters: Mapping[str, Any], passage: Passage) -> None:
+        """Keep in the audit log that something leaves, before it does."""
+        if self._endpoint.audit is None or self._policy == "local":
+            return
+        sent = json.dumps([parameters["messages"], parameters.get("response_format")], sort_keys=True)
+        self._endpoint.audit.append(
+            to=self._endpoint.base_url,
+            model=self.name,
+            policy=self._policy,
+            purpose=ask.purpose,
+            characters=len(sent),
+            sha256=hashlib.sha256(sent.encode()).hexdigest(),
+            images=passage.images,
+            replaced=dict(passage.counts),
+        )
 
     @cached_property
     def _client(self) -> OpenAI:
@@ -162,8 +193,9 @@ class LLM:
             limit: ask.max_tokens,
         }
         if ask.schema is not None:
-            schema = {"name": "answer", "strict": True, "schema": dict(ask.schema)}
+            schema = {"name": "answer", "strict": True, "schema": passage.data(ask.schema)}
             parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
+        self._write_down(ask, parameters, passage)
         return parameters
 
     def _create(self, parameters: dict[str, Any], notes: list[str]) -> Any:

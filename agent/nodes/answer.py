@@ -8,6 +8,8 @@ from agent.context import RunContext
 from agent.plan import OUTCOME, Clarify, Decline
 from agent.state import State
 from tools.claims import claims_of
+from tools.disagreement import abstentions, disagreements
+from tools.errors import ToolError
 from tools.results import Claim
 
 
@@ -31,7 +33,23 @@ def _from_steps(state: State, run: RunContext) -> list[Claim]:
         else:
             text = f"Step {step_id} ({result['tool']}) gave no result: {result['message']}"
             claims.append(Claim(text=text, kind="not examined"))
-    return claims
+    return claims + _disagreements(state, run)
+
+
+def _disagreements(state: State, run: RunContext) -> list[Claim]:
+    """Say where sources disagree, an attached report included, and which results should not be relied on."""
+    done = [i for i, result in state.get("results", {}).items() if result["status"] == "done"]
+    artifacts = [run.workspace.artifact(i) for i in done]
+    if not artifacts:
+        return []
+    facts = run.workspace.facts()
+    reports = {}
+    for report_id in (i for i, f in facts.items() if f.kind == "report" and not f.prior):
+        try:
+            reports[report_id] = run.workspace.report_text(report_id)
+        except ToolError:
+            continue  # an unreadable report says nothing; the step that reads it tells why
+    return disagreements(artifacts, reports) + abstentions(artifacts, facts, run.hub.cards)
 
 
 def _sentence(note: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tools.grounding.agree import Problem, Verdict, number_problems
 from tools.grounding.evidence import Evidence, LookUp, measures_of, names_of
 from tools.grounding.findings import finding_problems, report_supports
-from tools.grounding.quoting import quote_problems
+from tools.grounding.quoting import foreign_words, quote_problems
 from tools.grounding.scoring import score_problems
 from tools.grounding.statement import CITED, Statement, expand, read_statement
 from tools.grounding.words import word_problems
@@ -82,6 +82,10 @@ def judge(text: str, found: Sequence[Evidence], kind: ClaimKind | None = None) -
 def _problems(text: str, statement: Statement, found: Sequence[Evidence], kind: ClaimKind | None) -> Iterator[Problem]:
     if is_verbatim(text, found):
         yield from number_problems(statement, found, loose=True)
+        return
+    if kind == "general":  # composed by us from several sources: its values and quotes are checked, its words are ours
+        yield from number_problems(statement, found, loose=True)
+        yield from foreign_words(statement, found)
         return
     if statement.quotes or kind == "quoted":
         yield from quote_problems(statement, found)

@@ -31,6 +31,13 @@ def quote_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     yield from _around(statement)
 
 
+def foreign_words(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield quotes that none of the cited texts holds."""
+    for quote in statement.quotes:
+        if not any(_holds(e.text, quote) for e in found if e.text):
+            yield Problem("contradicted", f"the quoted words “{quote[:60]}” are not in the cited evidence")
+
+
 def _around(statement: Statement) -> Iterator[Problem]:
     """Around a quote stands who is quoted, and nothing else."""
     if statement.mentions:
