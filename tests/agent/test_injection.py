@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from agent.attach import Attach, attach
-from agent.planner import PriorResult
+from agent.llm.chat import Ask
 from agent.testing import ScriptedLLM
 from tools.claims import claims_of
 from tools.contract import ToolContext
@@ -98,12 +99,14 @@ def test_an_order_is_no_evidence_for_what_it_says(reading: Workspace) -> None:
                 assert problem_with(Claim(text=text, evidence=("CXR1",), kind=kind), look_up) is not None  # type: ignore[arg-type]
 
 
+def written(order: str, ask: Ask) -> dict[str, object]:
+    return {"sentence": order} if "failed its check" in str(ask.prompt) else {"sentences": [order]}
+
+
 def test_an_order_that_a_model_writes_is_thrown_away(reading: Workspace) -> None:
     for order in ORDERS:
         plain = draft_report(context(reading, "Clear."), evidence=["s2"])
-        llm = ScriptedLLM(
-            lambda ask: {"sentence": order} if "failed its check" in str(ask.prompt) else {"sentences": [order]}
-        )
+        llm = ScriptedLLM(partial(written, order))
         draft = draft_report(context(reading, "Clear.", llm), evidence=["s2"])
         assert draft.findings == plain.findings
         assert draft.worded_by == "template"
@@ -140,27 +143,6 @@ def test_an_order_in_a_dicom_tag_or_a_files_name_changes_no_fact(tmp_path: Path,
     assert order[:20] not in json.dumps(facts[1].model_dump(mode="json"))
 
 
-@pytest.mark.samples
-def test_an_order_in_an_earlier_result_changes_no_plan(reading: Workspace, assets, tmp_path: Path) -> None:
-    from agent.planner import Planner
-    from knowledge.embed import load_embedder
-    from tools.models.hub import Hub
-    from tools.registry import Registry
-
-    if not assets.present("minilm"):
-        pytest.skip("sample 'minilm' is not cached; run 'make samples'")
-    hub = Hub.installed(device="cpu", device_memory_mb=None, weights_dir=tmp_path, assets=assets)
-    planner = Planner(
-        llm=ScriptedLLM(can_write=False), registry=Registry.installed(), hub=hub, embedder=load_embedder(assets),
-        cache_dir=tmp_path / "planner", max_steps=24, max_seconds=3600,
-    )  # fmt: skip
-    made = []
-    for summary in ("Outlined: lungs.", ORDERS[0], ORDERS[1], ORDERS[5], ORDERS[6]):
-        prior = PriorResult(id="s1", tool="segment", kind="mask", summary=summary, targets=("lungs",), args={})
-        made.append(planner.plan("Now measure their volume.", reading.facts(), results=(prior,), first_step=2).outcome)
-    assert all(outcome == made[0] for outcome in made)
-
-
 def test_markup_is_shown_as_text(reading: Workspace) -> None:
     for order in ORDERS:
         put(reading, "report", order)
@@ -173,5 +155,5 @@ def test_markup_is_shown_as_text(reading: Workspace) -> None:
 
 
 def test_there_are_enough_attempts() -> None:
-    assert len(ORDERS) * len(CARRIERS) + 3 * len(ORDERS) + 12 + 4 >= 40
+    assert len(ORDERS) * len(CARRIERS) + 3 * len(ORDERS) + 12 >= 40
     assert len(set(ORDERS)) == len(ORDERS)
