@@ -287,16 +287,18 @@ class Workspace:
             volume = read_image(path)
             yield target, np.asarray(volume.array != 0), volume
 
+    def image_file(self, image_id: str) -> tuple[Path, str | None]:
+        """Return the file or folder that an image lies in, attached or made by a step, and which series of it."""
+        if not image_id.startswith("s"):
+            return self.attachment_path(image_id), self._attachment(image_id).series
+        made = self.result(image_id, Image)
+        return (self.step_folder(image_id) / made.file, None) if made.file else self.image_file(made.source)
+
     def dicom_headers(self, image_id: str) -> tuple[tuple[Dataset, ...], tuple[int, ...]]:
         """Return the DICOM headers that an image was read from; see `tools.imaging.read.dicom_headers`."""
         from tools.imaging.read import dicom_headers
 
-        if image_id.startswith("s"):
-            made = self.result(image_id, Image)
-            return (
-                dicom_headers(self.step_folder(image_id) / made.file) if made.file else self.dicom_headers(made.source)
-            )
-        return dicom_headers(self.attachment_path(image_id), self._attachment(image_id).series)
+        return dicom_headers(*self.image_file(image_id))
 
     def report_text(self, report_id: str) -> str:
         """Return the text of an attached report, whatever format it came in.

@@ -6,20 +6,20 @@ import codecs
 import gzip
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tools.errors import BadInputError, NotFoundError
 from tools.imaging.archive import extract_zip
-from tools.imaging.dicom import find_dicom_files, is_bare_dicom
+from tools.imaging.dicom import find_dicom_files, frame_count, is_bare_dicom
 from tools.imaging.frames import frame_order, is_enhanced, read_frames
 from tools.imaging.geometry import describe_geometry
 from tools.imaging.nifti import looks_like_ct, read_nifti, write_nifti
 from tools.imaging.raster import read_raster
 from tools.imaging.reasons import one_line
-from tools.imaging.series import Series, SeriesInfo, choose_series, find_series
+from tools.imaging.series import DicomFile, Series, SeriesInfo, choose_series, find_series
 from tools.imaging.stack import read_slices, slice_grid
 from tools.imaging.volume import Volume
 
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 __all__ = [
     "SeriesInfo",
     "describe_geometry",
+    "dicom_files",
     "dicom_headers",
+    "image_kind",
     "list_series",
     "looks_like_ct",
     "read_image",
     "read_nifti",
     "series_files",
+    "slice_places",
     "write_nifti",
 ]
 
@@ -110,15 +113,48 @@ def dicom_headers(path: Path, series: str | None = None) -> tuple[tuple[Dataset,
     Raises:
         NotFoundError, BadInputError, UnsupportedError, SeriesChoiceError: as `read_image`.
     """
-    kind = _kind(path)
-    if kind in ("raster", "nifti"):
+    if image_kind(path) != "dicom":
         return (), ()
-    with _dicom_series(path, kind) as found:
-        files = choose_series(found, series, path.name).files
+    with dicom_files(path, series) as files:
+        places = slice_places(files)
         if is_enhanced(files[0].dataset):
-            return (files[0].dataset,), frame_order(files[0])
-        ordered = tuple(files[index].dataset for index in slice_grid(files).order)
-        return ordered, tuple(range(len(ordered)))
+            return (files[0].dataset,), tuple(frame for _, frame in places)
+        return tuple(files[index].dataset for index, _ in places), tuple(range(len(places)))
+
+
+def slice_places(files: Sequence[DicomFile]) -> tuple[tuple[int, int], ...]:
+    """Return where each slice of a volume lies in the files of its series: (index of the file, frame from 0).
+
+    Raises:
+        BadInputError, UnsupportedError: as `read_image`.
+    """
+    first = files[0]
+    if is_enhanced(first.dataset):
+        return tuple((0, frame) for frame in frame_order(first))
+    if len(files) == 1 and (count := frame_count(first.dataset, first.path.name)) > 1:
+        return tuple((0, frame) for frame in range(count))
+    return tuple((index, 0) for index in slice_grid(files).order)
+
+
+def image_kind(path: Path) -> Literal["dicom", "nifti", "raster"]:
+    """Return what a file, folder or archive holds, by content.
+
+    Raises:
+        NotFoundError, BadInputError: as `read_image`.
+    """
+    kind = _kind(path)
+    return "nifti" if kind == "nifti" else "raster" if kind == "raster" else "dicom"
+
+
+@contextmanager
+def dicom_files(path: Path, series: str | None = None) -> Iterator[tuple[DicomFile, ...]]:
+    """Lend the files of one DICOM series, with their headers; those of an archive exist for as long.
+
+    Raises:
+        NotFoundError, BadInputError, UnsupportedError, SeriesChoiceError: as `read_image`.
+    """
+    with _dicom_series(path, _kind(path)) as found:
+        yield choose_series(found, series, path.name).files
 
 
 @contextmanager

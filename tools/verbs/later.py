@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 NO_RUNTIME = "no runtime for its models is part of it yet"
 NO_METHOD = "its method is not part of it yet"
-NO_PACS = "the DICOMweb client is not part of it yet"
 
 
 class Change(ToolResult):
