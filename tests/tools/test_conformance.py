@@ -42,7 +42,7 @@ def test_every_registered_tool_keeps_the_contract(made: Tool, lent: Lent, tmp_pa
     assert report.passed, str(report)
 
 
-AVAILABLE = ["describe", "draft_report", "export", "measure", "search_reports", "segment"]
+AVAILABLE = ["deidentify", "describe", "draft_report", "export", "measure", "search_reports", "segment"]
 
 
 @pytest.mark.parametrize("name", AVAILABLE)
