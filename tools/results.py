@@ -11,6 +11,9 @@ ToolResult
 ├─ Measurements  rows with value, unit, mask, image and where the spacing came from
 ├─ Hits          report sentences that match a query
 ├─ Studies       studies that a PACS holds
+├─ Assessment    how an image is technically, and whether a model's result on it holds
+├─ Explanation   where a model's score comes from
+├─ TrainedModel  a model card made from a person's own labels
 ├─ Draft         findings and impression, each sentence with its evidence
 ├─ Verdicts      what the evidence says of each sentence of a report
 ├─ Files         exported files
@@ -299,6 +302,120 @@ class Studies(ToolResult):
     """How the settings call the PACS."""
     studies: tuple[StudyRow, ...]
     """Newest first."""
+
+
+QualityVerdict = Literal["ok", "questionable", "poor", "not judged"]
+
+
+class QualityRow(Record):
+    """One measure of an image's technical quality."""
+
+    aspect: str
+    """noise, signal_to_noise, blur, clipping, cut_off, slice_jumps."""
+    value: float
+    unit: str
+    verdict: QualityVerdict
+    """ "not judged": no limit for it is known to hold."""
+    method: str
+    basis: str = ""
+    """What the limits rest on."""
+
+
+class StabilityRow(Record):
+    """A model's result on a worse copy of the image, beside that on the image itself."""
+
+    corruption: str
+    """What was done, with the unit of `amount`."""
+    severity: int = Field(ge=1, le=5)
+    amount: float
+    agreement: float | None
+    """Dice of the masks, or 1 − the difference of the scores; None: the model refused the worse image."""
+    clean_score: float | None = None
+    score: float | None = None
+
+
+class Assessment(ToolResult):
+    """How an image is technically, what of it lies outside a model's domain, and whether the model's result holds."""
+
+    kind: ClassVar[ArtifactKind] = "assessment"
+
+    image: str
+    quality: tuple[QualityRow, ...]
+    outside: tuple[str, ...] = ()
+    """Why the image lies outside what the model declares to work on; empty: it does not, or no model was asked for."""
+    target: str = ""
+    """The structure or finding whose model was tried; empty: none was asked for."""
+    stability: tuple[StabilityRow, ...] = ()
+    value: float | None = None
+    """The model's result on the image: ml (voxels without spacing) inside the target, or the finding's score."""
+    value_unit: str = ""
+    uncertainty: float | None = None
+    """Standard deviation of that result under mild corruptions, in the same unit."""
+    abstain: str = ""
+    """Why the result should not be relied on, and what would help; empty: nothing here speaks against it."""
+
+
+class Explanation(ToolResult):
+    """Where a model's score comes from: heat maps, and whether they can be believed."""
+
+    kind: ClassVar[ArtifactKind] = "figure"
+
+    image: str
+    finding: str
+    score: float
+    """As `classify` gives it."""
+    operating_point: float | None = None
+    network_value: float
+    """What the network itself puts out for the label, before it is scaled to a score."""
+    network_value_masked: float
+    """With the tenth of the input that the map marks replaced by the image's mean."""
+    network_value_elsewhere: float
+    """With the same shape at other places replaced, on average."""
+    network_value_filled_in: float
+    """With the marked region filled in from its rim: the counterfactual."""
+    agreement_with_random_weights: float
+    """Rank correlation of the map with that of the same network with random weights, −1 to 1; near 0 is good."""
+    region: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+    """First and last voxel (i, j, k) of the marked region; None: the map is flat."""
+
+
+class HeldOut(Record):
+    """How a trained model did on what it did not learn from."""
+
+    figure: str
+    """ "Dice", or "AUC, LABEL"."""
+    value: float
+    low: float
+    """95 % bootstrap interval."""
+    high: float
+    n: int
+    unit: str
+    """What was held out: images, or slices of the same images."""
+
+
+class LabelNext(Record):
+    """A slice or image whose label would teach the model most."""
+
+    image: str
+    slice_number: int
+    """1-based, in the image's own order along `axis`."""
+    axis: int
+    """Axis (0, 1, 2) of the image's array along which slices are counted."""
+    uncertainty: float
+    """Mean entropy of the slice's pixels, in bits: 0 sure, 1 a coin toss."""
+
+
+class TrainedModel(ToolResult):
+    """A model card made from a person's own labels."""
+
+    kind: ClassVar[ArtifactKind] = "model"
+
+    card: str
+    target: str
+    trained_on: int
+    """Slices or images that were learned from."""
+    held_out: tuple[HeldOut, ...]
+    label_next: tuple[LabelNext, ...] = ()
 
 
 class Claim(Record):

@@ -141,6 +141,9 @@ def _arguments(tool: Tool) -> Iterator[Check]:
 
 
 def _behaviour(tool: Tool, lent: Lent, folder: Path) -> Iterator[Check]:
+    if tool.needs_approval:
+        yield Check("runs on a phantom", "not run", "a person must agree before it runs")
+        return
     workspace = phantom_reading(folder)
     _attach_report(workspace, folder / "report.txt")
     before = _contents(workspace)

@@ -16,6 +16,7 @@ from ui.commands.demo import demo
 from ui.commands.doctor import doctor
 from ui.commands.replay import replay
 from ui.commands.serve import serve
+from ui.commands.train import train
 from ui.failures import STOPPED, explain
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (ask, serve, demo, doctor, replay):
+for command in (ask, serve, demo, doctor, replay, train):
     app.command()(command)
 groups = {"tools": tools, "models": models, "samples": samples, "knowledge": knowledge, "eval": evals, "audit": audit}
 for name, module in groups.items():

@@ -104,6 +104,23 @@ def from_canonical(array: AnyArray, volume: Volume) -> AnyArray:
     return np.ascontiguousarray(back.transpose([*np.argsort(order), *range(3, array.ndim)]))
 
 
+def own_slice(volume: Volume, axis: int, number: int) -> tuple[int, int]:
+    """Return where a slice of `closest_canonical(volume)` lies in the image's own array.
+
+    Args:
+        volume: the image as it was read.
+        axis: of the canonical volume.
+        number: of the slice along it, 0-based.
+
+    Returns:
+        Axis and slice number (0-based) of the image's own array.
+    """
+    if volume.dims == 2 or not volume.orientation_known:
+        return axis, number
+    source, flip = _moves(volume.affine_ras, "RAS")[axis]
+    return source, volume.shape[source] - 1 - number if flip else number
+
+
 def describe_geometry(volume: Volume) -> dict[str, Any]:
     """Return the geometry as small JSON data; what the image does not say is None.
 

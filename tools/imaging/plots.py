@@ -1,4 +1,4 @@
-"""Plots: histograms, agreement of repeated measures. The one door to matplotlib."""
+"""Plots: histograms, agreement of repeated measures, curves. The one door to matplotlib."""
 
 from __future__ import annotations
 
@@ -77,6 +77,33 @@ def bland_altman_png(first: Sequence[float], second: Sequence[float], path: Path
 
     _plot(path, draw, title)
     return f"Bland-Altman plot of {len(a)} pairs: bias {bias:.3g} {unit}, limits of agreement ± {spread:.3g} {unit}"
+
+
+def curves_png(curves: Mapping[str, Sequence[float]], path: Path, *, x: str, y: str, title: str = "") -> str:
+    """Draw curves over 1, 2, 3, …: a loss over epochs, a score over severities.
+
+    Args:
+        curves: values by name; at most MAX_CURVES are drawn.
+        path: the file to write; its folder exists.
+        x: what is counted along the horizontal axis.
+        y: what the values are, with their unit.
+        title: a line above.
+
+    Returns:
+        What is shown, in one sentence.
+    """
+    shown = dict(list(curves.items())[:MAX_CURVES])
+
+    def draw(axes: Axes) -> None:
+        for number, (name, values) in enumerate(shown.items()):
+            colour = np.array(PALETTE[number % len(PALETTE)]) / 255
+            axes.plot(range(1, len(values) + 1), values, label=name, color=colour, marker="o", markersize=3)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.legend(frameon=False)
+
+    _plot(path, draw, title)
+    return f"{y} over {x}: {', '.join(shown)}"
 
 
 def _plot(path: Path, draw: Any, title: str) -> None:

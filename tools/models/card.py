@@ -50,6 +50,18 @@ class Weights(_Data):
         return self
 
 
+class Domain(_Data):
+    """Grid and values that a model is known to work on; what is left out is not known."""
+
+    finest_mm: float | None = Field(default=None, gt=0)
+    """Smallest voxel step."""
+    coarsest_mm: float | None = Field(default=None, gt=0)
+    """Largest voxel step."""
+    min_slices: int | None = Field(default=None, ge=1)
+    values: tuple[float, float] | None = None
+    """Lowest and highest value that the 1st and 99th percentile may have."""
+
+
 class ModelCard(_Data):
     """One model that can stand behind a verb."""
 
@@ -71,6 +83,8 @@ class ModelCard(_Data):
     dims: tuple[Literal[2, 3], ...] = ()
     view: tuple[str, ...] = ()
     """ViewPosition of radiographs it works on; empty: any. A film that does not name its view passes."""
+    domain: Domain | None = None
+    """What `assess` holds an image against; None: the publisher says nothing of it."""
     requires: str = ""
     """Why it works on nothing else, in the words a person would read."""
     weights: Weights | None = None

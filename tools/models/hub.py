@@ -119,7 +119,7 @@ class Hub:
         remote_models: Sequence[str] = (),
     ) -> Hub:
         """Read every card of the entry-point group, ours first; for the arguments see the class."""
-        cards, broken = installed_cards()
+        cards, broken = installed_cards(weights_dir)
         return cls(
             cards,
             broken,
@@ -144,6 +144,22 @@ class Hub:
         if name not in self._cards:
             raise NotFoundError(f"no model named {name!r}; there are: {', '.join(sorted(self._cards)) or 'none'}")
         return self._cards[name]
+
+    @property
+    def weights_dir(self) -> Path | None:
+        """The folder of the weights that a person brought or trained."""
+        return self._weights_dir
+
+    def adopt(self, card: ModelCard) -> None:
+        """Take up a card that was made while this process runs, as `train` does.
+
+        Raises:
+            ValueError: another card of that name is there already.
+        """
+        if self._cards.get(card.name, card) != card:
+            raise ValueError(f"two model cards are named {card.name!r}; rename one")
+        self._cards = {**self._cards, card.name: card}
+        self.__dict__.pop("cards", None)  # cached of the cards before
 
     def targets(self, verb: str) -> tuple[str, ...]:
         """Return every target that some card of a verb names, sorted."""

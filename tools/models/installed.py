@@ -3,14 +3,14 @@
 A package adds cards through the entry-point group `readingroom.models`; each entry names a folder of TOML files, or a
 function that returns one. It adds a runtime through the group `readingroom.runtimes`; each entry has the name that
 cards use and names a function `load(loading: Loading)`.
+
+A person's own cards lie with their weights: WEIGHTS/NAME/card.toml, as `train` writes them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -28,6 +28,7 @@ logger = logging.getLogger(f"readingroom.{__name__}")
 
 GROUP = "readingroom.models"
 RUNTIME_GROUP = "readingroom.runtimes"
+OWN_CARD = "card.toml"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,12 @@ class BrokenCard:
     reason: str
 
 
-def installed_cards() -> tuple[tuple[ModelCard, ...], tuple[BrokenCard, ...]]:
-    """Read every card of the entry-point group, ours first; a broken one is reported and takes no other down."""
+def installed_cards(weights_dir: Path | None = None) -> tuple[tuple[ModelCard, ...], tuple[BrokenCard, ...]]:
+    """Read every card of the entry-point group, ours first; a broken one is reported and takes no other down.
+
+    Args:
+        weights_dir: the folder of weights that a person brought or trained, whose cards come last.
+    """
     cards: dict[str, ModelCard] = {}
     broken: list[BrokenCard] = []
     found = sorted(entry_points(group=GROUP), key=lambda e: (_distribution(e) != "readingroom", e.name))
@@ -50,21 +55,35 @@ def installed_cards() -> tuple[tuple[ModelCard, ...], tuple[BrokenCard, ...]]:
                 broken.append(BrokenCard(card.name, _distribution(entry), "a card of this name is there already"))
             else:
                 cards[card.name] = card
+    for card in _own_cards(weights_dir, broken):
+        if card.name in cards:
+            broken.append(BrokenCard(card.name, "your weights", "a card of this name is there already"))
+        else:
+            cards[card.name] = card
     for problem in broken:
         logger.warning("model card %s of %s: %s", problem.name, problem.distribution, problem.reason)
     return tuple(cards.values()), tuple(broken)
 
 
+def _own_cards(weights_dir: Path | None, broken: list[BrokenCard]) -> list[ModelCard]:
+    cards = []
+    for file in sorted(weights_dir.glob(f"*/{OWN_CARD}")) if weights_dir else ():
+        try:
+            cards.append(read_card(file))
+        except BadInputError as error:
+            broken.append(BrokenCard(file.parent.name, "your weights", str(error)))
+    return cards
+
+
 def _cards_of(entry: EntryPoint, broken: list[BrokenCard]) -> list[ModelCard]:
     owner = _distribution(entry)
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # a plugin's chatter is no part of an answer
-            given = entry.load()
+        given = entry.load()
         folder = Path(given() if callable(given) else given)
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} is no folder")
         files = sorted(folder.glob("*.toml"))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may fail in any way
+    except Exception as error:  # noqa: BLE001  a plugin may fail in any way
         broken.append(BrokenCard(entry.name, owner, f"{type(error).__name__}: {error}".splitlines()[0]))
         return []
     cards = []
@@ -93,25 +112,13 @@ def loader_of(name: str) -> Callable[[Loading], Any]:
         return ours
     entry = next(entry for entry in entry_points(group=RUNTIME_GROUP) if entry.name == name)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            theirs: Callable[[Loading], Any] = entry.load()
-    except (Exception, SystemExit) as error:
+        theirs: Callable[[Loading], Any] = entry.load()
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UnavailableError(
             f"runtime {name!r} of {_distribution(entry)} could not be loaded: {reason}; update or remove that package"
         ) from error
     return theirs
-
-
-def broken_runtimes() -> tuple[BrokenCard, ...]:
-    """Import every plugin's runtime and return those that fail, for a diagnosis."""
-    broken = []
-    for entry in entry_points(group=RUNTIME_GROUP):
-        try:
-            loader_of(entry.name)
-        except UnavailableError as error:
-            broken.append(BrokenCard(entry.name, _distribution(entry), str(error)))
-    return tuple(broken)
 
 
 def _distribution(entry: EntryPoint) -> str:

@@ -25,12 +25,6 @@ class Change(ToolResult):
     kind: ClassVar[ArtifactKind] = "measurements"
 
 
-class Explanation(ToolResult):
-    """A picture of what a finding rests on."""
-
-    kind: ClassVar[ArtifactKind] = "figure"
-
-
 class Copies(ToolResult):
     """Files that were made."""
 

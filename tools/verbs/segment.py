@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -27,24 +27,33 @@ KEY_IMAGE = "key-image.png"
 
 def _serves(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: Hub) -> None:
     """Refuse before anything runs what no model can outline on this image."""
-    targets = resolve_targets(args["targets"])
+    targets = resolve_targets(args["targets"], hub.targets("segment"))
     image = facts.get(str(args["image"]).removeprefix("@"))
     if image is not None:
         hub.choose("segment", image, targets)
 
 
-def resolve_targets(words: Sequence[str]) -> tuple[str, ...]:
+def resolve_targets(words: Sequence[str], named: Collection[str] = ()) -> tuple[str, ...]:
     """Return the targets that words mean, each once, in the order asked for.
+
+    Args:
+        words: everyday words or class names.
+        named: targets that model cards name; they need not be anatomy, as a lesion that a person trained is not.
 
     Raises:
         BadInputError: no word, a word that means nothing known, or more targets than one step may have.
     """
-    targets = tuple(dict.fromkeys(target for word in words for target in resolve(word)))
+    meant = [(plain,) if (plain := _plain(word)) in named else resolve(word) for word in words]
+    targets = tuple(dict.fromkeys(target for found in meant for target in found))
     if not targets:
         raise BadInputError("targets: name at least one structure, such as lungs or liver; got an empty list")
     if len(targets) > MAX_TARGETS:
         raise BadInputError(f"targets: at most {MAX_TARGETS} in one step, got {len(targets)}; use several steps")
     return targets
+
+
+def _plain(word: str) -> str:
+    return "_".join(word.lower().split())
 
 
 @tool(
@@ -75,7 +84,7 @@ def segment(
     """
     from tools.imaging.nifti import write_nifti
 
-    names = resolve_targets(targets)
+    names = resolve_targets(targets, ctx.hub.targets("segment"))
     choice = ctx.hub.choose("segment", ctx.workspace.image_facts(image), names)
     ctx.progress(0.02, f"{choice.card.title}: loading")
     volume = ctx.workspace.volume(image)

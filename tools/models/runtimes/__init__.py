@@ -17,6 +17,8 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "remote_mcp": "tools.models.runtimes.remote:load_mcp",
         "torchxrayvision": "tools.models.runtimes.xrayvision:load_findings",
         "torchxrayvision_anatomy": "tools.models.runtimes.xrayvision:load_anatomy",
+        "trained_classifier": "tools.models.runtimes.trained:load_classifier",
+        "trained_segmenter": "tools.models.runtimes.trained:load_segmenter",
     }
 )
 """By the name that cards use: module and function `load(loading: Loading)`; see base.py."""

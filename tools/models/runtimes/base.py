@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,7 +27,10 @@ from tools.errors import BadInputError
 from tools.results import LabelScore, Position
 
 if TYPE_CHECKING:
-    from tools.imaging.volume import BoolArray, Volume
+    from torch import Tensor
+    from torch.nn import Module
+
+    from tools.imaging.volume import AnyArray, BoolArray, Volume
     from tools.models.card import ModelCard
 
 Progress = Callable[[float, str], None]
@@ -146,6 +149,22 @@ class Grounding:
     notes: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class Attention:
+    """What explaining one score needs of the model behind it."""
+
+    network: Module
+    """Returns one value per label, higher for more likely: (n, labels)."""
+    inputs: Tensor
+    """What the network sees of the image, (1, channels, …)."""
+    index: int
+    """Which of the values is explained."""
+    to_image: Callable[[Any], AnyArray]
+    """Brings a map over the inputs, without their first two axes, to the image's grid: float32 (i, j, k)."""
+    layer: str = ""
+    """Name of the submodule with the last feature maps; empty: the last convolution."""
+
+
 class SegmentRuntime(Protocol):
     """Serves `segment` by target."""
 
@@ -167,6 +186,14 @@ class ClassifyRuntime(Protocol):
 
     def classify(self, volume: Volume, labels: Sequence[str], progress: Progress) -> tuple[LabelScore, ...]:
         """Score labels, all that the model knows when none is named; labels without meaning are left out."""
+        ...
+
+
+class ExplainRuntime(ClassifyRuntime, Protocol):
+    """Serves `explain`: classifiers that are torch modules."""
+
+    def attention(self, volume: Volume, label: str) -> Attention:
+        """Return network and input behind the score of a label."""
         ...
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.models.memory import is_out_of_memory
-from tools.models.runtimes.base import Loading, Options, Progress, Segmentation
+from tools.models.runtimes.base import Attention, Loading, Options, Progress, Segmentation
 from tools.results import LabelScore
 
 if TYPE_CHECKING:
@@ -92,6 +92,19 @@ class Findings:
                     )
                 )
         return tuple(found)
+
+    def attention(self, volume: Volume, label: str) -> Attention:
+        """Return network and input behind the score of a label; see `ExplainRuntime`."""
+        import torch
+
+        pixels = square_pixels(volume, self._size_px)
+        return Attention(
+            network=self._network,
+            inputs=torch.from_numpy(pixels)[None, None].to(self._loading.device),
+            index=self._targets.index(label),
+            to_image=lambda found: on_film(found, volume),
+            layer="features" if hasattr(self._network, "features") else "",
+        )
 
 
 class Anatomy:
@@ -172,6 +185,17 @@ def central_square(rows: int, columns: int) -> tuple[slice, slice]:
     side = min(rows, columns)
     top, left = rows // 2 - side // 2, columns // 2 - side // 2
     return slice(top, top + side), slice(left, left + side)
+
+
+def on_film(found: AnyArray, volume: Volume) -> AnyArray:
+    """Bring a map over the network's square back to the film, float32 (i, j, 1); outside the square it is 0."""
+    from skimage.transform import resize
+
+    rows, columns = central_square(volume.shape[1], volume.shape[0])
+    film = np.zeros((volume.shape[1], volume.shape[0]), np.float32)
+    side = rows.stop - rows.start
+    film[rows, columns] = resize(found, (side, side), order=1, mode="edge", preserve_range=True)
+    return film.T[:, :, None]
 
 
 def _range(volume: Volume, film: AnyArray) -> tuple[float, float]:

@@ -261,3 +261,19 @@ def test_the_real_anatomy_network_loads_and_outlines(tmp_path: Path) -> None:
         heart = torch.sigmoid(network((pixels - mean) / deviation))[0, PSPNet.targets.index("Heart")]
     share = float((heart >= 0.5).float().mean())
     assert found.masks["heart"][22:278].mean() == pytest.approx(share, abs=0.02)
+
+
+def test_a_map_over_the_square_lies_on_the_film_again(package: None, tmp_path: Path) -> None:
+    runtime = load_findings(Loading(FINDINGS, {"w.pt": saved(SmallNet(), tmp_path / "w.pt")}, "cpu"))
+    volume = film(ramp((60, 40)))
+    attention = runtime.attention(volume, "pleural_thickening")
+    assert attention.index == LABELS.index("Pleural_Thickening")
+    assert tuple(attention.inputs.shape) == (1, 1, 16, 16)
+    found = np.zeros((16, 16), np.float32)
+    found[0, :] = 1.0  # the top row of the square
+    back = attention.to_image(found)
+    assert back.shape == volume.shape
+    rows = np.flatnonzero(back[:, :, 0].max(axis=0) > 0.5)
+    top = (volume.shape[1] - min(volume.shape[:2])) // 2
+    assert rows[0] == top
+    assert rows[-1] <= top + 4

@@ -1,0 +1,1 @@
+"""Training: a person's own labels become a model card."""
