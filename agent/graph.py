@@ -13,6 +13,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agent.context import RunContext
+from agent.llm.meter import metered
 from agent.nodes.act import act
 from agent.nodes.answer import answer
 from agent.nodes.guard import guard
@@ -20,6 +21,7 @@ from agent.nodes.plan import plan
 from agent.nodes.reflect import reflect
 from agent.nodes.review import review
 from agent.nodes.verify import verify
+from agent.run import meter_of
 from agent.state import InputState, State
 
 Graph = CompiledStateGraph[State, RunContext, InputState, State]
@@ -79,7 +81,9 @@ def with_decision(decision: Mapping[str, Any]) -> Command[Any]:
 
 def _lent(node: Node, lend: Lend) -> ConfiguredNode:
     def with_context(state: State, config: RunnableConfig) -> State:
-        return node(state, Runtime(context=lend(config)))
+        run = lend(config)
+        with metered(meter_of(run)):  # a server's node has no run around it: seconds and tokens count for each node
+            return node(state, Runtime(context=run))
 
     return with_context
 

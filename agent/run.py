@@ -51,7 +51,7 @@ def run_turn(run: RunContext, turn: Turn) -> None:
     from agent.graph import build_graph
 
     started = time.monotonic()
-    with _reported(run), _locked(run.workspace.root), metered(_meter(run)):
+    with _reported(run), _locked(run.workspace.root), metered(meter_of(run)):
         with run.checkpoints.open(run.workspace.root) as saver:
             graph = build_graph(saver)
             config: RunnableConfig = {"configurable": {"thread_id": run.reading}}
@@ -73,12 +73,12 @@ def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifac
     step = Step(id="s1", tool=name, args=dict(args))
     plan = {"outcome": "plan", "steps": [step.model_dump(mode="json")]}
     run.record.append("plan", request="", outcome=plan, decided_by="a person", software=software())
-    with metered(_meter(run)):
+    with metered(meter_of(run)):
         Dispatcher(run, reraise=True).run_steps([step])
     return run.workspace.artifact("s1")
 
 
-def _meter(run: RunContext) -> Meter:
+def meter_of(run: RunContext) -> Meter:
     """Return the language-model budget of one run; a pause begins a new one, as it does for the seconds."""
 
     def on_spent(spent: Spent) -> None:
