@@ -125,9 +125,7 @@ def _impression(findings: Sequence[Claim], artifacts: Sequence[Artifact]) -> Ite
     measured = [c for c in findings if c.kind == "measured"]
     yield from (first + measured)[:MAX_IMPRESSION]
     if any(a.kind in _LOOK_FOR_DISEASE for a in artifacts):
-        text = (
-            "What no tool of this reading looked for is neither stated nor excluded; a model's score is no diagnosis."
-        )
+        text = "No tool of this reading looked for any further disease, so none is stated or excluded."
     else:
         text = "These are measurements only: no tool in this reading looked for disease, so none is stated or excluded."
     yield Claim(text=text, kind="not examined")

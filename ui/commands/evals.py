@@ -123,3 +123,28 @@ def retrieval(file: Cases, *, as_json: AsJson = False) -> None:
         f"mean precision at 10: {found.mean_p_at_10:.3f} over {found.queries} queries; "
         f"median {found.median_seconds:.2f} s"
     )
+
+
+@app.command()
+def answers(file: Cases, *, as_json: AsJson = False) -> None:
+    """Draft from made readings with known truth, and say how many sentences hold; baselines stand in the same table.
+
+    With an endpoint (READINGROOM_LLM_BASE_URL), its model words the drafts too, and answers without tools.
+    """
+    from agent.answer_evals import evaluate_answers
+    from ui.assistants import open_assistant
+    from ui.console import Terminal
+
+    terminal = Terminal()
+    assistant = open_assistant()
+    llm = None if assistant.settings.uses_embedded_llm else assistant.open_llm()
+    systems = [figures.to_json() for figures in evaluate_answers(file, llm)]
+    if as_json:
+        terminal.json({"systems": systems})
+        return
+    columns = ("valid_evidence", "numeric_fidelity", "contradictions", "abstention", "chrf")
+    width = max(len(s["system"]) for s in systems)
+    terminal.show(" " * width + "".join(f"  {c.replace('_', ' '):>16}" for c in columns))
+    for system in systems:
+        cells = "".join(f"  {'–' if system[c] is None else format(system[c], '.3f'):>16}" for c in columns)
+        terminal.show(f"{system['system']:<{width}}{cells}")
