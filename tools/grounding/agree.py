@@ -197,6 +197,8 @@ def _explained(number: NumberSaid, wanted: Wanted, found: Sequence[Evidence], te
         (i, q) for i, q in held
         if (wanted.subject or wanted.quantity) and wanted.is_of(q) and wanted.names(q, number) and q.targets
     ]  # fmt: skip
+    comparable = [(i, q) for i, q in same_thing if not number.unit or _converted(number, q) is not None]
+    same_thing = comparable or same_thing
     if same_thing:
         where, quantity = same_thing[0]
         return Problem("contradicted", f"{start}: {_described(where, quantity)}")

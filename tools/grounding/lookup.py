@@ -37,7 +37,10 @@ def _find(workspace: Workspace, open_knowledge: Callable[[], Knowledge], evidenc
     if evidence_id in (facts := workspace.facts()):
         return _of_attachment(workspace, facts[evidence_id])
     if re.fullmatch(r"s\d+", evidence_id) and workspace.has_artifact(evidence_id):
-        return of_artifact(workspace.artifact(evidence_id), workspace.facts())
+        try:
+            return of_artifact(workspace.artifact(evidence_id), workspace.facts())
+        except ValueError:
+            return None  # its file was damaged since: as good as deleted
     if re.fullmatch(r"(?:s|img|mask|rep)\d+", evidence_id):
         return None
     try:

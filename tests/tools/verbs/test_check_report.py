@@ -173,5 +173,8 @@ def test_an_empty_report_and_one_without_evidence_say_so(check, reading) -> None
         check("   \n")
     for step in ("s1", "s2", "s3"):
         (reading.root / "artifacts" / step / "artifact.json").unlink()
+    (reading.root / "artifacts" / "s1" / "artifact.json").write_text("{damaged", encoding="utf-8")
+    assert check("The lungs were outlined. [s1]", evidence=["img1"]).rows[0].verdict == "not covered"
+    (reading.root / "artifacts" / "s1" / "artifact.json").unlink()
     found = check("The liver measures 1,503 ml. [s2]")
     assert found.rows[0].reason == "it cites 's2', which does not exist"
