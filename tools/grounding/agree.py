@@ -42,6 +42,8 @@ def number_problems(statement: Statement, found: Sequence[Evidence], *, loose: b
         found: the evidence it may rest on.
         loose: compare values and units only; for sentences that a tool wrote itself.
     """
+    if loose:
+        found = [replace(e, quantities=(*e.quantities, *e.said)) for e in found]
     groups = _groups(statement.numbers)
     subjects = _subjects(statement, groups)
     for group, subject in zip(groups, subjects, strict=True):

@@ -61,6 +61,8 @@ class Evidence:
     assertions: tuple[Assertion, ...] = ()
     statements: tuple[str, ...] = ()
     """Sentences that the tool itself said: its summary, its notes."""
+    said: tuple[Quantity, ...] = ()
+    """Numbers of its summary and notes: they count for those sentences only."""
     words: frozenset[str] = frozenset()
     """Words of its data, which a sentence may use."""
     found: tuple[str, ...] = ()

@@ -69,6 +69,7 @@ def of_artifact(artifact: Artifact, facts: Mapping[str, AttachmentFacts]) -> Evi
         declared=declared.is_complete,
         assertions=declared.assertions,
         statements=tuple(said),
+        said=tuple(quantities_in([artifact.summary, *map(str, artifact.data.get("notes", ()))])),
         words=_words_in(data) | _words_in([artifact.provenance.tool, artifact.provenance.params]),
         found=declared.found,
         not_found=declared.not_found,

@@ -7,7 +7,8 @@ import pytest
 from tools.claims import claims_of, readable, shown
 from tools.drafting.wording import says_the_same
 from tools.grounding import Evidence, Quantity, problem_with, quantities_in
-from tools.results import Claim
+from tools.grounding.lookup import of_artifact
+from tools.results import Claim, MaskEntry, Masks
 from tools.workspace import Artifact, Provenance
 
 KNOWN = {
@@ -119,3 +120,18 @@ def test_class_names_are_shown_in_words() -> None:
 )
 def test_a_reworded_sentence_may_not_change_what_is_said(reworded, same) -> None:
     assert says_the_same("Volume of the left lung: 1,712 ml.", reworded) is same
+
+
+def test_a_tools_own_summary_may_count_and_nobody_else_may_use_its_count() -> None:
+    masks = Masks(
+        summary="Outlined 3 of 104 structures.",
+        image="img1",
+        masks=(MaskEntry(target="liver", file="l.nii.gz", voxels=9),),
+    )
+    made = Provenance(tool="segment", tool_version="0", params={}, inputs=("img1",))
+    data = masks.model_dump(mode="json")
+    evidence = of_artifact(Artifact(id="s1", kind="mask", summary=masks.summary, data=data, provenance=made), {})
+    said = Claim(text=masks.summary, evidence=("s1",), kind="described")
+    assert problem_with(said, {"s1": evidence}.get) is None
+    used = Claim(text="The liver has 104 voxels.", evidence=("s1",), kind="described")
+    assert problem_with(used, {"s1": evidence}.get) is not None
