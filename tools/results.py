@@ -334,6 +334,16 @@ class StabilityRow(Record):
     score: float | None = None
 
 
+class ConformalSet(Record):
+    """The answers that a score cannot rule out at a stated error rate."""
+
+    answers: tuple[Literal["present", "absent"], ...]
+    """One: decided; both: undecided; none: the score is unlike those that the limits were set on."""
+    error_rate: float
+    cases: int
+    """Labelled images that the limits were set on."""
+
+
 class Assessment(ToolResult):
     """How an image is technically, what of it lies outside a model's domain, and whether the model's result holds."""
 
@@ -351,6 +361,8 @@ class Assessment(ToolResult):
     value_unit: str = ""
     uncertainty: float | None = None
     """Standard deviation of that result under mild corruptions, in the same unit."""
+    conformal_set: ConformalSet | None = None
+    """None: the model was not calibrated, or is no classifier."""
     abstain: str = ""
     """Why the result should not be relied on, and what would help; empty: nothing here speaks against it."""
 

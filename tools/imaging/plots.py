@@ -106,6 +106,30 @@ def curves_png(curves: Mapping[str, Sequence[float]], path: Path, *, x: str, y: 
     return f"{y} over {x}: {', '.join(shown)}"
 
 
+def reliability_png(points: Sequence[tuple[float, float]], path: Path, *, title: str = "") -> str:
+    """Draw how often a label applies against the scores it got: on the diagonal, scores are frequencies.
+
+    Args:
+        points: (mean score, share of positives) per bin.
+        path: the file to write; its folder exists.
+        title: a line above.
+
+    Returns:
+        What is shown, in one sentence.
+    """
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
+        axes.plot([p[0] for p in points], [p[1] for p in points], color=np.array(PALETTE[0]) / 255, marker="o")
+        axes.set_xlabel("mean score")
+        axes.set_ylabel("share that has it")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+
+    _plot(path, draw, title)
+    return f"reliability diagram with {len(points)} bins"
+
+
 def _plot(path: Path, draw: Any, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import ToolError
 from tools.examples import examples_of
 from tools.facts import AttachmentFacts
-from tools.results import Assessment, QualityRow, StabilityRow
+from tools.results import Assessment, ConformalSet, QualityRow, StabilityRow
 
 if TYPE_CHECKING:
     from tools.imaging.volume import Volume
@@ -72,6 +72,7 @@ def _with_model(
     rows, point, uncertain = used.value
     shaky = unstable(rows, point)
     value, spread, unit = _in_words(choice, volume, uncertain)
+    kept = _conformal(ctx, choice, name, uncertain)
     figure = _drawn(ctx, rows, name)
     return Assessment(
         summary=(
@@ -87,10 +88,11 @@ def _with_model(
         outside=strange,
         target=name,
         stability=tuple(rows),
+        conformal_set=kept,
         value=round(value, 4),
         value_unit=unit,
         uncertainty=round(spread, 4),
-        abstain=_abstain(strange, shaky),
+        abstain=_abstain(strange, shaky, kept),
     )
 
 
@@ -122,6 +124,19 @@ def _tried(
     return rows, row.operating_point, uncertain
 
 
+def _conformal(ctx: ToolContext, choice: Choice, name: str, uncertain: Uncertainty) -> ConformalSet | None:
+    """Return the answers that the score cannot rule out, where somebody calibrated the model on labelled images."""
+    from tools.evaluation import conformal
+
+    if ctx.hub.weights_dir is None or choice.card.verb != "classify":
+        return None
+    found = conformal.load(ctx.hub.weights_dir / choice.card.name / conformal.FILE, choice.card.name)
+    if found is None or name not in found.limits:
+        return None
+    answers = conformal.answers(found, name, uncertain.value)
+    return ConformalSet(answers=answers, error_rate=found.error_rate, cases=found.cases)
+
+
 def _in_words(choice: Choice, volume: Volume, uncertain: Uncertainty) -> tuple[float, float, str]:
     """Return result and spread in ml, in voxels where there is no spacing, or as a score."""
     if choice.card.verb != "segment":
@@ -132,8 +147,11 @@ def _in_words(choice: Choice, volume: Volume, uncertain: Uncertainty) -> tuple[f
     return uncertain.value * ml, uncertain.sd * ml, "ml"
 
 
-def _abstain(strange: tuple[str, ...], shaky: list[StabilityRow]) -> str:
+def _abstain(strange: tuple[str, ...], shaky: list[StabilityRow], kept: ConformalSet | None) -> str:
     parts = list(strange[:2])
+    if kept is not None and len(kept.answers) != 1:
+        undecided = "rules out neither presence nor absence" if kept.answers else "is unlike those it was calibrated on"
+        parts.append(f"the score {undecided} at an error rate of {kept.error_rate:g}")
     if shaky:
         worst = min(shaky, key=lambda row: -1.0 if row.agreement is None else row.agreement)
         how = "the model refuses it" if worst.agreement is None else f"agreement {worst.agreement:.2f}"

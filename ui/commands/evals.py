@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ui.commands.eval_model import model
+
 if TYPE_CHECKING:
     from agent.assistant import Assistant
     from ui.console import Terminal
 
 PLANNER_NEEDS = ("minilm", "smollm2")
-app = typer.Typer(help="Measure planner and report search.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Measure planner, report search and models.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(model)
 Cases = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, one case a line.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print figures and every result as JSON.")]
 
