@@ -128,6 +128,8 @@ class MaskEntry(Record):
     """NIfTI, uint8, 1 inside; the image's shape and affine."""
     voxels: int = Field(ge=0)
     """How many voxels are inside; 0 when the target was looked for and not found."""
+    model: ModelUse | None = None
+    """Which model outlined it, where several shared the targets out; None: the result's own."""
 
 
 class Masks(ToolResult):

@@ -18,7 +18,7 @@ from knowledge.assets import Assets
 from tools.errors import NotFoundError, UnavailableError, UnsupportedError
 from tools.facts import AttachmentFacts
 from tools.models.attempts import MB, Place, run_within_memory
-from tools.models.card import ModelCard, Trust
+from tools.models.card import ModelCard, PromptKind, Trust
 from tools.models.choosing import require_served, require_shown, resolved, why_none
 from tools.models.installed import BrokenCard, installed_cards, knows_runtime, loader_of
 from tools.models.memory import MemoryMeter, machine_memory_bytes, meter_for
@@ -191,11 +191,13 @@ class Hub:
         vars(narrow).update(_cards=kept, _asked_for=model)
         return narrow
 
-    def choose(self, verb: str, facts: AttachmentFacts, targets: Sequence[str] = ()) -> Choice:
+    def choose(
+        self, verb: str, facts: AttachmentFacts, targets: Sequence[str] = (), *, prompts: Sequence[PromptKind] = ()
+    ) -> Choice:
         """Choose the model for a verb on facts alone: no pixels, and the weights need not be here.
 
-        One model must serve all targets, which may be everyday words. Ready comes before missing weights, tested before
-        untested, quick before slow.
+        One model must serve all targets, which may be everyday words, and take all kinds of prompt. Ready comes before
+        missing weights, tested before untested, quick before slow.
 
         Raises:
             UnsupportedError: no card fits; says which would serve the target and what stands against it.
@@ -203,6 +205,9 @@ class Hub:
         cards = [card for card in self.cards if card.verb == verb]
         if not cards:
             raise UnsupportedError(f"no model card serves {verb!r} in this installation")
+        cards = [card for card in cards if set(prompts) <= set(card.prompts)]
+        if not cards:
+            raise UnsupportedError(f"no model of this installation can {verb} by {' and '.join(prompts)} together")
         targets = resolved(targets, cards)
         require_served(verb, cards, targets, next((c.name for c in cards if c.name == self._asked_for), ""))
         require_shown(facts, targets)

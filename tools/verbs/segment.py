@@ -15,11 +15,12 @@ from tools.examples import examples_of
 from tools.facts import AttachmentFacts
 from tools.imaging.anatomy import resolve
 from tools.results import MaskEntry, Masks
+from tools.verbs.outlining import Outlined, choices_for, listed, outline_prompted, outline_targets
+from tools.verbs.prompting import SegmentPrompt, mask_name
 
 if TYPE_CHECKING:
     from tools.imaging.volume import BoolArray, Volume
-    from tools.models.hub import Choice, Hub
-    from tools.models.runtimes.base import Segmentation, SegmentRuntime
+    from tools.models.hub import Hub
 
 MAX_TARGETS = 128  # one more than TotalSegmentator has classes, so that a slip cannot fill the disk
 KEY_IMAGE = "key-image.png"
@@ -27,10 +28,16 @@ KEY_IMAGE = "key-image.png"
 
 def _serves(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: Hub) -> None:
     """Refuse before anything runs what no model can outline on this image."""
-    targets = resolve_targets(args["targets"], hub.targets("segment"))
     image = facts.get(str(args["image"]).removeprefix("@"))
+    if args.get("prompt"):
+        asked = SegmentPrompt.model_validate(args["prompt"])
+        mask_name(args["targets"])
+        if image is not None:
+            hub.choose("segment", image, prompts=asked.kinds)
+        return
+    targets = resolve_targets(args["targets"], hub.targets("segment"))
     if image is not None:
-        hub.choose("segment", image, targets)
+        choices_for(hub, image, targets)
 
 
 def resolve_targets(words: Sequence[str], named: Collection[str] = ()) -> tuple[str, ...]:
@@ -68,46 +75,75 @@ def segment(
         list[str],
         Field(
             min_length=1,
-            description="what to outline: anatomical names such as lungs, lung_left, liver, kidney_left, brain, bones",
+            description="what to outline: anatomical names such as lungs, lung_left, liver, kidney_left, brain, bones; "
+            "with a prompt: one name for the mask",
         ),
     ],
+    prompt: Annotated[
+        SegmentPrompt | None,
+        Field(description="what a person pointed at, for one structure: points, a box, a scribble or words"),
+    ] = None,
+    series: Annotated[
+        list[ImageRef] | None,
+        Field(description="further aligned series of the same examination, in the order of a model that takes several"),
+    ] = None,
 ) -> Masks:
     """Outline organs and other anatomical structures in an image; makes one mask per target.
 
-    The hub chooses the model by modality, body part and targets. Masks are NIfTI files on exactly the image's grid; a
-    key image shows them on the slices where they are largest.
+    The hub chooses the model by modality, body part and targets, or by the kind of prompt; targets that no single model
+    finds are shared out. Masks are NIfTI files on exactly the image's grid; a key image shows them on the slices where
+    they are largest.
 
     Raises:
         BadInputError: a target is not known, or the voxels are not usable.
         UnsupportedError: no model finds these targets on this kind of image; says why.
         UnavailableError: the model's weights or package are missing; says how to get them.
     """
-    from tools.imaging.nifti import write_nifti
-
-    names = resolve_targets(targets, ctx.hub.targets("segment"))
-    choice = ctx.hub.choose("segment", ctx.workspace.image_facts(image), names)
-    ctx.progress(0.02, f"{choice.card.title}: loading")
     volume = ctx.workspace.volume(image)
-    used = ctx.hub.use(choice, lambda runtime: _outlined(runtime, volume, names, ctx))
-    found = used.value
-    entries = []
-    for number, name in enumerate(names):
-        mask = _checked(found, name, volume.shape)
-        ctx.progress(0.8 + 0.1 * number / len(names), f"writing {name}")
-        file = f"{name}.nii.gz"
-        write_nifti(ctx.folder / file, mask, like=volume)
-        entries.append(MaskEntry(target=name, file=file, voxels=int(np.count_nonzero(mask))))
+    if prompt is not None:
+        asked = SegmentPrompt.model_validate(prompt)
+        outlined = [outline_prompted(ctx, image, asked, mask_name(targets))]
+    else:
+        outlined = outline_targets(
+            ctx, image, tuple(series or ()), resolve_targets(targets, ctx.hub.targets("segment"))
+        )
+    entries, masks = _written(ctx, volume, outlined)
     ctx.progress(0.92, "drawing the key image")
-    shown = _draw(ctx, image, volume, {e.target: found.masks[e.target] for e in entries if e.voxels})
+    shown = _draw(ctx, image, volume, masks)
+    notes = [note for part in outlined for note in part.notes]
     return Masks(
-        summary=_summary(entries, choice),
+        summary=" ".join(_summary(entries, part) for part in outlined),
         files=(*(entry.file for entry in entries), KEY_IMAGE),
         figures=(KEY_IMAGE,),
-        model=used.model,
-        notes=(*used.notes, *found.notes, *choice.card.limits_for(names), f"Key image: {shown}."),
+        model=outlined[0].used,
+        marks=tuple(dict.fromkeys(mark for part in outlined for mark in part.marks)),
+        notes=(*dict.fromkeys(notes), f"Key image: {shown}."),
         image=image,
         masks=tuple(entries),
     )
+
+
+def _written(
+    ctx: ToolContext, volume: Volume, outlined: Sequence[Outlined]
+) -> tuple[list[MaskEntry], dict[str, BoolArray]]:
+    """Write each mask; return the entries and the masks that are not empty."""
+    from tools.imaging.nifti import write_nifti
+
+    total = sum(len(part.masks) for part in outlined)
+    entries: list[MaskEntry] = []
+    present: dict[str, BoolArray] = {}
+    for part in outlined:
+        for name, mask in part.masks.items():
+            ctx.progress(0.8 + 0.1 * len(entries) / total, f"writing {name}")
+            file = f"{name}.nii.gz"
+            write_nifti(ctx.folder / file, mask, like=volume)
+            voxels = int(np.count_nonzero(mask))
+            entries.append(
+                MaskEntry(target=name, file=file, voxels=voxels, model=part.used if len(outlined) > 1 else None)
+            )
+            if voxels:
+                present[name] = mask
+    return entries, present
 
 
 def _draw(ctx: ToolContext, image: str, volume: Volume, masks: Mapping[str, BoolArray]) -> str:
@@ -116,31 +152,14 @@ def _draw(ctx: ToolContext, image: str, volume: Volume, masks: Mapping[str, Bool
     from tools.imaging.slices import preset_for
 
     named = {readable(target): mask for target, mask in masks.items()}
-    title = f"{image}: {_listed(list(named)) if named else 'nothing found'}"
+    title = f"{image}: {listed(list(named)) if named else 'nothing found'}"
     return overlay_png(volume, named, ctx.folder / KEY_IMAGE, title=title, preset=preset_for(volume, masks))
 
 
-def _outlined(runtime: SegmentRuntime, volume: Volume, names: Sequence[str], ctx: ToolContext) -> Segmentation:
-    return runtime.segment(volume, names, lambda done, what: ctx.progress(0.05 + 0.75 * done, what))
-
-
-def _checked(found: Segmentation, name: str, shape: tuple[int, int, int]) -> BoolArray:
-    """Return a runtime's mask after checking that it is one: a wrong shape is the runtime's bug, not the user's."""
-    mask = found.masks[name]
-    if mask.shape != shape or mask.dtype != np.bool_:
-        raise TypeError(f"runtime returned {mask.dtype} {mask.shape} for {name!r}, expected bool {shape}")
-    return mask
-
-
-def _summary(entries: Sequence[MaskEntry], choice: Choice) -> str:
-    present = [readable(e.target) for e in entries if e.voxels]
-    absent = [readable(e.target) for e in entries if not e.voxels]
-    said = f"Outlined {_listed(present)} with {choice.card.title}." if present else ""
-    missing = f"Looked for {_listed(absent)} with {choice.card.title} and found nothing." if absent else ""
-    return " ".join(part for part in (said, missing) if part)
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) > 6:
-        return f"{', '.join(names[:5])} and {len(names) - 5} more"
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+def _summary(entries: Sequence[MaskEntry], part: Outlined) -> str:
+    own = [e for e in entries if e.target in part.masks]
+    present = [readable(e.target) for e in own if e.voxels]
+    absent = [readable(e.target) for e in own if not e.voxels]
+    said = f"Outlined {listed(present)} with {part.title}." if present else ""
+    missing = f"Looked for {listed(absent)} with {part.title} and found nothing." if absent else ""
+    return " ".join(text for text in (said, missing) if text)

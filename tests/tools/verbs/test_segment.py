@@ -17,11 +17,11 @@ from tools.imaging.nifti import write_nifti
 from tools.imaging.volume import BoolArray, Volume
 from tools.models.card import ModelCard, Weights
 from tools.models.hub import Hub
-from tools.models.runtimes.base import Progress, Segmentation
+from tools.models.runtimes.base import Progress, Prompt, Segmentation
 from tools.preconditions import check_call
-from tools.results import Masks
+from tools.results import Image, Masks
 from tools.verbs.segment import segment
-from tools.workspace import Workspace
+from tools.workspace import Artifact, Provenance, Workspace
 
 MakeReading = Callable[..., ToolContext]
 
@@ -180,3 +180,133 @@ def test_voxels_that_are_not_numbers_are_refused(reading: MakeReading) -> None:
     nib.save(nib.Nifti1Image(array, chest().volume.affine_ras), ctx.workspace.attachment_path("img1"))
     with pytest.raises(BadInputError, match="not numbers"):
         run(ctx, ["lungs"])
+
+
+class Clicked:
+    """A prompted runtime: a block of 5 voxels around the first point, or the box; remembers its prompt."""
+
+    seen: list[Prompt] = []  # noqa: RUF012  shared on purpose: the hub makes the instance
+
+    def segment_prompted(self, volume: Volume, prompt: Prompt, progress: Progress) -> BoolArray:
+        self.seen.append(prompt)
+        mask: BoolArray = np.zeros(volume.shape, bool)
+        i, j, k = (round(n) for n in (prompt.points[0] if prompt.points else prompt.box[0]))  # type: ignore[index]
+        mask[i - 2 : i + 3, j - 2 : j + 3, k - 2 : k + 3] = True
+        return mask
+
+
+@pytest.fixture
+def clicking(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    Clicked.seen.clear()
+    monkeypatch.setattr("tools.models.runtimes.deepbet.load", lambda loading: Clicked())
+    points = _card(name="clicks", runtime="deepbet", targets=(), prompts=("points",), seconds=5)
+    boxes = _card(name="boxes", runtime="deepbet", targets=(), prompts=("points", "box"), seconds=9)
+    return Hub([points, boxes, _card()])
+
+
+def prompted(ctx: ToolContext, targets: Sequence[str] = ("lesion",), **prompt: object) -> Masks:
+    args = segment.validate_args({"image": "@img1", "targets": list(targets), "prompt": prompt})
+    check_call(segment, args, ctx.workspace.facts(), ctx.hub)
+    result = segment(ctx, **args)
+    assert isinstance(result, Masks)
+    return result
+
+
+def test_a_click_in_voxels_and_the_same_in_mm_give_one_mask(reading: MakeReading, clicking: Hub) -> None:
+    ctx = reading(to_orientation(chest().volume, "LPS"), clicking)
+    volume = ctx.workspace.volume("img1")
+    result = prompted(ctx, points=[[40, 50, 30]], outside=[[10, 10, 10]])
+    assert result.model is not None
+    assert result.model.card == "clicks"
+    assert (result.masks[0].target, result.masks[0].voxels) == ("lesion", 125)
+    assert any("1 point inside, 1 outside" in note for note in result.notes)
+    stored = nib.load(ctx.folder / "lesion.nii.gz")
+    assert np.argwhere(np.asarray(stored.dataobj)).mean(0).tolist() == [40, 50, 30]
+    place = volume.affine_ras[:3, :3] @ [40, 50, 30] + volume.affine_ras[:3, 3]
+    prompted(ctx, points=[place.tolist()], frame="mm")
+    assert Clicked.seen[1].points[0] == pytest.approx(Clicked.seen[0].points[0])
+
+
+def test_a_box_and_a_scribble_go_to_a_model_that_takes_them(reading: MakeReading, clicking: Hub) -> None:
+    ctx = reading(chest().volume, clicking)
+    result = prompted(ctx, box=[[60, 20, 40], [30, 70, 20]])
+    assert result.model is not None
+    assert result.model.card == "boxes"
+    assert Clicked.seen[-1].box == ((30, 20, 20), (60, 70, 40))
+    stroke = [[20 + n, 50, 30] for n in range(40)]
+    prompted(ctx, scribble=stroke)
+    assert 2 < len(Clicked.seen[-1].points) <= 16
+
+
+@pytest.mark.parametrize(
+    ("prompt", "targets", "said"),
+    [
+        ({"points": [[400, 5, 5]]}, ["lesion"], "outside the image of 150 × 120 × 90 voxels"),
+        ({"points": [[5, 5]]}, ["lesion"], "three numbers"),
+        ({"points": [[9000, 5, 5]], "frame": "mm"}, ["lesion"], r"\(mm\) lies at voxel"),
+        ({"points": [[5, 5, 5]]}, ["liver", "spleen"], "one name"),
+        ({}, ["lesion"], "name points, a scribble, a box or text"),
+        ({"box": [[5, 5, 5]]}, ["lesion"], "two opposite corners"),
+        ({"points": [[5, 5, 5]], "where": 1}, ["lesion"], "where"),
+    ],
+)
+def test_prompts_that_point_nowhere_are_refused(
+    reading: MakeReading, clicking: Hub, prompt: dict[str, object], targets: list[str], said: str
+) -> None:
+    with pytest.raises(BadInputError, match=said):
+        prompted(reading(chest().volume, clicking), targets, **prompt)
+
+
+def test_no_model_for_a_kind_of_prompt_is_said(reading: MakeReading, clicking: Hub) -> None:
+    with pytest.raises(UnsupportedError, match="can segment by text together"):
+        prompted(reading(chest().volume, clicking), text="the nodule")
+
+
+class Everything:
+    """A runtime that finds every target in the same corner."""
+
+    def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
+        mask: BoolArray = np.zeros(volume.shape, bool)
+        mask[10:20, 10:20, 10:20] = True
+        return Segmentation(dict.fromkeys(targets, mask), ("seen by the second model",))
+
+
+def test_targets_that_no_single_model_finds_are_shared_out(
+    reading: MakeReading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.models.runtimes.deepbet.load", lambda loading: Everything())
+    chest_card = Hub.installed().get("ct-chest-threshold")
+    ctx = reading(chest().volume, Hub([chest_card, _card(name="livers", title="A liver model", runtime="deepbet")]))
+    result = run(ctx, ["lungs", "liver", "body"])
+    assert [(m.target, m.model and m.model.card) for m in result.masks] == [
+        ("lungs", "ct-chest-threshold"), ("body", "ct-chest-threshold"), ("liver", "livers"),
+    ]  # fmt: skip
+    assert result.summary == (
+        "Outlined lungs and body with Hounsfield thresholds and shape (chest CT). Outlined liver with A liver model."
+    )
+    assert "seen by the second model" in result.notes
+
+
+def test_shared_targets_are_not_begun_where_one_model_cannot_run(reading: MakeReading) -> None:
+    chest_card = Hub.installed().get("ct-chest-threshold")
+    lacking = _card(name="livers", weights=Weights(file="liver.pt", get="ask its publisher"))
+    ctx = reading(chest().volume, Hub([chest_card, lacking]))
+    with pytest.raises(UnavailableError, match="liver: model 'livers' needs weights"):
+        run(ctx, ["lungs", "liver"])
+    assert not list(ctx.folder.iterdir())
+
+
+def test_an_image_that_a_step_made_is_segmented(reading: MakeReading) -> None:
+    ctx = reading(chest().volume)
+    made = ctx.workspace.step_folder("s7")
+    write_nifti(made / "smooth.nii.gz", np.asarray(chest().volume.array), chest().volume)
+    facts = ctx.workspace.facts()["img1"].model_copy(update={"id": "s7"})
+    image = Image(summary="Smoothed.", source="img1", file="smooth.nii.gz", units="HU", facts=facts)
+    provenance = Provenance(tool="enhance", tool_version="1", params={}, inputs=("img1",))
+    data = image.model_dump(mode="json")
+    ctx.workspace.add_artifact(
+        Artifact(id="s7", kind="image", summary="Smoothed.", data=data, files=("smooth.nii.gz",), provenance=provenance)
+    )
+    result = run(ctx, ["lungs"], image="s7")
+    assert result.image == "s7"
+    assert result.masks[0].voxels > 0

@@ -34,6 +34,7 @@ class DetectionBundle:
         bundle.config.get("detector_ops")
         detector.network = bundle.network
         self._detector = detector.eval()
+        self.operating_point = operating_point(bundle)
 
     def detect(self, volume: Volume, target: str, progress: Progress) -> tuple[FoundBox, ...]:
         """Find boxes; see `DetectRuntime`."""
@@ -70,10 +71,9 @@ class DetectionBundle:
         labels = found[detector.target_label_key].cpu().numpy()
         scores = found[detector.pred_score_key].float().cpu().numpy()
         wanted = self.bundle.options.labels.get(target)
-        least = operating_point(self.bundle)
         kept = []
         for box, label, score in zip(boxes, labels, scores, strict=True):
-            if score >= least and (wanted is None or int(label) in wanted):
+            if score >= self.operating_point and (wanted is None or int(label) in wanted):
                 lower, upper = _native(box, affine_ras, volume)
                 if lower is not None and upper is not None:
                     kept.append(FoundBox(target, lower, upper, float(score)))

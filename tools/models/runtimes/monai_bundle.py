@@ -294,7 +294,8 @@ def on_grid(found: Any, volume: Volume) -> Any:
     from monai.data import MetaTensor
     from monai.transforms import ResampleToMatch
 
-    if tuple(found.shape[1:]) != volume.shape:
+    inverted = not isinstance(found, MetaTensor) or np.allclose(found.affine, volume.affine_ras, atol=1e-3)
+    if tuple(found.shape[1:]) != volume.shape or not inverted:
         if not isinstance(found, MetaTensor):
             raise UnsupportedError(f"the bundle returns {tuple(found.shape[1:])} voxels for an image of {volume.shape}")
         image = meta_tensor((volume,))[None]

@@ -54,6 +54,19 @@ def test_the_network_sees_its_own_axes_and_the_mask_lies_on_the_image(spleen: Pa
     assert np.array_equal(upright, expected)
 
 
+@pytest.mark.parametrize("codes", ["LPS", "SPR"])
+def test_a_bundle_that_does_not_invert_its_steps_is_brought_back_too(tmp_path: Path, codes: str) -> None:
+    config = spleen_config()
+    config["postprocessing"]["transforms"] = [{"_target_": "AsDiscreted", "keys": "pred", "argmax": True}]
+    bundle = write_bundle(tmp_path / "spleen", config, spleen_weights())
+    volume = to_orientation(scan(), codes)
+    mask = mask_of(load(loading(bundle)), volume)
+    upright = to_orientation(volume.with_array(mask.astype(np.uint8)), "RAS").array > 0
+    expected = np.zeros(scan().shape, bool)
+    expected[9:29, 12:20, 5:25] = True
+    assert np.array_equal(upright, expected)
+
+
 def test_oblique_and_anisotropic_images_keep_their_world(spleen: Path) -> None:
     turned = nib.eulerangles.euler2mat(0.3, 0.1, -0.2) @ np.diag([0.9, 1.7, 3.0])
     affine = np.eye(4)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.phantoms_ct import dice
+from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.imaging.geometry import to_orientation
+from tools.imaging.volume import Volume
+from tools.models.card import ModelCard
+from tools.models.runtimes import onnx_network, torchscript
+from tools.models.runtimes.base import Loading
+
+PICTURE = {"size": [8, 6], "labels": ["upper", "left", ""], "operating_points": {"upper": 0.5}}
+SCAN = {
+    "size": [16, 16, 16], "labels": ["", "spleen"], "intensity": "window", "window": [-57, 164],
+    "spacing_mm": [1.5, 1.5, 2.0],
+}  # fmt: skip
+
+
+def quiet(done: float, what: str) -> None:
+    """Progress that nobody watches."""
+
+
+class Halves(torch.nn.Module):
+    """Scores a picture by the mean of its upper half, its left half, and nothing."""
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        upper = picture[:, :, :4].mean((1, 2, 3))
+        left = picture[..., :3].mean((1, 2, 3))
+        return torch.stack([upper, left, torch.zeros_like(left)], 1)
+
+
+class Bright(torch.nn.Module):
+    """Two classes per voxel: the second where the scaled value is above one half, one voxel to the right."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        moved = torch.cat([image[:, :, 1:], image[:, :, -1:]], 2)
+        return torch.cat([torch.zeros_like(image), moved * 20 - 10], 1)
+
+
+def saved(module: torch.nn.Module, example: torch.Tensor, kind: str, folder: Path) -> Path:
+    path = folder / f"network.{kind}"
+    if kind == "onnx":
+        write_onnx(module, path)
+    else:
+        with pytest.warns(DeprecationWarning, match="jit"):
+            torch.jit.trace(module, example).save(str(path))
+    return path
+
+
+def write_onnx(module: torch.nn.Module, path: Path) -> None:
+    """Write the two modules above with the onnx package, which needs no exporter."""
+    onnx = pytest.importorskip("onnx")
+    helper, numbers = onnx.helper, onnx.numpy_helper.from_array
+    whole = 2**31 - 1
+
+    def cut(source: str, name: str, axis: int, start: int, end: int) -> list[Any]:
+        consts = [numbers(np.array([v], np.int64), f"{name}_{n}") for n, v in enumerate((start, end, axis))]
+        return [*consts, helper.make_node("Slice", [source, *(f"{name}_{n}" for n in range(3))], [name])]
+
+    if isinstance(module, Halves):
+        parts = [*cut("x", "upper", 2, 0, 4), *cut("x", "left", 3, 0, 3)]
+        parts += [numbers(np.array([1, 2, 3], np.int64), "axes"), numbers(np.array([0], np.float32), "zero")]
+        for name in ("upper", "left"):
+            parts.append(helper.make_node("ReduceMean", [name, "axes"], [f"{name}_mean"], keepdims=0))
+        parts.append(helper.make_node("Mul", ["left_mean", "zero"], ["none"]))
+        parts.append(numbers(np.array([1], np.int64), "one"))
+        parts += [helper.make_node("Unsqueeze", [n, "one"], [f"{n}_u"]) for n in ("upper_mean", "left_mean", "none")]
+        parts.append(helper.make_node("Concat", ["upper_mean_u", "left_mean_u", "none_u"], ["y"], axis=1))
+        shape: list[Any] = ["n", 1, 8, 6]
+    else:
+        parts = [*cut("x", "rest", 2, 1, whole), *cut("x", "last", 2, -1, whole)]
+        parts.append(helper.make_node("Concat", ["rest", "last"], ["moved"], axis=2))
+        parts += [numbers(np.array(v, np.float32), f"c{v}") for v in (0, 20, -10)]
+        parts += [
+            helper.make_node("Mul", ["moved", "c20"], ["scaled"]),
+            helper.make_node("Add", ["scaled", "c-10"], ["b"]),
+        ]
+        parts += [helper.make_node("Mul", ["x", "c0"], ["a"]), helper.make_node("Concat", ["a", "b"], ["y"], axis=1)]
+        shape = ["n", 1, 16, 16, 16]
+    nodes = [p for p in parts if hasattr(p, "op_type")]
+    consts = [p for p in parts if not hasattr(p, "op_type")]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "test", [value("x", 1, shape)], [value("y", 1, None)], initializer=consts)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path.write_bytes(model.SerializeToString())
+
+
+def runtime_of(path: Path, options: dict[str, Any]) -> Any:
+    given = {"name": "test-network", "title": "Test", "verb": "segment", "runtime": "onnx", "version": "1"}
+    card = ModelCard.model_validate(given | {"seconds": 1, "licence": "MIT", "source": "test", "options": options})
+    module = onnx_network if path.suffix == ".onnx" else torchscript
+    return module.load(Loading(card, {path.name: path}, "cpu"))
+
+
+def picture() -> Volume:
+    """12 columns and 16 rows, i to the right and j down; the upper half is bright, the left half a little."""
+    array = np.zeros((12, 16, 1), np.float32)
+    array[:, :8] += 0.6
+    array[:6] += 0.2
+    return Volume(array, np.eye(4), modality="CR")
+
+
+def scan() -> Volume:
+    array = np.full((30, 26, 24), -57, np.int16)
+    array[6:16, 4:12, 3:15] = 164
+    return Volume(array, np.diag([1.5, 1.5, 2.0, 1.0]), spacing_source="NIfTI header", modality="CT", units="HU")
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt"])
+def test_a_picture_is_scored_the_right_way_round(tmp_path: Path, kind: str) -> None:
+    runtime = runtime_of(saved(Halves(), torch.zeros(1, 1, 8, 6), kind, tmp_path), PICTURE)
+    rows = runtime.classify(picture(), (), quiet)
+    assert [(row.label, row.operating_point) for row in rows] == [("upper", 0.5), ("left", None)]
+    assert rows[0].score == pytest.approx(0.7, abs=0.02)
+    assert rows[1].score == pytest.approx(0.5, abs=0.04)
+    assert rows[0].above is True
+    assert [row.label for row in runtime.classify(picture(), ["left"], quiet)] == ["left"]
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt"])
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SAR"])
+def test_a_volume_is_outlined_on_its_own_voxels(tmp_path: Path, kind: str, codes: str) -> None:
+    runtime = runtime_of(saved(Bright(), torch.zeros(1, 1, 16, 16, 16), kind, tmp_path), SCAN)
+    volume = to_orientation(scan(), codes)
+    mask = runtime.segment(volume, ["spleen"], quiet).masks["spleen"]
+    upright = to_orientation(volume.with_array(mask.astype(np.uint8)), "RAS").array > 0
+    expected = np.zeros(scan().shape, bool)
+    expected[5:15, 4:12, 3:15] = True
+    assert dice(upright, expected) > 0.97
+    assert (np.argwhere(upright).mean(0) - np.argwhere(scan().array > 0).mean(0))[0] == pytest.approx(-1, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt"])
+def test_what_is_no_network_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"network.{kind}"
+    path.write_bytes(b"nothing")
+    with pytest.raises(UnavailableError, match=f"network.{kind} is no"):
+        runtime_of(path, PICTURE)
+    with pytest.raises(UnavailableError, match="needs one file"):
+        runtime_of(tmp_path / f"gone.{kind}", PICTURE)
+
+
+def test_a_file_that_is_not_the_cards_is_refused(tmp_path: Path) -> None:
+    path = saved(Halves(), torch.zeros(1, 1, 8, 6), "onnx", tmp_path)
+    with pytest.raises(UnavailableError, match="gives 3 scores, its card names 2 labels"):
+        runtime_of(path, PICTURE | {"labels": ["upper", "left"]}).classify(picture(), (), quiet)
+    with pytest.raises(BadInputError, match="does not take an input of 1 × 1 × 9 × 9"):
+        runtime_of(path, PICTURE | {"size": [9, 9]}).classify(picture(), (), quiet)
+
+
+def test_a_card_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    path = saved(Halves(), torch.zeros(1, 1, 8, 6), "onnx", tmp_path)
+    with pytest.raises(BadInputError, match="operating_points names what labels does not: mass"):
+        runtime_of(path, PICTURE | {"operating_points": {"mass": 0.5}})
+    with pytest.raises(BadInputError, match="size must be two numbers"):
+        runtime_of(path, PICTURE | {"size": [8]})
+
+
+def test_volumes_and_pictures_are_not_mixed_up(tmp_path: Path) -> None:
+    path = saved(Halves(), torch.zeros(1, 1, 8, 6), "onnx", tmp_path)
+    with pytest.raises(UnsupportedError, match="single pictures"):
+        runtime_of(path, PICTURE).classify(scan(), (), quiet)
+    with pytest.raises(UnsupportedError, match="not on volumes"):
+        runtime_of(path, PICTURE).segment(scan(), ["spleen"], quiet)

@@ -1,0 +1,117 @@
+"""How segment gets its masks: which models share the targets out, and what each of them gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.results import Mark, ModelUse
+
+if TYPE_CHECKING:
+    from tools.contract import ToolContext
+    from tools.facts import AttachmentFacts
+    from tools.imaging.volume import BoolArray, Volume
+    from tools.models.hub import Choice, Hub
+    from tools.models.runtimes.base import Progress, Segmentation
+    from tools.verbs.prompting import SegmentPrompt
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What one model outlined."""
+
+    masks: Mapping[str, BoolArray]
+    """Checked: bool, on the image's grid."""
+    used: ModelUse
+    title: str
+    """The model's, for a reader."""
+    notes: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+def choices_for(hub: Hub, facts: AttachmentFacts, targets: Sequence[str]) -> list[tuple[Choice, tuple[str, ...]]]:
+    """Return one model for all targets, or several, each with its share of them.
+
+    Raises:
+        UnsupportedError: a target has no model on this image.
+    """
+    try:
+        return [(hub.choose("segment", facts, targets), tuple(targets))]
+    except UnsupportedError:
+        if len(targets) == 1:
+            raise
+        shares: dict[str, tuple[Choice, list[str]]] = {}
+        for target in targets:
+            choice = hub.choose("segment", facts, (target,))
+            shares.setdefault(choice.card.name, (choice, []))[1].append(target)
+    return [(choice, tuple(share)) for choice, share in shares.values()]
+
+
+def outline_targets(ctx: ToolContext, image: str, series: Sequence[str], targets: Sequence[str]) -> list[Outlined]:
+    """Outline targets with the models that the hub chooses, one after the other."""
+    choices = choices_for(ctx.hub, ctx.workspace.image_facts(image), targets)
+    if series and len(choices) > 1:
+        raise BadInputError("series: these targets need several models; ask for the one that takes series alone")
+    for choice, share in choices:
+        status = ctx.hub.status(choice.card)
+        if len(choices) > 1 and status.state != "ready":
+            raise UnavailableError(f"{', '.join(share)}: model {choice.card.name!r} {status.state}: {status.remedy}")
+    volumes = [ctx.workspace.volume(each) for each in (image, *series)]
+    outlined = []
+    for number, (choice, share) in enumerate(choices):
+        progress = _progress(ctx, number, len(choices))
+        progress(0.0, f"{choice.card.title}: loading")
+        call = partial(_segmented, volumes=volumes, targets=share, progress=progress)
+        used = ctx.hub.use(choice, call)
+        masks = {name: _checked(used.value.masks[name], name, volumes[0].shape) for name in share}
+        notes = (*used.notes, *used.value.notes, *choice.card.limits_for(share))
+        outlined.append(Outlined(masks, used.model, choice.card.title, notes))
+    return outlined
+
+
+def _segmented(runtime: Any, volumes: Sequence[Volume], targets: Sequence[str], progress: Progress) -> Segmentation:
+    if len(volumes) == 1:
+        found: Segmentation = runtime.segment(volumes[0], targets, progress)
+        return found
+    if not hasattr(runtime, "segment_series"):
+        raise BadInputError("series: the model for these targets takes one image; leave 'series' out")
+    several: Segmentation = runtime.segment_series(volumes, targets, progress)
+    return several
+
+
+def outline_prompted(ctx: ToolContext, image: str, asked: SegmentPrompt, name: str) -> Outlined:
+    """Outline what a prompt points at, with a model that takes this kind of prompt."""
+    facts = ctx.workspace.image_facts(image)
+    choice = ctx.hub.choose("segment", facts, prompts=asked.kinds)
+    volume = ctx.workspace.volume(image)
+    prompt = asked.on(volume)
+    progress = _progress(ctx, 0, 1)
+    progress(0.0, f"{choice.card.title}: loading")
+    used = ctx.hub.use(choice, lambda runtime: runtime.segment_prompted(volume, prompt, progress))
+    masks = {name: _checked(used.value, name, volume.shape)}
+    notes = (*used.notes, f"{name}: {asked.said}.", *choice.card.limits_for((name,)))
+    return Outlined(masks, used.model, choice.card.title, notes)
+
+
+def _progress(ctx: ToolContext, number: int, count: int) -> Progress:
+    """Return the progress of one of several models, as a part of the step's."""
+    return lambda done, what: ctx.progress(0.02 + 0.78 * (number + done) / count, what)
+
+
+def _checked(mask: BoolArray, name: str, shape: tuple[int, int, int]) -> BoolArray:
+    """Return a runtime's mask after checking that it is one: a wrong shape is the runtime's bug, not the user's."""
+    if mask.shape != shape or mask.dtype != np.bool_:
+        raise TypeError(f"runtime returned {mask.dtype} {mask.shape} for {name!r}, expected bool {shape}")
+    return mask
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in words, cut after five."""
+    if len(names) > 6:
+        return f"{', '.join(names[:5])} and {len(names) - 5} more"
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
