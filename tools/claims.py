@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tools.results import (
+    Box,
+    Boxes,
     Claim,
     ClaimKind,
     Description,
@@ -16,6 +18,7 @@ from tools.results import (
     Measurements,
     Scores,
     Studies,
+    Text,
     Verdicts,
 )
 
@@ -45,6 +48,8 @@ QUANTITY_WORDS = {
 }
 REMOVED = "XXXX"
 """What the Open-i reports have where a name was removed."""
+MAX_ROWS = 4
+"""Scores and boxes that get a sentence of their own; the table has them all."""
 MAX_LISTED = 25
 """Studies that get a line of their own; the table has them all."""
 RADIOMICS = "ibsi_"
@@ -161,6 +166,52 @@ def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
         if row.verdict != "supported":
             text = f"{row.verdict.capitalize()}: “{row.text}” ({row.reason})."
             yield Claim(text=text, evidence=(artifact_id,), kind="described")
+
+
+@composes("scores")
+def _of_scores(artifact: Artifact) -> Iterable[Claim]:
+    """Say which findings reach their operating point, then the scores themselves where they are few."""
+    result = Scores.model_validate(artifact.data)
+    yield Claim(text=artifact.summary, evidence=(artifact.id, result.image), kind="model score")
+    for row in result.rows if len(result.rows) <= MAX_ROWS else ():
+        name = readable(row.label)
+        if row.operating_point is None:
+            said = f"{name}: score {row.score:.2f}, which has no operating point to be judged by."
+        else:
+            where = "reaches its" if row.above else "is below its"
+            rest = "" if row.above else ", which does not exclude it"
+            said = f"{name}: score {row.score:.2f} {where} operating point {row.operating_point:.2f}{rest}."
+        yield Claim(text=said[0].upper() + said[1:], evidence=(artifact.id,), kind="model score")
+
+
+@composes("boxes")
+def _of_boxes(artifact: Artifact) -> Iterable[Claim]:
+    """Say what was found, then where the best boxes lie: in mm where the image has them, else in voxels."""
+    result = Boxes.model_validate(artifact.data)
+    yield Claim(text=artifact.summary, evidence=(artifact.id, result.image), kind="model score")
+    for number, box in enumerate(result.boxes[:MAX_ROWS], 1):
+        where = _place(box)
+        score = "" if box.score is None else f", score {box.score:.2f}"
+        text = f"Box {number} for “{box.label}”: {where}{score}."
+        yield Claim(text=text, evidence=(artifact.id,), kind="model score")
+
+
+def _place(box: Box) -> str:
+    lower, upper, unit = box.lower, box.upper, ""
+    if box.lower_mm and box.upper_mm:
+        lower, upper, unit = box.lower_mm, box.upper_mm, " mm"
+    ends = zip("xyz" if unit else "ijk", lower, upper, strict=True)
+    said = ", ".join(f"{axis} {low:.1f}{unit} to {high:.1f}{unit}" for axis, low, high in ends).replace("-", "−")
+    return f"{said} (x to the right, y to the front, z to the head)" if unit else f"{said} (voxels)"
+
+
+@composes("text")
+def _of_text(artifact: Artifact) -> Iterable[Claim]:
+    result = Text.model_validate(artifact.data)
+    by = result.model.card if result.model else "a model"
+    words = result.answer if result.answer.endswith((".", "!", "?")) else f"{result.answer}."
+    evidence = (artifact.id, result.image) if result.image else (artifact.id,)
+    yield Claim(text=f"Opinion of {by}, not measured: {words}", evidence=evidence, kind="model opinion")
 
 
 @composes("studies")

@@ -19,7 +19,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -87,6 +87,29 @@ class TextModel(Protocol):
 
     def complete(self, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512) -> str:
         """Return the answer to a prompt, decoded under a JSON schema where one is given."""
+        ...
+
+
+@runtime_checkable
+class SeeingModel(Protocol):
+    """A language model that may also read pictures."""
+
+    @property
+    def name(self) -> str:
+        """Which model answers."""
+        ...
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether it reads pictures."""
+        ...
+
+    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> str:
+        """Return the answer to a prompt about pictures, each the bytes of a PNG file.
+
+        Raises:
+            UnavailableError: it cannot be reached, or its egress policy lets no pixels out; says what to do.
+        """
         ...
 
 

@@ -25,6 +25,7 @@ from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
 from agent.llm.chat import Ask, CallHook, Reply
 from agent.llm.egress import Passage, Pseudonyms, policy_for
 from agent.llm.meter import stop_if_cancelled, wait
+from agent.llm.seeing import look
 from agent.settings import EgressPolicy, is_loopback
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Endpoint:
     """What is known of the patients of the open readings; none of it leaves unless the policy allows patient data."""
     audit: AuditLog | None = None
     """Where every call to another machine is written down."""
+    sees_images: bool = False
+    """Whether it reads pictures."""
 
 
 class LLM:
@@ -104,6 +107,19 @@ class LLM:
     def complete(self, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512) -> str:
         """Return the answer to a prompt, decoded under a JSON schema where one is given."""
         return self.chat(Ask(prompt, schema=schema, max_tokens=max_tokens)).text
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether it reads pictures, by the settings."""
+        return self._endpoint.sees_images
+
+    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> str:
+        """Return the answer to a prompt about pictures, each the bytes of a PNG file.
+
+        Raises:
+            UnavailableError: it cannot be reached, gives no answer, or its egress policy lets no pixels out.
+        """
+        return look(self.chat, prompt, pictures, max_tokens)
 
     def chat(self, ask: Ask, on_call: CallHook | None = None) -> Reply:
         """Answer one call.

@@ -55,7 +55,7 @@ def scores(artifact: Artifact) -> Declared:
     """A score and an operating point per label: what a model gives, never a finding."""
     rows = Scores.model_validate(artifact.data).rows
     return Declared(
-        quantities=tuple(q for row in rows for q in _scored(row)),
+        quantities=(*(q for row in rows for q in _scored(row)), *_counted(rows)),
         assertions=tuple(
             Assertion(finding, _status(row), "score") for row in rows for finding in findings_named(row.label)
         ),
@@ -67,6 +67,13 @@ def _scored(row: LabelScore) -> Iterable[Quantity]:
     yield Quantity(row.score, "", (row.label,), "score")
     if row.operating_point is not None:
         yield Quantity(row.operating_point, "", (row.label,), "operating_point")
+
+
+def _counted(rows: Iterable[LabelScore]) -> Iterable[Quantity]:
+    """How many labels have an operating point, and how many reach it."""
+    judged = [row for row in rows if row.above is not None]
+    for count in (len(judged), sum(bool(row.above) for row in judged)):
+        yield Quantity(float(count), "", (), "count")
 
 
 def _status(row: LabelScore) -> Status:

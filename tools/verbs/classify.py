@@ -88,10 +88,11 @@ def summary_of(rows: Sequence[LabelScore], image: str, title: str) -> str:
     """Return one sentence: which findings reach their operating point, or that none does. Never "normal"."""
     judged = [row for row in rows if row.operating_point is not None]
     reached = sorted((row for row in judged if row.above), key=lambda row: row.score, reverse=True)
-    left = len(rows) - len(judged)
-    unjudged = f" {left} without an operating point {'is' if left == 1 else 'are'} not judged." if left else ""
+    others = [row.label.replace("_", " ") for row in rows if row.operating_point is None]
+    named = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")
+    unjudged = f" Not judged, for want of an operating point: {named}." if others else ""
     if not judged:
-        return f"{title} scored {len(rows)} finding(s) in {image} and has no operating point: none is judged."
+        return f"{title} scored {image} and has no operating points: no finding is judged."
     if not reached:
         one = f"{judged[0].label.replace('_', ' ')} did not reach its"
         many = f"none of the {len(judged)} findings reached its"

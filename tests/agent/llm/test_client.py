@@ -22,7 +22,7 @@ from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
 from agent.llm import Ask
 from agent.llm.client import LLM, Endpoint
 from agent.llm.meter import Meter, metered
-from tools.errors import CancelledError
+from tools.errors import CancelledError, UnavailableError
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
 
@@ -262,3 +262,47 @@ def test_stream_yields_pieces_in_order() -> None:
     body = "".join(map(chunk, ["Hel", "lo", " there"])) + "data: [DONE]\n\n"
     with endpoint((200, body, {})) as stub:
         assert list(llm_at(stub.base_url).stream(Ask("hi"))) == ["Hel", "lo", " there"]
+
+
+def one_pixel_png() -> bytes:
+    import io
+
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new("L", (3, 2), 77).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def test_a_picture_goes_out_as_the_png_that_it_claims_to_be() -> None:
+    import base64
+
+    with endpoint(says("A gray picture.")) as stub:
+        llm = llm_at(stub.base_url, sees_images=True)
+        assert llm.sees_images
+        assert llm.look("What is it?", [one_pixel_png()]) == "A gray picture."
+    parts = stub.requests[0]["messages"][0]["content"]
+    assert parts[0] == {"type": "text", "text": "What is it?"}
+    head, _, data = parts[1]["image_url"]["url"].partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(data) == one_pixel_png()
+
+
+def test_what_is_no_png_never_leaves() -> None:
+    with endpoint(says("x")) as stub:
+        with pytest.raises(UnavailableError, match="claim to be image/png do not decode as that"):
+            llm_at(stub.base_url, sees_images=True).look("What is it?", [b"DICM raw bytes"])
+        assert stub.requests == []
+
+
+def test_pixels_stay_where_the_policy_forbids_them() -> None:
+    with endpoint(says("x")) as stub:
+        llm = llm_at(stub.base_url, sees_images=True, egress="remote-deidentified")
+        with pytest.raises(UnavailableError, match="pixels may not leave to this LLM endpoint: set READINGROOM_EGRESS"):
+            llm.look("What is it?", [one_pixel_png()])
+        assert stub.requests == []
+
+
+def test_an_endpoint_that_fails_to_look_is_unavailable() -> None:
+    with endpoint(fails(401, "no")) as stub, pytest.raises(UnavailableError, match="refuses the key"):
+        llm_at(stub.base_url, sees_images=True).look("What is it?", [one_pixel_png()])

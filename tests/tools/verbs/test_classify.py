@@ -79,7 +79,7 @@ def test_scores_stand_against_operating_points_with_a_chart(tmp_path: Path, weig
     ]
     assert result.summary == (
         "1 of 2 findings reach the operating point in img1: effusion 0.80 (operating point 0.50) (Tiny). "
-        "1 without an operating point is not judged."
+        "Not judged, for want of an operating point: mass."
     )
     assert "normal" not in result.summary
     assert result.notes[0] == "It may be upside down."
@@ -132,7 +132,7 @@ def rows(*scores: tuple[float, float | None]) -> list[LabelScore]:
     ("given", "said"),
     [
         (rows((0.1, 0.5), (0.49, 0.5)), "No finding above its threshold in img1: none of the 2 findings reached its"),
-        (rows((0.1, None), (0.2, None)), "M scored 2 finding(s) in img1 and has no operating point: none is judged."),
+        (rows((0.1, None), (0.2, None)), "M scored img1 and has no operating points: no finding is judged."),
         (rows((0.7, 0.5)), "1 finding reaches the operating point in img1: f0 0.70 (operating point 0.50) (M)."),
         (rows(*[(0.9, 0.5)] * 6), "6 of 6 findings reach the operating point in img1: "),
     ],

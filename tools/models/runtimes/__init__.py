@@ -16,13 +16,16 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "monai_bundle": "tools.models.runtimes.monai_bundle:load",
         "nnunet": "tools.models.runtimes.nnunet:load",
         "onnx": "tools.models.runtimes.onnx_network:load",
+        "phrase_boxes": "tools.models.runtimes.zero_shot_boxes:load",
         "remote_http": "tools.models.runtimes.remote:load_http",
         "remote_mcp": "tools.models.runtimes.remote:load_mcp",
+        "sam": "tools.models.runtimes.sam:load",
         "torchscript": "tools.models.runtimes.torchscript:load",
         "torchxrayvision": "tools.models.runtimes.xrayvision:load_findings",
         "torchxrayvision_anatomy": "tools.models.runtimes.xrayvision:load_anatomy",
         "trained_classifier": "tools.models.runtimes.trained:load_classifier",
         "trained_segmenter": "tools.models.runtimes.trained:load_segmenter",
+        "vision_language": "tools.models.runtimes.vision_language:load",
     }
 )
 """By the name that cards use: module and function `load(loading: Loading)`; see base.py."""

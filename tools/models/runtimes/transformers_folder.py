@@ -93,7 +93,8 @@ def load_processor(loading: Loading, kind: str = "AutoProcessor") -> Any:
                 str(folder), local_files_only=True, trust_remote_code=False, backend="pil"
             )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
-        mend = "; install torchvision of the same release as torch" if "orchvision" in str(error) else ""
+        is_video = "orchvision" in str(error) or "pil backend" in str(error)
+        mend = "; it needs torchvision of the same release as torch" if is_video else ""
         raise UnavailableError(
             f"the processor of model {loading.card.name!r} in {folder} could not be loaded: {_first(error)}{mend}"
         ) from error
