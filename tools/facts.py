@@ -87,6 +87,16 @@ class Requires(BaseModel):
             return f"{facts.id} is a {facts.view} view, {' or '.join(self.view)} is needed{because}"
         return self._seen_to_be_other(facts, because)
 
+    def unsure(self, facts: AttachmentFacts) -> tuple[str, ...]:
+        """Return what is let pass without being known, for the notes of a result."""
+        open_ = []
+        if self.body_part and not facts.body_part and facts.looks not in ("chest CT", "head CT"):
+            named = " or ".join(self.body_part[:2]).lower()
+            open_.append(f"{facts.id} does not name its body part; that it shows the {named} was taken as given.")
+        if self.view and not facts.view:
+            open_.append(f"{facts.id} does not name its view; that it is {' or '.join(self.view)} was taken as given.")
+        return (*facts.doubts, *open_)
+
     def _seen_to_be_other(self, facts: AttachmentFacts, because: str) -> str | None:
         """Return why pixels speak against an image being what is needed."""
         wanted = {name for name, needed in self._needs().items() if needed}

@@ -25,6 +25,7 @@ TEXTURE_SHARE = 0.3  # of variance left in a 16 × 16 picture: brick and grass h
 FILM_LIKE, FILM_UNLIKE = 0.6, 0.25  # correlation with a drawn frontal film: real 0.77, projected 0.80, its lateral 0.24
 HEAD_BONE, HEAD_AIR, HEAD_AREA_CM2 = 0.08, 0.10, 420.0  # of the body's outline; the widest adult heads are 330 cm²
 CHEST_AIR = 0.15
+BORDER_SPREAD = 0.04  # of the gray scale within a row, below which it is border
 RADIOGRAPHS = ("CR", "DX")
 _CHESTS = ("CHEST", "THORAX", "LUNG")
 _HEADS = ("HEAD", "BRAIN", "SKULL")
@@ -71,7 +72,7 @@ def chest_likeness(picture: AnyArray) -> float:
     """
     from skimage.transform import resize
 
-    small = resize(_gray01(picture), (64, 64), anti_aliasing=True)
+    small = resize(_without_borders(_gray01(picture)), (64, 64), anti_aliasing=True)
     best = -1.0
     edges = [(low, high) for low in (0, 5, 10) for high in (64, 59, 54)]
     for top, bottom in edges:
@@ -105,7 +106,7 @@ def _film_or_not(gray: AnyArray) -> Look:
         return Look()
     if inverted >= FILM_LIKE:
         return Look(doubts=("Its gray scale seems to be inverted: bones look dark. Scores then mean nothing.",))
-    if max(like, inverted) < FILM_UNLIKE:
+    if like < FILM_UNLIKE:
         why = f"its bright and dark regions agree with a frontal chest film by {like:.2f} of 1 only"
         return Look("no chest film", why)
     doubt = f"A simple look at its pixels leaves open whether it is a frontal chest film (agreement {like:.2f} of 1)."
@@ -154,10 +155,16 @@ def ct_region(volume: Volume) -> tuple[Looks, str]:
     said = f"{air:.0%} of the body's outline is air and {bone:.0%} bone"
     if air >= CHEST_AIR:
         return "chest CT", said
-    if bone < HEAD_BONE or air > HEAD_AIR or volume.spacing_source is None:
+    if bone < HEAD_BONE or air > HEAD_AIR or volume.spacing_source is None or _is_cut(filled):
         return "", ""
     area_cm2 = float(filled.sum((1, 2)).max()) * step**2 * volume.pixel_area_mm2 / 100
     return ("head CT", f"{said}, and it is {area_cm2:.0f} cm² wide") if area_cm2 < HEAD_AREA_CM2 else ("", "")
+
+
+def _is_cut(filled: NDArray[np.bool_]) -> bool:
+    """Say whether the body reaches far along the picture's edges: its width is then unknown."""
+    widest = filled[int(filled.sum((1, 2)).argmax())]
+    return bool(np.concatenate([widest[0], widest[-1], widest[:, 0], widest[:, -1]]).mean() > 0.1)
 
 
 def _largest(mask: AnyArray) -> NDArray[np.bool_]:
@@ -178,6 +185,15 @@ def _gray01(picture: AnyArray) -> AnyArray:
     if high <= low:
         low, high = float(values.min()), float(values.max())
     return np.asarray(np.clip((values - low) / max(high - low, 1e-9), 0, 1))
+
+
+def _without_borders(gray: AnyArray) -> AnyArray:
+    """Cut rows and columns of one value off the edges: collimation and padding say nothing of what is shown."""
+    for axis in (0, 1):
+        full = np.flatnonzero(np.ptp(gray, axis=1 - axis) > BORDER_SPREAD)
+        if len(full) >= 16:
+            gray = np.take(gray, range(full[0], full[-1] + 1), axis)
+    return gray
 
 
 def _coarse_share(gray: AnyArray) -> float:

@@ -62,7 +62,13 @@ def classify(
         files=(CHART,),
         figures=(CHART,),
         model=used.model,
-        notes=(*used.notes, *facts.doubts, *NOTES, *choice.card.limits_for(names), f"Chart: {shown}."),
+        notes=(
+            *used.notes,
+            *choice.card.facts_needed.unsure(facts),
+            *NOTES,
+            *choice.card.limits_for(names),
+            f"Chart: {shown}.",
+        ),
         image=image,
         rows=rows,
     )

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.phantoms import oblique_affine
 from tools.contract import ToolContext
 from tools.errors import BadInputError, UnsupportedError
-from tools.facts import AttachmentFacts
+from tools.facts import AttachmentFacts, Requires
 from tools.imaging.geometry import voxel_to_world
 from tools.imaging.nifti import write_nifti
 from tools.imaging.raster import PICTURE_AFFINE
@@ -44,7 +44,9 @@ def make_ctx(tmp_path, volume: Volume, runtime: Found) -> ToolContext:
     write_nifti(tmp_path / "film.nii.gz", volume.array, volume)
     facts = AttachmentFacts(id="img1", modality="DX", dims=volume.dims, doubts=("It may be turned.",))
     workspace.add_attachment(tmp_path / "film.nii.gz", facts)
-    card = SimpleNamespace(title="Finder", name="finder", limits_for=lambda targets: ("It names nothing.",))
+    card = SimpleNamespace(
+        title="Finder", name="finder", limits_for=lambda targets: ("It names nothing.",), facts_needed=Requires()
+    )
     hub = SimpleNamespace(
         choose=lambda verb, facts: SimpleNamespace(card=card, reason="test"),
         use=lambda choice, call: Used(call(runtime), ModelUse(card="finder", runtime="test", version="1")),
