@@ -200,7 +200,8 @@ def _place(box: Box) -> str:
     lower, upper, unit = box.lower, box.upper, ""
     if box.lower_mm and box.upper_mm:
         lower, upper, unit = box.lower_mm, box.upper_mm, " mm"
-    ends = zip("xyz" if unit else "ijk", lower, upper, strict=True)
+    count = 2 if not unit and lower[2] == upper[2] else 3  # a film has no depth
+    ends = list(zip("xyz" if unit else "ijk", lower, upper, strict=True))[:count]
     said = ", ".join(f"{axis} {low:.1f}{unit} to {high:.1f}{unit}" for axis, low, high in ends).replace("-", "−")
     return f"{said} (x to the right, y to the front, z to the head)" if unit else f"{said} (voxels)"
 

@@ -47,7 +47,7 @@ def guard(state: State, runtime: Runtime[RunContext]) -> State:
         attach(runtime.context.workspace, path)
     _take_stated_modality(request, runtime.context)
     every = runtime.context.workspace.facts().values()
-    return {**fresh, "notes": [f"{facts.id}: {doubt}" for facts in every for doubt in facts.doubts]}
+    return {**fresh, "notes": [f"About {facts.id}: {doubt}" for facts in every for doubt in facts.doubts]}
 
 
 def _take_stated_modality(request: str, run: RunContext) -> None:

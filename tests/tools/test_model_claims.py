@@ -66,7 +66,7 @@ def test_boxes_are_said_where_they_lie(tmp_path: Path, has_mm: bool) -> None:
     where = (
         "x −10.0 mm to 20.0 mm, y 5.5 mm to 60.2 mm, z 0.0 mm to 0.0 mm (x to the right, y to the front, z to the head)"
         if has_mm
-        else "i 3.0 to 9.0, j 4.0 to 12.5, k 0.0 to 0.0 (voxels)"
+        else "i 3.0 to 9.0, j 4.0 to 12.5 (voxels)"
     )
     assert said[1] == f"Box 1 for “left opacity”: {where}, score 0.62."
 
