@@ -20,6 +20,7 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "remote_http": "tools.models.runtimes.remote:load_http",
         "remote_mcp": "tools.models.runtimes.remote:load_mcp",
         "sam": "tools.models.runtimes.sam:load",
+        "text_segmenter": "tools.models.runtimes.text_segmenter:load",
         "torchscript": "tools.models.runtimes.torchscript:load",
         "torchxrayvision": "tools.models.runtimes.xrayvision:load_findings",
         "torchxrayvision_anatomy": "tools.models.runtimes.xrayvision:load_anatomy",
