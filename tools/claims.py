@@ -18,7 +18,6 @@ from tools.results import (
     Measurements,
     Scores,
     Studies,
-    Text,
     Verdicts,
 )
 
@@ -114,9 +113,16 @@ def _of_scores(artifact: Artifact) -> Iterable[Claim]:
             yield Claim(text=f"{text}{row.operating_point:.2f}.", evidence=(artifact.id,), kind="model score")
     rated = sum(row.above is not None for row in result.rows)
     if rated:
-        rest = "No label" if result.none_above else "No other label"
-        text = f"{rest} that the model{by} scores reaches its operating point; that excludes nothing."
-        yield Claim(text=text, evidence=(artifact.id,), kind="model score")
+        rest = f"None of the {rated} findings" if result.none_above else "No other finding"
+        rest = "The finding does not reach" if result.none_above and rated == 1 else f"{rest} reaches"
+        text = f"{rest} its operating point in the model{by}; that excludes nothing."
+        yield Claim(text=text, evidence=(artifact.id, result.image), kind="model score")
+    for row in result.rows if len(result.rows) <= MAX_ROWS else ():
+        if not row.above:
+            point = row.operating_point
+            where = "it has no operating point" if point is None else f"below its operating point of {point:.2f}"
+            text = f"The model{by} scores {readable(row.label)} at {row.score:.2f}, {where}."
+            yield Claim(text=text, evidence=(artifact.id,), kind="model score")
 
 
 @composes("text")
@@ -168,22 +174,6 @@ def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
             yield Claim(text=text, evidence=(artifact_id,), kind="described")
 
 
-@composes("scores")
-def _of_scores(artifact: Artifact) -> Iterable[Claim]:
-    """Say which findings reach their operating point, then the scores themselves where they are few."""
-    result = Scores.model_validate(artifact.data)
-    yield Claim(text=artifact.summary, evidence=(artifact.id, result.image), kind="model score")
-    for row in result.rows if len(result.rows) <= MAX_ROWS else ():
-        name = readable(row.label)
-        if row.operating_point is None:
-            said = f"{name}: score {row.score:.2f}, which has no operating point to be judged by."
-        else:
-            where = "reaches its" if row.above else "is below its"
-            rest = "" if row.above else ", which does not exclude it"
-            said = f"{name}: score {row.score:.2f} {where} operating point {row.operating_point:.2f}{rest}."
-        yield Claim(text=said[0].upper() + said[1:], evidence=(artifact.id,), kind="model score")
-
-
 @composes("boxes")
 def _of_boxes(artifact: Artifact) -> Iterable[Claim]:
     """Say what was found, then where the best boxes lie: in mm where the image has them, else in voxels."""
@@ -204,15 +194,6 @@ def _place(box: Box) -> str:
     ends = list(zip("xyz" if unit else "ijk", lower, upper, strict=True))[:count]
     said = ", ".join(f"{axis} {low:.1f}{unit} to {high:.1f}{unit}" for axis, low, high in ends).replace("-", "−")
     return f"{said} (x to the right, y to the front, z to the head)" if unit else f"{said} (voxels)"
-
-
-@composes("text")
-def _of_text(artifact: Artifact) -> Iterable[Claim]:
-    result = Text.model_validate(artifact.data)
-    by = result.model.card if result.model else "a model"
-    words = result.answer if result.answer.endswith((".", "!", "?")) else f"{result.answer}."
-    evidence = (artifact.id, result.image) if result.image else (artifact.id,)
-    yield Claim(text=f"Opinion of {by}, not measured: {words}", evidence=evidence, kind="model opinion")
 
 
 @composes("studies")

@@ -42,17 +42,18 @@ def scores(*rows: tuple[str, float, float | None]) -> Scores:
 
 def test_few_scores_are_each_said_against_their_operating_point(tmp_path: Path) -> None:
     said = sentences(tmp_path, scores(("effusion", 0.81, 0.5), ("pneumothorax", 0.3, 0.5), ("mass", 0.6, None)))
-    assert said[1:] == [
-        "Effusion: score 0.81 reaches its operating point 0.50.",
-        "Pneumothorax: score 0.30 is below its operating point 0.50, which does not exclude it.",
-        "Mass: score 0.60, which has no operating point to be judged by.",
+    assert said == [
+        "The model tiny-model scores effusion at 0.81, at or above its operating point of 0.50.",
+        "No other finding reaches its operating point in the model tiny-model; that excludes nothing.",
+        "The model tiny-model scores pneumothorax at 0.30, below its operating point of 0.50.",
+        "The model tiny-model scores mass at 0.60, it has no operating point.",
     ]
 
 
 def test_many_scores_are_one_sentence(tmp_path: Path) -> None:
     rows = [(f"finding_{n}", 0.1, 0.5) for n in range(18)]
     assert sentences(tmp_path, scores(*rows)) == [
-        "No finding above its threshold in img1: none of the 18 findings reached its operating point (Tiny)."
+        "None of the 18 findings reaches its operating point in the model tiny-model; that excludes nothing."
     ]
 
 
@@ -79,5 +80,5 @@ def test_an_opinion_is_marked_as_one(tmp_path: Path) -> None:
     workspace = phantom_reading(tmp_path)
     claim = claims_of(kept(workspace, result))[0]
     assert claim.kind == "model opinion"
-    assert claim.text == "Opinion of tiny-model, not measured: A large heart, 3 leads."
+    assert claim.text == "The model's opinion (tiny-model): “A large heart, 3 leads”"
     assert problem_with(claim, evidence_in(workspace, lambda: None)) is None
