@@ -277,6 +277,9 @@ def _subjects(statement: Statement, groups: Sequence[Sequence[NumberSaid]]) -> l
         return [Named((name,), both.start, both.end, both.text) for name in both.names]
     if len(structures) == 1:
         return [structures[0]] * len(groups)
+    sides = [s for s in structures if s.side and s.names]
+    if len(sides) == len(groups) > 1 and _is_one_dimension(groups):
+        return list(sides)  # "lung volumes are … on the left and … on the right"
     if len(structures) == len(groups) and _is_one_dimension(groups):
         return list(structures)
     return [_nearest(statement, group[0], structures) for group in groups]

@@ -8,6 +8,21 @@ from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence, Status
 from tools.grounding.statement import Named, Statement
 
+_EXCLUDING = frozenset(
+    {
+        "excluded",
+        "excludes",
+        "exclude",
+        "ruled out",
+        "rules out",
+        "absent",
+        "absence",
+        "negative",
+        "free of",
+        "free from",
+    }
+)
+
 
 def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     """Yield scores passed off as findings, and scores said to be on the wrong side of their operating point."""
@@ -18,6 +33,8 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if (labels or statement.mentions) and "model" not in statement.attributed:
         name = labels[0].text if labels else statement.text[statement.mentions[0].start : statement.mentions[0].end]
         yield Problem("contradicted", f"a model's score for {name} is stated as a finding")
+    if excluding := _EXCLUDING & set(statement.loaded["negation"]):
+        yield Problem("contradicted", f"“{min(excluding)}”: a score below its operating point excludes nothing")
     if statement.relations:
         yield from _relations(statement, labels, statuses)
     else:

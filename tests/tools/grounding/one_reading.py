@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools.facts import AttachmentFacts
 from tools.grounding.evidence import Evidence
 from tools.grounding.lookup import of_artifact
-from tools.results import Measurement, Measurements
+from tools.results import LabelScore, Measurement, Measurements, Scores
 from tools.workspace import Artifact, Provenance
 
 ROWS = (
@@ -20,6 +20,18 @@ ROWS = (
     ("liver", "volume", 1503.2, "ml", ""),
     ("spleen", "volume", 203.2, "ml", ""),
 )
+
+
+def three_scores() -> Evidence:
+    rows = (
+        LabelScore(label="Effusion", score=0.72, operating_point=0.5),
+        LabelScore(label="Cardiomegaly", score=0.31, operating_point=0.45),
+        LabelScore(label="Pneumothorax", score=0.04, operating_point=0.3),
+    )
+    result = Scores(summary="Scored.", image="img1", rows=rows)
+    made = Provenance(tool="classify", tool_version="0", params={}, inputs=("img1",))
+    artifact = Artifact(id="s3", kind="scores", summary="Scored.", data=result.model_dump(mode="json"), provenance=made)
+    return of_artifact(artifact, {"img1": AttachmentFacts(id="img1", modality="CR", body_part="CHEST", dims=2)})
 
 
 def lungs_liver_spleen() -> Evidence:
