@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from tools.changes import Change, ChangeRow
 from tools.results import (
     Box,
     Boxes,
@@ -90,6 +91,41 @@ def _of_measurements(artifact: Artifact) -> Iterable[Claim]:
     rows = Measurements.model_validate(artifact.data).rows
     yield from (_measured(r, artifact.id) for r in rows if r.quantity in HEADLINE or _is_foreign(r))
     yield from _features(rows, artifact.id)
+
+
+@composes("change")
+def _of_change(artifact: Artifact) -> Iterable[Claim]:
+    change = Change.model_validate(artifact.data)
+    return (_changed(row, change, artifact.id) for row in change.rows)
+
+
+def _changed(row: ChangeRow, change: Change, artifact_id: str) -> Claim:
+    """Say a change with both sources and their dates."""
+    dates = {change.current: change.current_date, change.prior: change.prior_date}
+    now, before = (
+        f"{source} ({dates[source]})" if dates.get(source) else source
+        for source in (row.current_source, row.prior_source)
+    )
+    what = f"{QUANTITY_WORDS.get(row.quantity, row.quantity.replace('_', ' '))} of the {readable(row.target)}"
+    if row.quantity == "mean_intensity" and row.unit == "HU":
+        what = f"Mean density of the {readable(row.target)}"
+    if row.current is None or row.prior is None:
+        value = shown(row.current or row.prior or 0.0, row.unit)
+        where, other = (now, before) if row.prior is None else (before, now)
+        word = "New" if row.status == "new" else "Resolved"
+        text = f"{word}: the {readable(row.target)}, {value} in {where}, is not in {other}."
+    else:
+        text = f"{what}: {shown(row.current, row.unit)} in {now} against {shown(row.prior, row.unit)} in {before}, "
+        text += _difference(row) + "."
+    return Claim(text=text, evidence=(artifact_id, row.current_source, row.prior_source), kind="measured")
+
+
+def _difference(row: ChangeRow) -> str:
+    difference = row.difference or 0.0
+    share = "" if row.percent is None else f" ({shown(abs(row.percent), '%')})"
+    if row.status == "unchanged":
+        return f"unchanged: the difference of {shown(abs(difference), row.unit)}{share} does not count"
+    return f"{'increased' if difference > 0 else 'decreased'} by {shown(abs(difference), row.unit)}{share}"
 
 
 @composes("mask")

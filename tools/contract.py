@@ -59,6 +59,7 @@ AnyRef = Annotated[
             "image",
             "mask",
             "measurements",
+            "change",
             "hits",
             "report",
             "scores",

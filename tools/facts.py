@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 ArtifactKind = Literal[
     "image", "mask", "boxes", "points", "scores", "measurements", "transform", "hits", "report", "figure", "mesh",
     "description", "text", "files", "verdicts", "studies", "model", "assessment",
+    "change",
 ]  # fmt: skip
 AttachmentKind = Literal["image", "mask", "report"]
 Looks = Literal["", "blank", "colour", "drawing", "texture", "no chest film", "head CT", "chest CT", "no HU"]

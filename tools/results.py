@@ -9,6 +9,7 @@ ToolResult
 ├─ Points        named points in an image
 ├─ Text          a model's answer in words: an opinion
 ├─ Measurements  rows with value, unit, mask, image and where the spacing came from
+├─ Change        the same quantities in two studies; in changes.py
 ├─ Hits          report sentences that match a query
 ├─ Studies       studies that a PACS holds
 ├─ Assessment    how an image is technically, and whether a model's result on it holds
@@ -86,20 +87,19 @@ class Transform(Record):
     fixed: str
     moving: str
     nmi_before: float
-    """Normalised mutual information: 1 for unrelated images, 2 for the same one."""
     nmi_after: float
+    """Normalised mutual information: 1 for unrelated images, 2 for the same one."""
     correlation_before: float
-    """Of gray values; means little across modalities."""
     correlation_after: float
     overlap: float
     """Share of `fixed` that `moving` covers."""
     inverse_mean_mm: float | None = None
-    """How far points come back from where they began, there and back again by a second, opposite alignment."""
     inverse_p95_mm: float | None = None
+    """How far points come back from where they began, there and back by a second, opposite alignment."""
     jacobian_min: float
-    """Least local change of volume; the map folds where it is not above 0."""
     jacobian_max: float
     folded_share: float
+    """Local change of volume, and where it is not above 0."""
 
 
 class Image(ToolResult):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from knowledge.vocabulary import load_vocabulary
+from tools.changes import Change, ChangeRow
 from tools.grounding.evidence import UNCERTAINTY, Assertion, Declared, Quantity, Status, declares
 from tools.results import Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
 from tools.workspace import Artifact
@@ -37,6 +38,28 @@ def _quantities(row: Measurement) -> Iterable[Quantity]:
     yield Quantity(row.value, row.unit, targets, row.quantity, row.image)
     if row.uncertainty is not None:
         yield Quantity(row.uncertainty, row.unit, targets, row.quantity + UNCERTAINTY, row.image)
+
+
+@declares("change")
+def change(artifact: Artifact) -> Declared:
+    """Both values of a row, and their difference as it is said: signed for its direction, without sign for its size."""
+    rows = Change.model_validate(artifact.data).rows
+    return Declared(
+        quantities=tuple(quantity for row in rows for quantity in _of_both(row)),
+        found=tuple(dict.fromkeys(row.target for row in rows)),
+        is_change=True,
+    )
+
+
+def _of_both(row: ChangeRow) -> Iterable[Quantity]:
+    targets = (row.target,)
+    for value, source in ((row.current, row.current_source), (row.prior, row.prior_source)):
+        if value is not None:
+            yield Quantity(value, row.unit, targets, row.quantity, source)
+    for value, unit in ((row.difference, row.unit), (row.percent, "%")):
+        if value is not None:
+            yield Quantity(value, unit, targets, f"{row.quantity}_change")
+            yield Quantity(abs(value), unit, targets, f"{row.quantity}_change_size")
 
 
 @declares("mask")

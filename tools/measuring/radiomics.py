@@ -33,7 +33,7 @@ BINS = 32
 MARGIN_VOXELS = 12  # interpolation to 2 mm needs a neighbourhood of the mask, not the whole image
 MIN_VOXELS = 8  # fewer give no texture: mirp leaves most features empty
 _POLL_S = 0.2
-_FAMILIES = (
+FAMILIES = (
     "morphological", "statistical", "intensity_histogram", "intensity_volume_histogram", "glcm", "glrlm", "glszm",
     "gldzm", "ngtdm", "ngldm",
 )  # fmt: skip
@@ -108,7 +108,7 @@ def _write_cutout(structure: Structure, folder: Path) -> None:
 
 def _in_child(ctx: ToolContext, folder: Path, is_ct: bool) -> dict[str, float]:
     """Run mirp in a child process; stops it when the step is cancelled."""
-    settings = {"is_ct": is_ct, "spacing_mm": SPACING_MM, "bin_hu": BIN_HU, "bins": BINS, "families": list(_FAMILIES)}
+    settings = {"is_ct": is_ct, "spacing_mm": SPACING_MM, "bin_hu": BIN_HU, "bins": BINS, "families": list(FAMILIES)}
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     log = folder / "log.txt"
     with log.open("wb") as output:

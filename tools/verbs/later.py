@@ -19,12 +19,6 @@ NO_RUNTIME = "no runtime for its models is part of it yet"
 NO_METHOD = "its method is not part of it yet"
 
 
-class Change(ToolResult):
-    """What changed between two studies."""
-
-    kind: ClassVar[ArtifactKind] = "measurements"
-
-
 class Copies(ToolResult):
     """Files that were made."""
 

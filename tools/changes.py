@@ -1,0 +1,46 @@
+"""The typed result of a comparison of two studies."""
+
+from typing import ClassVar, Literal
+
+from tools.facts import ArtifactKind
+from tools.results import Record, ToolResult
+
+ChangeStatus = Literal["new", "changed", "unchanged", "resolved"]
+
+
+class ChangeRow(Record):
+    """One quantity of one structure in two studies."""
+
+    target: str
+    quantity: str
+    status: ChangeStatus
+    current: float | None = None
+    """None where a study does not show it."""
+    prior: float | None = None
+    unit: str
+    difference: float | None = None
+    """Later minus earlier."""
+    percent: float | None = None
+    """Of the earlier value; None where that means nothing."""
+    uncertainty: float | None = None
+    """± of the difference, as far as the boundaries of both masks say."""
+    limit: float | None = None
+    """Least difference that counts as changed."""
+    rule: str
+    """Who says so."""
+    current_source: str
+    prior_source: str
+
+
+class Change(ToolResult):
+    """What changed between two studies of one patient; every row names both."""
+
+    kind: ClassVar[ArtifactKind] = "change"
+
+    current: str
+    prior: str
+    """An image, an attached report, or an earlier result."""
+    current_date: str = ""
+    """Study date as its header has it, 2026-01-31; empty where it does not say."""
+    prior_date: str = ""
+    rows: tuple[ChangeRow, ...]
