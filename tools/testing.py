@@ -25,6 +25,7 @@ from tools.workspace import Artifact, Provenance, Workspace
 if TYPE_CHECKING:
     from knowledge.search import Knowledge
     from tools.contract import TextModel
+    from tools.imaging.volume import Volume
     from tools.models.hub import Hub
 
 MIN_EXAMPLES = 3  # fewer teach the planner too little (tests/agent/planner)
@@ -144,7 +145,7 @@ def _behaviour(tool: Tool, lent: Lent, folder: Path) -> Iterator[Check]:
     if tool.needs_approval:
         yield Check("runs on a phantom", "not run", "a person must agree before it runs")
         return
-    workspace = phantom_reading(folder)
+    workspace = phantom_reading(folder, earlier=True)
     _attach_report(workspace, folder / "report.txt")
     before = _contents(workspace)
     ran = False
@@ -236,7 +237,7 @@ PHANTOMS: Mapping[ArtifactKind, str] = {
 
 
 EARLIER = "img2"
-"""The phantom's earlier study: the same chest, lying a little differently, the right lung smaller."""
+"""The phantom's earlier study."""
 
 
 def _kind(any_id: str) -> ArtifactKind | None:
@@ -245,10 +246,11 @@ def _kind(any_id: str) -> ArtifactKind | None:
     return next((k for k, v in PHANTOMS.items() if v == any_id), None)
 
 
-def phantom_reading(folder: Path) -> Workspace:
-    """Make a reading with a chest CT phantom img1, an earlier one img2, a mask s1, measurements s2 and report hits s3.
+def phantom_reading(folder: Path, *, earlier: bool = False) -> Workspace:
+    """Make a reading with a chest CT phantom img1, its mask s1, its measurements s2 and report hits s3.
 
-    The phantom is made, not measured in anybody: an ellipse of soft tissue (40 HU) with two air ellipses (−850 HU),
+    With `earlier`, img2 is a study of the same chest before. All is made, not measured in anybody: an ellipse of soft
+    tissue (40 HU) with two air ellipses (−850 HU),
     3 × 3 × 5 mm, the right one larger. It is written as NIfTI, int16 HU, RAS+.
     """
     from tools.imaging.nifti import write_nifti
@@ -264,9 +266,8 @@ def phantom_reading(folder: Path) -> Workspace:
         id="img1", modality="CT", modality_source="voxel values", body_part="CHEST", dims=3, has_spacing=True
     )
     workspace.add_attachment(folder / "phantom.nii.gz", facts)
-    earlier = Volume(chest_phantom(right_scale=0.93)[0], _shifted(volume.affine_ras), "NIfTI header", "CT", units="HU")
-    write_nifti(folder / "earlier.nii.gz", earlier.array, earlier)
-    workspace.add_attachment(folder / "earlier.nii.gz", facts.model_copy(update={"id": EARLIER, "prior": True}))
+    if earlier:
+        _add_earlier(workspace, folder, volume, facts)
     write_nifti(workspace.step_folder("s1") / "lungs.nii.gz", lungs, volume)
     entry = MaskEntry(target="lungs", file="lungs.nii.gz", voxels=int(lungs.sum()))
     _keep(workspace, "s1", Masks(summary="The phantom's lungs.", image="img1", masks=(entry,), files=("lungs.nii.gz",)))
@@ -295,10 +296,16 @@ def _attach_report(workspace: Workspace, path: Path) -> None:
     workspace.add_attachment(path, AttachmentFacts(id="rep1", kind="report"))
 
 
-def _shifted(affine_ras: Any) -> Any:
-    moved = affine_ras.copy()
-    moved[:3, 3] += (6.0, -4.0, 5.0)
-    return moved
+def _add_earlier(workspace: Workspace, folder: Path, volume: Volume, facts: AttachmentFacts) -> None:
+    """Add an earlier study img2: the same chest, lying a little differently, the right lung smaller."""
+    from tools.imaging.nifti import write_nifti
+    from tools.imaging.volume import Volume
+
+    affine = volume.affine_ras.copy()
+    affine[:3, 3] += (6.0, -4.0, 5.0)
+    earlier = Volume(chest_phantom(right_scale=0.93)[0], affine, "NIfTI header", "CT", units="HU")
+    write_nifti(folder / "earlier.nii.gz", earlier.array, earlier)
+    workspace.add_attachment(folder / "earlier.nii.gz", facts.model_copy(update={"id": EARLIER, "prior": True}))
 
 
 def chest_phantom(*, right_scale: float = 1.0) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.claims import readable, shown
+from tools.claims import readable, shown_with_uncertainty
 from tools.results import Claim, Draft, Hits, Measurement, Measurements
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def quantity_text(row: Measurement) -> str:
 
 def value_text(row: Measurement) -> str:
     """Return a value with its unit, or with a note that there is none."""
-    return shown(row.value, row.unit) if row.unit else f"{shown(row.value, '')} (no unit)"
+    return shown_with_uncertainty(row) if row.unit else f"{shown_with_uncertainty(row)} (no unit)"
 
 
 def target_text(target: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.claims import readable, shown
+from tools.claims import readable, shown_with_uncertainty
 from tools.errors import NotFoundError, UnsupportedError
 from tools.results import Claim, Draft, Measurements
 from tools.verbs.draft_markdown import NOTICE
@@ -111,7 +111,7 @@ def _table_page(workspace: Workspace, artifact: Artifact) -> Page:
         (
             readable(r.target),
             r.quantity.replace("_", " "),
-            shown(r.value, r.unit),
+            shown_with_uncertainty(r),
             r.image,
             r.mask,
             r.spacing_source or "–",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Operation = Literal["denoise", "bias_correction", "resample", "super_resolution"]
 Method = Literal["curvature_diffusion", "non_local_means"]
+_SAYS = {"non_local_means": ["non-local*", "nlm"], "curvature_diffusion": ["curvature*", "anisotropic diffusion"]}
 ENHANCED = "enhanced.nii.gz"
 PICTURE = "before-after.png"
 FACTOR = 2.0  # super-resolution without a spacing halves the voxel's edges
@@ -53,7 +54,11 @@ def enhance(
     operation: Annotated[Operation, Field(description="what to do")],
     spacing_mm: Annotated[float | None, Field(gt=0, description="voxel edge to resample to, in mm")] = None,
     method: Annotated[
-        Method, Field(description="how to denoise: curvature_diffusion is fast, non_local_means keeps fine texture")
+        Method,
+        Field(
+            description="how to denoise: curvature_diffusion is fast, non_local_means keeps fine texture",
+            json_schema_extra={"x-says": _SAYS},
+        ),
     ] = "curvature_diffusion",
 ) -> Image:
     """Make a better image: remove noise, correct the bias field, resample, raise the resolution.

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from tools.imaging.volume import Volume
     from tools.models.hub import Hub
 
-Output = Literal["drr", "image"]
+Output = Literal["drr", "by_model"]
 View = Literal["frontal", "ap", "lateral", "oblique"]
 PIXELS = 512
 FILM = "film.nii.gz"
 PICTURE = "film.png"
+_SAYS = {
+    "ap": ["anteroposterior", "antero-posterior"],
+    "frontal": ["pa", "posteroanterior", "postero-anterior", "from the front", "front view"],
+}
 _CT = Requires(modality=("CT",), dims=(3,), reason="X-rays are simulated from Hounsfield units")
 _VIEW_POSITION = {"frontal": "PA", "ap": "AP", "lateral": "LL", "oblique": ""}
 
@@ -34,7 +38,7 @@ def _check(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: H
     image = facts.get(str(args.get("image", "")))
     if image is None:
         return
-    if args.get("output") == "image":
+    if args.get("output") == "by_model":
         hub.choose("synthesize", image)
     elif reason := _CT.refusal(image):
         raise UnsupportedError(f"synthesize cannot be run: {reason}")
@@ -46,9 +50,13 @@ def synthesize(
     image: Annotated[ImageRef, Field(description="the CT to project, or the image that a model starts from")],
     output: Annotated[
         Output,
-        Field(description="what to make: drr, a digitally reconstructed radiograph; image: whatever a generator makes"),
+        Field(
+            description="what to make: drr, a digitally reconstructed radiograph; by_model: what a generator card makes"
+        ),
     ] = "drr",
-    view: Annotated[View, Field(description="from where it is seen; frontal is PA")] = "frontal",
+    view: Annotated[
+        View, Field(description="from where it is seen; frontal is PA", json_schema_extra={"x-says": _SAYS})
+    ] = "frontal",
     rotations_deg: Annotated[
         list[float] | None,
         Field(max_length=72, description="for a drr: several views, degrees turned about the body's long axis from PA"),
@@ -61,7 +69,7 @@ def synthesize(
     Raises:
         UnsupportedError: a drr of something that is no CT, or no generator for this image.
     """
-    if output == "image":
+    if output == "by_model":
         return _generated(ctx, image)
     from tools.imaging.nifti import write_nifti
     from tools.projection.film import film

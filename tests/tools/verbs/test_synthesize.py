@@ -131,7 +131,7 @@ def test_a_generators_image_is_marked_too(make_ctx: MakeCtx) -> None:
         return SimpleNamespace(value=work(runtime), model=model, notes=())
 
     object.__setattr__(ctx, "hub", SimpleNamespace(choose=lambda verb, facts: choice, use=use, cards=()))
-    result = run(ctx, output="image")
+    result = run(ctx, output="by_model")
     made = read_nifti(ctx.folder / result.file)
     assert result.marks == ("synthetic",)
     assert made.array.any()  # all that is not black is the mark
