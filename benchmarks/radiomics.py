@@ -2,8 +2,8 @@
 
     python benchmarks/radiomics.py
 
-The structure is the spleen of the sample CT, as its reference labels have it. `measure` cuts the structure out with a
-margin and runs mirp in a process of its own; the direct call reads the whole image in this one. CPU only.
+The structure is the spleen of the sample CT, as its reference labels have it. `measure` runs mirp in a process of its
+own, the direct call in this one. CPU only.
 """
 
 from __future__ import annotations

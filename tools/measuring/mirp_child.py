@@ -14,7 +14,7 @@ _UNSTABLE = ("morph_moran_i", "morph_geary_c")
 
 
 def main(folder: Path) -> None:
-    """Compute the features of image.nii.gz inside mask.nii.gz and write features.json."""
+    """Compute the features of image.nii inside mask.nii and write features.json."""
     from mirp import extract_features
 
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
@@ -26,8 +26,8 @@ def main(folder: Path) -> None:
     else:
         binning = {"base_discretisation_method": "fixed_bin_number", "base_discretisation_n_bins": settings["bins"]}
     (table,) = extract_features(
-        image=str(folder / "image.nii.gz"),
-        mask=str(folder / "mask.nii.gz"),
+        image=str(folder / "image.nii"),
+        mask=str(folder / "mask.nii"),
         image_modality="ct" if settings["is_ct"] else "generic",
         by_slice=False,
         new_spacing=settings["spacing_mm"],

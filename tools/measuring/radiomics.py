@@ -15,11 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tools.errors import UnavailableError, UnsupportedError
 from tools.imaging.nifti import write_nifti
-from tools.imaging.volume import Volume
 
 if TYPE_CHECKING:
     from tools.contract import ToolContext
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 SPACING_MM = 2.0
 BIN_HU = 25.0
 BINS = 32
-MARGIN_VOXELS = 12  # interpolation to 2 mm needs a neighbourhood of the mask, not the whole image
 MIN_VOXELS = 8  # fewer give no texture: mirp leaves most features empty
 _POLL_S = 0.2
 FAMILIES = (
@@ -71,7 +67,7 @@ def radiomics(ctx: ToolContext, structure: Structure, notes: list[str]) -> list[
     binning = f"bins of {BIN_HU:g} HU" if is_ct else f"{BINS} bins"
     method = f"mirp {release}, IBSI, 3-D, resampled to {SPACING_MM:g} mm, {binning}"
     with tempfile.TemporaryDirectory(prefix="readingroom-radiomics-") as folder:
-        _write_cutout(structure, Path(folder))
+        _write_pair(structure, Path(folder))
         found = _in_child(ctx, Path(folder), is_ct)
     rows = []
     for name, value in found.items():
@@ -92,18 +88,10 @@ def _installed() -> str:
         ) from None
 
 
-def _write_cutout(structure: Structure, folder: Path) -> None:
-    """Write image and mask around the structure on their own grid."""
-    volume = structure.volume
-    box = tuple(
-        slice(max(0, s.start - MARGIN_VOXELS), min(n, s.stop + MARGIN_VOXELS))
-        for s, n in zip(structure.boundary.box, volume.shape, strict=True)
-    )
-    affine = volume.affine_ras.copy()
-    affine[:3, 3] = (affine @ [*(s.start for s in box), 1])[:3]
-    cut = Volume(np.ascontiguousarray(volume.array[box]), affine, spacing_source=volume.spacing_source)
-    write_nifti(folder / "image.nii.gz", cut.array, cut)
-    write_nifti(folder / "mask.nii.gz", structure.inside[box], cut)
+def _write_pair(structure: Structure, folder: Path) -> None:
+    """Write image and mask whole: mirp lays its grid on the image's middle, so a cut-out's features would differ."""
+    write_nifti(folder / "image.nii", structure.volume.array, structure.volume)
+    write_nifti(folder / "mask.nii", structure.inside, structure.volume)
 
 
 def _in_child(ctx: ToolContext, folder: Path, is_ct: bool) -> dict[str, float]:
