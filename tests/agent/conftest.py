@@ -177,5 +177,6 @@ def nifti_ct(tmp_path: Path) -> Path:
     path = tmp_path / "ct.nii.gz"
     voxels = np.full((8, 9, 10), -1000, dtype=np.int16)
     voxels[2:6, 2:6, 2:6] = 40
+    voxels[3, 3, 3] = 300  # bone: a patient's values reach above water
     nibabel.save(nibabel.Nifti1Image(voxels, np.diag([2.0, 2.0, 2.0, 1.0])), path)
     return path

@@ -42,7 +42,7 @@ def held(ctx: ToolContext) -> Measurements:
     return _told(ctx, f"Held {len(ballast)}.")
 
 
-@tool(isolated=True, timeout_s=1.5)
+@tool(isolated=True, timeout_s=5)
 def held_limited(ctx: ToolContext) -> Measurements:
     """Sit in a native call for longer than it may."""
     (ctx.folder / "pid.txt").write_text(str(os.getpid()))

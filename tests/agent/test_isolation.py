@@ -112,9 +112,9 @@ def test_a_native_call_is_stopped_at_its_time_limit(make) -> None:
     assistant = make(plan_of(("held_limited", {})))
     began = time.monotonic()
     answer = assistant.ask("hold")
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
     assert answer.failures[0].kind == "time_limit"
-    assert "past its limit of 1.5 s" in answer.failures[0].message
+    assert "past its limit of 5 s" in answer.failures[0].message
     assert not psutil.pid_exists(pid_of(assistant, answer.reading))
 
 
