@@ -13,7 +13,10 @@ from tools.deidentification.header import terms
 from tools.imaging.volume import AnyArray
 
 LONGEST_SIDE = 2000  # a mammogram is 4,000 pixels high; text that a person can read survives halving
-FEWEST_SURE = 0.5  # score from which a marker such as "L" is believed to be one and kept
+FEWEST_SURE = 0.5  # score from which what was read counts; below it OCR sees letters in noise
+FEWEST_SURE_ON_SLICES = 0.7
+LETTERS = 2  # that a text has at least: organs look like an O or a C, and one letter names nobody
+LETTERS_ON_SLICES = 3
 MARGIN = 0.25  # of the text's height, around its box: OCR boxes cut strokes
 _PASSES = 3  # text beside text shows when the first is gone
 
@@ -36,12 +39,14 @@ class Found:
     """How many side or position markers were left alone."""
 
 
-def find_text(rows: AnyArray) -> Found:
+def find_text(rows: AnyArray, *, on_slice: bool = False) -> Found:
     """Return where text stands in a picture.
 
     Args:
         rows: (row, column) numbers, or (row, column, 3) uint8.
+        on_slice: of a scan, where text is rare and blackened anatomy is not: only longer and surer text counts.
     """
+    letters, sure = (LETTERS_ON_SLICES, FEWEST_SURE_ON_SLICES) if on_slice else (LETTERS, FEWEST_SURE)
     picture, step = _shown(rows)
     read = _engine()(picture)
     if read.boxes is None:
@@ -50,8 +55,8 @@ def find_text(rows: AnyArray) -> Found:
     for corners, text, score in zip(read.boxes, read.txts, read.scores, strict=True):
         if str(text).strip().upper() in terms()["markers"] and float(score) >= FEWEST_SURE:
             markers += 1
-            continue
-        boxes.append(_box(np.asarray(corners) * step, rows.shape))
+        elif sum(map(str.isalnum, str(text))) >= letters and float(score) >= sure:
+            boxes.append(_box(np.asarray(corners) * step, rows.shape))
     return Found(tuple(boxes), markers)
 
 
@@ -62,20 +67,25 @@ def black_out(frames: Sequence[AnyArray], boxes: Sequence[TextBox], value: float
             frame[box.top : box.bottom, box.left : box.right] = value
 
 
-def clear_text(frame: AnyArray, value: float) -> tuple[int, int, bool]:
+def clear_text(frame: AnyArray, value: float, *, on_slice: bool = False) -> tuple[int, int, bool]:
     """Black out the text of one picture, in place, until none is found.
+
+    Args:
+        frame: the picture, writable.
+        value: what is black in it.
+        on_slice: as in `find_text`.
 
     Returns:
         Rectangles blacked out, markers left alone, and whether the last look found no text.
     """
     count = 0
     for _ in range(_PASSES):
-        found = find_text(frame)
+        found = find_text(frame, on_slice=on_slice)
         if not found.boxes:
             return count, found.markers, True
         black_out([frame], found.boxes, value)
         count += len(found.boxes)
-    found = find_text(frame)
+    found = find_text(frame, on_slice=on_slice)
     return count, found.markers, not found.boxes
 
 
@@ -89,13 +99,13 @@ def clear_volume(frames: Sequence[AnyArray], value: float, progress: Callable[[f
     with_text = False
     for number, i in enumerate(sample):
         progress(number / len(sample) / 2)
-        with_text = with_text or bool(find_text(frames[i]).boxes)
+        with_text = with_text or bool(find_text(frames[i], on_slice=True).boxes)
     if not with_text:
         return 0, len(sample), True
     count, clean = 0, True
     for i, frame in enumerate(frames):
         progress(0.5 + i / len(frames) / 2)
-        done, _, is_clean = clear_text(frame, value)
+        done, _, is_clean = clear_text(frame, value, on_slice=True)
         count, clean = count + done, clean and is_clean
     return count, len(frames), clean
 

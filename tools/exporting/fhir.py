@@ -31,7 +31,7 @@ def bundle_of(workspace: Workspace, artifact: Artifact) -> dict[str, Any]:
     if artifact.kind == "measurements":
         rows = Measurements.model_validate(artifact.data).rows
         studies = _studies(workspace, (row.image for row in rows))
-        entries = [*studies.values(), *_observations(workspace, artifact.id, rows, studies)]
+        entries = [*studies.values(), *_observations(workspace, artifact, rows, studies)]
         return _bundle(entries)
     if artifact.kind != "report":
         raise UnsupportedError(
@@ -47,7 +47,7 @@ def bundle_of(workspace: Workspace, artifact: Artifact) -> dict[str, Any]:
     observations = [
         observation
         for table in tables
-        for observation in _observations(workspace, table.id, Measurements.model_validate(table.data).rows, studies)
+        for observation in _observations(workspace, table, Measurements.model_validate(table.data).rows, studies)
     ]
     return _bundle([_report(workspace, artifact, draft, observations, studies), *observations, *studies.values()])
 
@@ -126,7 +126,7 @@ def _cited(claim: Claim) -> str:
 
 
 def _observations(
-    workspace: Workspace, step: str, rows: Sequence[Measurement], studies: Mapping[str, Mapping[str, Any]]
+    workspace: Workspace, table: Artifact, rows: Sequence[Measurement], studies: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     found = []
     for number, row in enumerate(rows):
@@ -134,7 +134,8 @@ def _observations(
         side = f" ({coded.side.meaning.lower()})" if coded.side else ""
         observation: dict[str, Any] = {
             "resourceType": "Observation",
-            "id": _id(workspace, step, str(number)),
+            "id": _id(workspace, table.id, str(number)),
+            "meta": {"tag": _tags(table.marks)},
             "status": "preliminary",
             "category": [{"coding": [_observation_category()]}],
             "code": _concept(quantity(row.quantity), f"{row.quantity.replace('_', ' ')} of the {readable(row.target)}"),
@@ -167,10 +168,10 @@ def _spacing_note(row: Measurement) -> str:
 
 
 def _studies(workspace: Workspace, images: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return one ImagingStudy per attached DICOM image; an image without DICOM has no study to point at."""
+    """Return one ImagingStudy per DICOM image, attached or a clean copy; another has no study to point at."""
     found: dict[str, dict[str, Any]] = {}
     for image in dict.fromkeys(images):
-        headers, _ = workspace.dicom_headers(image) if image in workspace.facts() else ((), ())
+        headers, _ = workspace.dicom_headers(image)
         if not headers or not headers[0].get("StudyInstanceUID"):
             continue
         first = headers[0]
@@ -179,6 +180,7 @@ def _studies(workspace: Workspace, images: Iterable[str]) -> dict[str, dict[str,
         found[image] = {
             "resourceType": "ImagingStudy",
             "id": _id(workspace, image),
+            "meta": {"tag": _tags(_marks_of(workspace, image))},
             "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{first.StudyInstanceUID}"}],
             "status": "available",
             "subject": {"display": "the patient of this study; identity not copied"},
@@ -195,6 +197,10 @@ def _studies(workspace: Workspace, images: Iterable[str]) -> dict[str, dict[str,
             ],
         }
     return found
+
+
+def _marks_of(workspace: Workspace, image: str) -> tuple[str, ...]:
+    return workspace.artifact(image).marks if image.startswith("s") else ()
 
 
 def _sop_class(uid: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tools.imaging.volume import BoolArray, Volume
 if TYPE_CHECKING:
     from trimesh import Trimesh
 
+_STL_HEADER = 80  # bytes of free text that a binary STL begins with
 MeshFormat = Literal["stl", "obj"]
 
 
@@ -52,8 +53,15 @@ def surface_of(inside: BoolArray, grid: Volume) -> Trimesh:
     return mesh
 
 
-def write_mesh(inside: BoolArray, grid: Volume, path: Path, form: MeshFormat) -> Trimesh:
+def write_mesh(inside: BoolArray, grid: Volume, path: Path, form: MeshFormat, *, said: str = "") -> Trimesh:
     """Write the surface of a mask as binary STL or as OBJ, in LPS+ mm.
+
+    Args:
+        inside: bool (i, j, k).
+        grid: the image that the mask lies on.
+        path: of the new file.
+        form: which format.
+        said: what a reader elsewhere must know, for the STL's header of 80 bytes or a comment of the OBJ.
 
     Raises:
         UnsupportedError: as `surface_of`, or the surface is not closed.
@@ -61,5 +69,10 @@ def write_mesh(inside: BoolArray, grid: Volume, path: Path, form: MeshFormat) ->
     mesh = surface_of(inside, grid)
     if not mesh.is_watertight:
         raise UnsupportedError(f"the surface for {path.name!r} is not closed and was not written")
-    mesh.export(path, file_type=form)
+    if form == "obj":
+        mesh.export(path, file_type="obj", header=said)
+        return mesh
+    mesh.export(path, file_type="stl")
+    with path.open("r+b") as file:
+        file.write(said.encode("ascii", "replace")[:_STL_HEADER].ljust(_STL_HEADER))
     return mesh

@@ -30,7 +30,11 @@ _SECTIONS = {
 
 
 def write_measurements(
-    rows: Sequence[Measurement], source: Source, segments: Mapping[str, tuple[Segmentation, Sequence[str]]], path: Path
+    rows: Sequence[Measurement],
+    source: Source,
+    segments: Mapping[str, tuple[Segmentation, Sequence[str]]],
+    path: Path,
+    marks: Sequence[str] = (),
 ) -> None:
     """Write measurements as a TID 1500 report.
 
@@ -39,6 +43,7 @@ def write_measurements(
         source: the image's headers.
         segments: per mask id, the segmentation that was written and its targets in segment order.
         path: of the new file.
+        marks: of the measurements, such as "synthetic".
     """
     from highdicom.sr import MeasurementReport
     from pydicom.sr.codedict import codes
@@ -55,10 +60,10 @@ def write_measurements(
         title=codes.DCM.ImagingMeasurementReport,
     )
     evidence = [*source.headers, *(dataset for dataset, _ in segments.values())]
-    _save(evidence, content[0], path)
+    _save(evidence, content[0], path, marks)
 
 
-def write_draft(draft: Draft, source: Source, path: Path) -> None:
+def write_draft(draft: Draft, source: Source, path: Path, marks: Sequence[str] = ()) -> None:
     """Write a draft as a text report: a section a heading, a text item a sentence with its evidence ids."""
     from highdicom.sr import ContainerContentItem, ContentSequence, RelationshipTypeValues, TextContentItem
 
@@ -75,14 +80,14 @@ def write_draft(draft: Draft, source: Source, path: Path) -> None:
             [TextContentItem(concept(sentence), _sentence(c), RelationshipTypeValues.CONTAINS) for c in claims]
         )
         root.ContentSequence.append(section)
-    _save(source.headers, root, path)
+    _save(source.headers, root, path, marks)
 
 
 def _sentence(claim: Claim) -> str:
     return claim.text + "".join(f" [{i}]" for i in claim.evidence)
 
 
-def _save(evidence: Sequence[Any], content: Any, path: Path) -> None:
+def _save(evidence: Sequence[Any], content: Any, path: Path, marks: Sequence[str]) -> None:
     from highdicom.sr import Comprehensive3DSR
     from pydicom.uid import generate_uid
 
@@ -97,7 +102,7 @@ def _save(evidence: Sequence[Any], content: Any, path: Path) -> None:
         is_complete=True,
         is_final=False,
         is_verified=False,  # a person has still to sign it
-        series_description=f"Draft, {DEVICE}"[:64],
+        series_description=f"Draft, research use{''.join(f', {m.upper()}' for m in marks)}"[:64],
     )
     report.save_as(path)
 
@@ -146,11 +151,20 @@ def _group(
     }
     if segments is not None and target in segments[1]:
         dataset, targets = segments
+        _name_segments(dataset)
         referenced = sr.ReferencedSegment.from_segmentation(dataset, segment_number=targets.index(target) + 1)
         return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=referenced, **common)
     return sr.MeasurementsAndQualitativeEvaluations(
         source_images=[sr.SourceImageForMeasurementGroup.from_source_image(source.headers[0])], **common
     )
+
+
+def _name_segments(dataset: Segmentation) -> None:
+    """Say in each frame which segment it shows, in memory: with one segment the file says it once, for all frames."""
+    shared = dataset.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        if shared and "SegmentIdentificationSequence" not in frame:
+            frame.SegmentIdentificationSequence = shared
 
 
 def _measurement(row: Measurement) -> Any:

@@ -21,6 +21,7 @@ _NO_SPACING = "readingroom: voxel units, no spacing"
 _NO_ORIENTATION = "readingroom: orientation unknown"
 _SYNTHETIC = "SYNTHETIC"
 """The header's intent_name of an image that no scanner took."""
+_LONGEST_DESCRIPTION = 79  # of NIfTI-1's descrip, with its closing zero
 _MM_PER_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 
 
@@ -210,7 +211,7 @@ def looks_like_ct(volume: Volume) -> bool:
     return bool(air.mean() >= 0.01 and tissue.mean() >= 0.01 and beyond.mean() <= 0.001)
 
 
-def write_nifti(path: Path, array: AnyArray, like: Volume) -> None:
+def write_nifti(path: Path, array: AnyArray, like: Volume, *, said: str = "") -> None:
     """Write a mask or image on exactly the grid of `like`, whole or not at all.
 
     sform and qform get the affine of `like` (code 1, scanner); bool becomes uint8. Where `like` has no spacing or no
@@ -220,6 +221,7 @@ def write_nifti(path: Path, array: AnyArray, like: Volume) -> None:
         path: .nii or .nii.gz; its folder exists. An existing file is replaced in one step.
         array: shape of `like`, bool or real numbers.
         like: the image that the array belongs to.
+        said: what a reader elsewhere must know, for the description field; cut where it is full.
 
     Raises:
         ValueError: the shape differs or the numbers do not fit NIfTI.
@@ -233,10 +235,8 @@ def write_nifti(path: Path, array: AnyArray, like: Volume) -> None:
     image.header.set_xyzt_units("mm" if like.spacing_source else "unknown")
     image.set_sform(like.affine_ras, code=1)
     image.set_qform(like.affine_ras, code=1)
-    if like.spacing_source is None:
-        image.header["descrip"] = _NO_SPACING
-    elif not like.orientation_known:
-        image.header["descrip"] = _NO_ORIENTATION
+    own = _NO_SPACING if like.spacing_source is None else "" if like.orientation_known else _NO_ORIENTATION
+    image.header["descrip"] = "; ".join(part for part in (own, said) if part)[:_LONGEST_DESCRIPTION]
     if "SyntheticNote" in like.header and array.dtype != np.bool_:
         image.header["intent_name"] = _SYNTHETIC
     temporary = path.with_name(f".{os.getpid()}-{uuid4().hex[:8]}-{path.name}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +15,7 @@ from pydantic import Field
 from tools.contract import AnyRef, Cost, ToolContext, tool
 from tools.errors import UnsupportedError
 from tools.examples import examples_of
-from tools.results import Draft, Files, Measurement, Measurements
+from tools.results import Draft, Files, Mark, Measurement, Measurements
 from tools.workspace import Artifact, Workspace, writing
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     Segmented = tuple[Segmentation, Sequence[str]]
 
+NOTICE = "Reading Room, research use only, not a medical device"  # ASCII: an STL header holds nothing else
 Format = Literal["nifti", "csv", "json", "png", "dicom-seg", "dicom-sr", "stl", "obj", "pdf", "docx", "fhir"]
 
 
@@ -41,6 +41,14 @@ class Export:
     segmentations: dict[str, Segmented] = field(default_factory=dict)
     """Per mask that was written as a segmentation: the data set and its targets in segment order."""
     written: list[str] = field(default_factory=list)
+
+    def marks(self, artifact_id: str) -> tuple[Mark, ...]:
+        """Return the marks that every copy of a result keeps."""
+        return self.ctx.workspace.artifact(artifact_id).marks if artifact_id.startswith("s") else ()
+
+    def said(self, artifact_id: str) -> str:
+        """Return what goes into a file's own text field: marks first, because some fields are short."""
+        return "; ".join((*(mark.upper() for mark in self.marks(artifact_id)), NOTICE))
 
     def source(self, image: str) -> Source:
         """Return the DICOM source of an image."""
@@ -102,13 +110,15 @@ def _nifti(making: Export, artifact_id: str) -> list[str]:
     if kind == "image":
         name = f"{artifact_id}.nii.gz"
         volume = ctx.workspace.volume(artifact_id)
-        write_nifti(ctx.folder / name, volume.array, volume)
+        if volume.is_colour:
+            raise UnsupportedError(f"{artifact_id} is a colour image, which is not written as nifti: choose png")
+        write_nifti(ctx.folder / name, volume.array, volume, said=making.said(artifact_id))
         return [name]
     if kind == "mask":
         names = []
         for target, inside, volume in ctx.workspace.masks(artifact_id):
             names.append(f"{artifact_id}-{target}.nii.gz")
-            write_nifti(ctx.folder / names[-1], inside, volume)
+            write_nifti(ctx.folder / names[-1], inside, volume, said=making.said(artifact_id))
         return names
     raise UnsupportedError(f"{artifact_id} is of kind {kind}; nifti holds images and masks: choose csv, json or png")
 
@@ -120,10 +130,11 @@ def _csv(making: Export, artifact_id: str) -> list[str]:
         raise UnsupportedError(f"{artifact_id} is of kind {artifact.kind}; csv holds measurements: choose json")
     name = f"{artifact_id}-measurements.csv"
     with (ctx.folder / name).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(Measurement.model_fields))
+        writer = csv.DictWriter(file, fieldnames=[*Measurement.model_fields, "marks", "notice"])
         writer.writeheader()
+        last = {"marks": " ".join(making.marks(artifact_id)), "notice": NOTICE}
         for row in Measurements.model_validate(artifact.data).rows:
-            writer.writerow({key: _as_text(value) for key, value in row.model_dump().items()})
+            writer.writerow({key: _as_text(value) for key, value in row.model_dump().items()} | last)
     return [name]
 
 
@@ -138,6 +149,7 @@ def _json(making: Export, artifact_id: str) -> list[str]:
         data: Mapping[str, Any] = ctx.workspace.artifact(artifact_id).model_dump(mode="json")
     else:
         data = ctx.workspace.facts()[artifact_id].model_dump(mode="json")
+    data = {"notice": NOTICE, **data}
     name = f"{artifact_id}.json"
     (ctx.folder / name).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return [name]
@@ -145,21 +157,34 @@ def _json(making: Export, artifact_id: str) -> list[str]:
 
 def _png(making: Export, artifact_id: str) -> list[str]:
     ctx = making.ctx
-    if not artifact_id.startswith("s") and ctx.workspace.kind_of(artifact_id) == "image":
+    files = ctx.workspace.artifact(artifact_id).files if artifact_id.startswith("s") else ()
+    names = []
+    for file in (f for f in files if Path(f).suffix == ".png"):
+        names.append(f"{artifact_id}-{file}")
+        _noted_png(ctx.workspace.step_folder(artifact_id) / file, ctx.folder / names[-1], making.said(artifact_id))
+    if not names and ctx.workspace.kind_of(artifact_id) == "image":
         from tools.imaging.render import overlay_png
 
-        name = f"{artifact_id}.png"
-        overlay_png(ctx.workspace.volume(artifact_id), {}, ctx.folder / name, title=artifact_id)
-        return [name]
-    artifact = _result(ctx, artifact_id)
-    names = []
-    for file in artifact.files:
-        if Path(file).suffix == ".png":
-            names.append(f"{artifact_id}-{file}")
-            shutil.copyfile(ctx.workspace.step_folder(artifact_id) / file, ctx.folder / names[-1])
+        names.append(f"{artifact_id}.png")
+        title = " ".join((artifact_id, *(mark.upper() for mark in making.marks(artifact_id))))
+        overlay_png(ctx.workspace.volume(artifact_id), {}, ctx.folder / names[-1], title=title)
+        _noted_png(ctx.folder / names[-1], ctx.folder / names[-1], making.said(artifact_id))
     if not names:
-        raise UnsupportedError(f"{artifact_id} is of kind {artifact.kind} and has no picture: choose json or csv")
+        kind = ctx.workspace.kind_of(artifact_id)
+        raise UnsupportedError(f"{artifact_id} is of kind {kind} and has no picture: choose json or csv")
     return names
+
+
+def _noted_png(source: Path, target: Path, said: str) -> None:
+    """Copy a picture, pixel for pixel, with a line of text in it."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("Comment", said)
+    with Image.open(source) as picture:
+        picture.load()
+        picture.save(target, format="PNG", pnginfo=info)
 
 
 def _segmentation(making: Export, artifact_id: str) -> list[str]:
@@ -184,7 +209,8 @@ def _structured_report(making: Export, artifact_id: str) -> list[str]:
     path = making.ctx.folder / name
     if artifact.kind == "report":
         draft = Draft.model_validate(artifact.data)
-        write_draft(draft, making.source(_image_behind(making.ctx.workspace, draft)), path)
+        source = making.source(_image_behind(making.ctx.workspace, draft))
+        write_draft(draft, source, path, making.marks(artifact_id))
         return [name]
     if artifact.kind != "measurements":
         raise UnsupportedError(
@@ -199,7 +225,7 @@ def _structured_report(making: Export, artifact_id: str) -> list[str]:
         source = making.source(image)
         made += _segments_for(making, {row.mask for row in of_image if row.mask}, source)
         segments = {m: making.segmentations[m] for m in {row.mask for row in of_image} if m in making.segmentations}
-        write_measurements(of_image, source, segments, making.ctx.folder / file)
+        write_measurements(of_image, source, segments, making.ctx.folder / file, making.marks(artifact_id))
     return [*made, *names]
 
 
@@ -231,7 +257,7 @@ def _mesh(making: Export, artifact_id: str, form: MeshFormat) -> list[str]:
             making.notes.append(f"{target} of {artifact_id} is empty: no surface was written.")
             continue
         names.append(f"{artifact_id}-{target}.{form}")
-        mesh = write_mesh(inside, grid, making.ctx.folder / names[-1], form)
+        mesh = write_mesh(inside, grid, making.ctx.folder / names[-1], form, said=making.said(artifact_id))
         making.notes.append(
             f"{names[-1]}: closed surface, {mesh.volume / 1000:.1f} ml inside it, {len(mesh.faces)} triangles, LPS+ mm."
         )

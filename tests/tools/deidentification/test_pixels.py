@@ -94,6 +94,23 @@ def test_text_on_slices_of_a_scan_is_found_by_a_sample(tmp_path: Path) -> None:
     assert any("2 of 2 frames looked at" in note for note in result.notes)
 
 
+def test_organs_that_look_like_letters_stay(tmp_path: Path) -> None:
+    from tools.testing import chest_phantom
+
+    array = chest_phantom()[0][::-1, ::-1, 28:31]  # two lungs: an 8, a 0 0, a B
+    affine = np.diag([-3.0, -3.0, 5.0, 1.0])
+    write_dicom_series(tmp_path / "ct", Volume(array, affine, spacing_source="PixelSpacing", modality="CT"))
+    ctx = context(tmp_path, tmp_path / "ct", modality="CT", body_part="CHEST", dims=3)
+    deidentify(ctx, image="img1")
+    assert json.loads((ctx.folder / REPORT).read_text())["pixels"]["rectangles"] == 0
+    assert np.array_equal(clean_pixels(ctx), pydicom.dcmread(_first(tmp_path / "ct")).pixel_array)
+
+
+def _first(folder: Path) -> Path:
+    """The file of the lowest slice: the writer's names run against the order."""
+    return sorted(folder.iterdir())[-1]
+
+
 def head(voxel_mm: float = 4.0) -> tuple[Volume, np.ndarray, np.ndarray]:
     """A head in CT, feet-first axes turned: (image, brain, face); soft tissue, skull, brain, and a face before it."""
     i, j, k = np.meshgrid(*(np.arange(n) for n in (48, 60, 56)), indexing="ij")

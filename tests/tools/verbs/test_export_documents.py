@@ -153,9 +153,9 @@ def test_fhir_names_the_study_and_no_patient(make_ctx, workspace, tmp_path) -> N
     from tools.results import Measurement, Measurements
 
     write_dicom_series(tmp_path / "series", phantom_volume())
-    workspace.add_attachment(tmp_path / "series", AttachmentFacts(id="img2", modality="CT", dims=3))
+    workspace.add_attachment(tmp_path / "series", AttachmentFacts(id="img9", modality="CT", dims=3))
     row = Measurement(
-        target="liver", quantity="mean_intensity", value=55.0, unit="HU", image="img2", mask="", spacing_source="",
+        target="liver", quantity="mean_intensity", value=55.0, unit="HU", image="img9", mask="", spacing_source="",
         method="phantom",
     )  # fmt: skip
     result = Measurements(summary="Measured.", rows=(row,))
