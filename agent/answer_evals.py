@@ -259,8 +259,8 @@ def _speaks_of(claims: Sequence[Claim], name: str, *, scored: bool) -> bool:
         named = [n for s in read_statement(claim.text, {words: name}).structures for n in s.names]
         if name in named or (named and expand([name]) <= expand(named)):
             return True
-        if scored and claim.kind == "model score" and claim.text.startswith("No "):
-            return True  # "No other label reaches its operating point" speaks of all that were scored
+        if scored and claim.kind == "model score" and claim.text.startswith(("No ", "None ")):
+            return True  # "No other finding reaches its operating point" speaks of all that were scored
     return False
 
 
