@@ -24,15 +24,21 @@ def find_similar(
     ctx: ToolContext,
     image: Annotated[ImageRef, Field(description="the image to compare with")],
     k: Annotated[int, Field(ge=1, le=50, description="how many images to return")] = 5,
+    text: Annotated[
+        str | None,
+        Field(description="words to look for instead of the image's looks; needs an encoder that reads words"),
+    ] = None,
 ) -> Hits:
     """Find stored images that look like this one, with their reports.
 
     Raises:
+        BadInputError: words are given and the encoder reads none.
         UnsupportedError: no image encoder serves this kind of image.
         UnavailableError: the encoder's weights are missing, or no image is stored; says what to do.
     """
     from tools.similar import picture_of
 
+    words = " ".join((text or "").split())
     volume = ctx.workspace.volume(image)
     choice = ctx.hub.choose("find_similar", ctx.workspace.image_facts(image))
     knowledge = ctx.open_knowledge()
@@ -44,15 +50,16 @@ def find_similar(
                 f"no image is stored for the encoder {choice.card.name!r}; put images beside the reports first "
                 "(tools.similar.add_images)"
             )
-        return index.like_picture(picture_of(volume), k)
+        return index.like_text(words, k) if words else index.like_picture(picture_of(volume), k)
 
     used = ctx.hub.use(choice, look)
     hits = tuple(_hit(knowledge, found) for found in used.value)
     one = len(hits) == 1
-    notes = (NOTE,) if volume.dims == 2 else (NOTE, "of a volume the middle slice was compared")
+    notes = (NOTE,) if volume.dims == 2 or words else (NOTE, "of a volume the middle slice was compared")
+    like = f"“{words}”" if words else image
     return Hits(
-        summary=f"{len(hits)} image{'' if one else 's'} of other patients look{'s' if one else ''} most like {image}.",
-        query=f"images like {image}",
+        summary=f"{len(hits)} image{'' if one else 's'} of other patients look{'s' if one else ''} most like {like}.",
+        query=f"images like {like}",
         hits=hits,
         model=used.model,
         notes=(*used.notes, *notes),

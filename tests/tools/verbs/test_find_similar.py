@@ -82,6 +82,37 @@ def test_the_image_itself_comes_first_with_its_report(ctx: ToolContext, knowledg
     assert result.model.card == "quarters"
 
 
+class Reads(Quarters):
+    """The same, and words: "bottom" is a picture that is bright below."""
+
+    name, reads_text = "reads", True
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        return normalise(np.array([[0.01, 0.01, 1.0, 1.0] if text == "bottom" else [1.0] * 4 for text in texts]))
+
+
+def test_words_find_images_where_the_encoder_reads_them(ctx: ToolContext, knowledge: Knowledge) -> None:
+    top = np.zeros((8, 8), np.float32)
+    top[:4] = 1
+    used = lambda choice, call: Used(call(Reads()), ModelUse(card="reads", runtime="test", version="1"))  # noqa: E731
+    card = SimpleNamespace(name="reads")
+    hub = SimpleNamespace(choose=lambda verb, facts: SimpleNamespace(card=card, reason="test"), use=used)
+    knowledge.images(Reads()).put([("top", "R1", top), ("bottom", "gone", 1 - top)])
+
+    result = find_similar(replace(ctx, hub=hub), image="img1", text=" bottom ", k=1)
+
+    assert [hit.report_id for hit in result.hits] == ["gone"]
+    assert result.summary == "1 image of other patients looks most like “bottom”."
+
+
+def test_words_need_an_encoder_that_reads_them(ctx: ToolContext, knowledge: Knowledge) -> None:
+    from knowledge.errors import BadInputError
+
+    knowledge.images(Quarters()).put([("same", "R1", np.eye(8, dtype=np.float32))])
+    with pytest.raises(BadInputError, match="'quarters' reads no text; ask with an image, or use a CLIP-type one"):
+        find_similar(ctx, image="img1", text="bottom")
+
+
 def test_an_empty_collection_says_what_to_do(ctx: ToolContext) -> None:
     with pytest.raises(UnavailableError, match="no image is stored for the encoder 'quarters'; put images beside"):
         find_similar(ctx, image="img1")
