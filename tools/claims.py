@@ -152,7 +152,7 @@ def _of_scores(artifact: Artifact) -> Iterable[Claim]:
         rest = f"None of the {rated} findings" if result.none_above else "No other finding"
         rest = "The finding does not reach" if result.none_above and rated == 1 else f"{rest} reaches"
         text = f"{rest} its operating point in the model{by}; that excludes nothing."
-        yield Claim(text=text, evidence=(artifact.id, result.image), kind="model score")
+        yield Claim(text=text, evidence=(artifact.id,), kind="model score")
     for row in result.rows if len(result.rows) <= MAX_ROWS else ():
         if not row.above:
             point = row.operating_point
