@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,12 +13,16 @@ from tools.errors import BadInputError, UnsupportedError
 from tools.facts import AttachmentFacts
 from tools.imaging.geometry import to_orientation, voxel_to_world, world_to_voxel
 from tools.imaging.nifti import write_nifti
+from tools.imaging.read import read_image
 from tools.imaging.volume import BoolArray, Volume
 from tools.models.hub import Hub
 from tools.models.runtimes.landmarks_from_masks import LandmarksFromMasks
 from tools.results import Points
 from tools.verbs.landmarks import landmarks
 from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tests.conftest import SampleGetter
 
 MakeReading = Callable[..., ToolContext]
 
@@ -163,3 +168,25 @@ def test_a_mask_of_another_image_is_refused(reading: MakeReading) -> None:
 def test_an_unknown_point_is_refused_with_its_neighbours(reading: MakeReading) -> None:
     with pytest.raises(UnsupportedError, match="nearest: carina"):
         run(reading(chest().volume), targets=["carinna"])
+
+
+@pytest.mark.samples
+def test_the_sample_cts_points_agree_with_its_reference_labels(sample: SampleGetter) -> None:
+    """Lung apices of our outlines against those of the reference lobes; the right dome against the liver's top."""
+    volume = read_image(sample("chest-ct", "cxr.nii.gz"))
+    labels = read_image(sample("chest-ct", "mask.nii.gz")).array
+    hub = Hub.installed()
+    lungs = ("lung_left", "lung_right")
+    ours = dict(hub.runtime(hub.get("ct-chest-threshold")).segment(volume, lungs, lambda done, what: None).masks)
+    theirs = {"lung_left": np.isin(labels, (10, 11)), "lung_right": np.isin(labels, (12, 13, 14))}
+    names = ["lung_apices", "diaphragm_dome_right"]
+    found, reference = (
+        {p.name: voxel_to_world(volume, np.array(p.voxel)) for p in points}
+        for points in (
+            LandmarksFromMasks().landmarks_of(volume, masks, names, lambda done, what: None) for masks in (ours, theirs)
+        )
+    )
+    for side in ("left", "right"):
+        assert np.linalg.norm(found[f"lung_apex_{side}"] - reference[f"lung_apex_{side}"]) < 3
+    liver = voxel_to_world(volume, np.argwhere(labels == 5))
+    assert found["diaphragm_dome_right"][2] == pytest.approx(liver[:, 2].max(), abs=10)
