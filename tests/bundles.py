@@ -60,7 +60,8 @@ def spleen_config(channels_in: int = 1) -> dict[str, Any]:
         },
         "dataset": {"_target_": "Dataset", "data": "$[{'image': i} for i in @datalist]", "transform": "@preprocessing"},
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
-        "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [32, 32, 32], "sw_batch_size": 2, "overlap": 0.5},
+        "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [32, 32, 32], "sw_batch_size": 2, "overlap": 0.5,
+                    "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')"},
         "postprocessing": {
             "_target_": "Compose",
             "transforms": [

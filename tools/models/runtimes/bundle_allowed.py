@@ -113,6 +113,7 @@ METHODS = frozenset(
 
 _TORCH = frozenset(
     [
+        "device",
         "float16",
         "float32",
         "float64",
