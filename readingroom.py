@@ -13,7 +13,11 @@ from agent.plan import Clarify, Decline, Plan, Step
 from agent.settings import Settings
 from tools.contract import Cost, Example, ImageRef, MaskRef, Tool, ToolContext, example, plan_example, tool
 from tools.errors import BadInputError, NotFoundError, ToolError, UnavailableError, UnsupportedError
+from tools.extension.kit import check_installed
 from tools.facts import AttachmentFacts, Requires
+from tools.imaging.volume import Volume
+from tools.models.runtimes.base import Loading
+from tools.models.runtimes.base import Options as RuntimeOptions
 from tools.registry import Registry
 from tools.results import Claim, Draft, Masks, Measurement, Measurements, ToolResult
 
@@ -35,6 +39,7 @@ __all__ = [
     "ImageRef",
     "LLMUnavailableError",
     "LimitError",
+    "Loading",
     "MaskRef",
     "Masks",
     "Measurement",
@@ -45,6 +50,7 @@ __all__ = [
     "Registry",
     "Requires",
     "RunError",
+    "RuntimeOptions",
     "Settings",
     "Step",
     "Tool",
@@ -53,6 +59,8 @@ __all__ = [
     "ToolResult",
     "UnavailableError",
     "UnsupportedError",
+    "Volume",
+    "check_installed",
     "example",
     "plan_example",
     "tool",

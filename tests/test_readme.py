@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from tools.registry import Registry
+from ui.commands.tools import markdown_table
 
 README = Path(__file__).parent.parent / "README.md"
 TABLE = re.compile(r"(?<=<!-- tools -->\n).*?(?=<!-- /tools -->)", re.DOTALL)
@@ -34,8 +35,7 @@ def blocks(language: str) -> list[str]:
 def tools_table() -> str:
     """The registry's own tools as a Markdown table."""
     ours = [t for t in Registry.installed() if t.function.__module__.startswith("tools.")]
-    rows = [f"| `{t.name}` | {t.description} | {'not yet' if t.unavailable else 'yes'} |" for t in ours]
-    return "\n".join(["| tool | what it does | runs |", "|---|---|---|", *rows]) + "\n"
+    return "\n".join(markdown_table(ours)) + "\n"
 
 
 def test_the_table_of_tools_is_fresh():

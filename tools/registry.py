@@ -5,7 +5,9 @@ A package adds tools through the entry-point group `readingroom.tools`; each ent
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,8 +49,10 @@ class Registry:
         found = sorted(entry_points(group=GROUP), key=lambda e: (_distribution(e) != "readingroom", e.name))
         for entry in found:
             try:
-                tool = _load(entry, tools)
-            except Exception as error:  # noqa: BLE001  a plugin may fail in any way
+                # What a plugin prints while it is imported must not get into an answer on stdout.
+                with contextlib.redirect_stdout(sys.stderr):
+                    tool = _load(entry, tools)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may fail in any way
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
                 logger.warning("tool %s of %s could not be loaded: %s", entry.name, _distribution(entry), reason)
                 broken.append(BrokenPlugin(entry.name, _distribution(entry), reason))

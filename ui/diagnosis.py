@@ -147,13 +147,18 @@ def _tools(assistant: Assistant) -> Iterator[Check]:
 
 
 def _models(assistant: Assistant) -> Iterator[Check]:
+    from tools.models.installed import broken_runtimes
+
     hub = assistant.hub
     for card in hub.cards:
         status = hub.status(card)
         ready = status.state == "ready"
         yield Check("models", "ok" if ready else "optional", f"{card.name}: {status.state}", status.remedy)
     for broken in hub.broken:
-        yield Check("models", "optional", f"card {broken.name}: {broken.reason}", f"update or remove {broken.name}")
+        remedy = f"update or remove {broken.distribution}"
+        yield Check("models", "optional", f"card {broken.name}: {broken.reason}", remedy)
+    for broken in broken_runtimes():
+        yield Check("models", "optional", broken.reason)
 
 
 def _servers(assistant: Assistant) -> Iterator[Check]:

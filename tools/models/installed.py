@@ -9,8 +9,10 @@ A person's own cards lie with their weights: WEIGHTS/NAME/card.toml, as `train` 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -78,12 +80,13 @@ def _own_cards(weights_dir: Path | None, broken: list[BrokenCard]) -> list[Model
 def _cards_of(entry: EntryPoint, broken: list[BrokenCard]) -> list[ModelCard]:
     owner = _distribution(entry)
     try:
-        given = entry.load()
+        with contextlib.redirect_stdout(sys.stderr):  # a plugin's chatter is no part of an answer
+            given = entry.load()
         folder = Path(given() if callable(given) else given)
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} is no folder")
         files = sorted(folder.glob("*.toml"))
-    except Exception as error:  # noqa: BLE001  a plugin may fail in any way
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may fail in any way
         broken.append(BrokenCard(entry.name, owner, f"{type(error).__name__}: {error}".splitlines()[0]))
         return []
     cards = []
@@ -112,13 +115,25 @@ def loader_of(name: str) -> Callable[[Loading], Any]:
         return ours
     entry = next(entry for entry in entry_points(group=RUNTIME_GROUP) if entry.name == name)
     try:
-        theirs: Callable[[Loading], Any] = entry.load()
-    except Exception as error:
+        with contextlib.redirect_stdout(sys.stderr):
+            theirs: Callable[[Loading], Any] = entry.load()
+    except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UnavailableError(
             f"runtime {name!r} of {_distribution(entry)} could not be loaded: {reason}; update or remove that package"
         ) from error
     return theirs
+
+
+def broken_runtimes() -> tuple[BrokenCard, ...]:
+    """Import every plugin's runtime and return those that fail, for a diagnosis."""
+    broken = []
+    for entry in entry_points(group=RUNTIME_GROUP):
+        try:
+            loader_of(entry.name)
+        except UnavailableError as error:
+            broken.append(BrokenCard(entry.name, _distribution(entry), str(error)))
+    return tuple(broken)
 
 
 def _distribution(entry: EntryPoint) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @app.command("list")
-def list_tools(*, as_json: AsJson = False) -> None:
+def list_tools(
+    *,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print as a Markdown table, for docs.")] = False,
+) -> None:
     """List the tools of this installation."""
     from rich.table import Table
 
@@ -36,6 +41,9 @@ def list_tools(*, as_json: AsJson = False) -> None:
         ]
         terminal.json({"tools": tools, "broken": [vars(b) for b in registry.broken]})
         return
+    if as_markdown:
+        sys.stdout.write("\n".join(markdown_table(registry)) + "\n")  # a terminal's width would break its lines
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("", "name", "gives", "what it does"):
         table.add_column(column)
@@ -45,6 +53,28 @@ def list_tools(*, as_json: AsJson = False) -> None:
     terminal.show(table)
     for broken in registry.broken:
         terminal.note(f"{broken.name} of {broken.distribution} could not be loaded: {broken.reason}", style="yellow")
+
+
+def markdown_table(tools: Iterable[Tool]) -> list[str]:
+    """Return the lines of a table of tools."""
+    rows = [f"| `{t.name}` | {t.description} | {'not yet' if t.unavailable else 'yes'} |" for t in tools]
+    return ["| tool | what it does | runs |", "|---|---|---|", *rows]
+
+
+@app.command("new")
+def new_tool(
+    name: Annotated[str, typer.Argument(help="Of the tool: lower-case words joined by '_', such as bright_fraction.")],
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the package's folder is made.")] = Path(),
+) -> None:
+    """Write a small package with a tool, a model card, example requests and a conformance test."""
+    from tools.extension.kit import write_package
+    from tools.registry import Registry
+    from ui.console import Terminal
+
+    root = write_package(name, folder, Registry.installed().names)
+    Terminal().show(
+        f"wrote {root}", f"  pip install -e {root}", f"  readingroom tools check {name}", f"  pytest {root}"
+    )
 
 
 @app.command("show")
