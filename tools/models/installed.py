@@ -15,6 +15,7 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ def _cards_of(entry: EntryPoint, broken: list[BrokenCard]) -> list[ModelCard]:
 
 def knows_runtime(name: str) -> bool:
     """Return whether this installation has a runtime of that name; imports nothing."""
-    return name in RUNTIMES or any(entry.name == name for entry in entry_points(group=RUNTIME_GROUP))
+    return name in RUNTIMES or name in _plugin_runtimes()
 
 
 def loader_of(name: str) -> Callable[[Loading], Any]:
@@ -113,7 +114,7 @@ def loader_of(name: str) -> Callable[[Loading], Any]:
         module_name, _, attribute = RUNTIMES[name].partition(":")
         ours: Callable[[Loading], Any] = getattr(importlib.import_module(module_name), attribute)
         return ours
-    entry = next(entry for entry in entry_points(group=RUNTIME_GROUP) if entry.name == name)
+    entry = _plugin_runtimes()[name]
     try:
         with contextlib.redirect_stdout(sys.stderr):
             theirs: Callable[[Loading], Any] = entry.load()
@@ -128,12 +129,18 @@ def loader_of(name: str) -> Callable[[Loading], Any]:
 def broken_runtimes() -> tuple[BrokenCard, ...]:
     """Import every plugin's runtime and return those that fail, for a diagnosis."""
     broken = []
-    for entry in entry_points(group=RUNTIME_GROUP):
+    for entry in _plugin_runtimes().values():
         try:
             loader_of(entry.name)
         except UnavailableError as error:
             broken.append(BrokenCard(entry.name, _distribution(entry), str(error)))
     return tuple(broken)
+
+
+@cache
+def _plugin_runtimes() -> dict[str, EntryPoint]:
+    """Looked up once: it reads the metadata of every installed package, and the hub asks at each choice."""
+    return {entry.name: entry for entry in entry_points(group=RUNTIME_GROUP)}
 
 
 def _distribution(entry: EntryPoint) -> str:
