@@ -208,6 +208,7 @@ class Workers:
             "cards": [card.model_dump(mode="json") for card in hub.cards],
             "device": device,
             "device_memory_mb": self._settings.device_memory_mb,
+            "remote_models": self._settings.remote_models,
             "weights_dir": str(self._settings.weights_dir),
             "cache_dir": str(self._settings.cache_dir),
         }

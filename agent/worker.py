@@ -133,6 +133,7 @@ def _hub_of(lent: Mapping[str, Any]) -> Hub:
         [ModelCard.model_validate(card) for card in lent["cards"]],
         device=lent["device"],
         device_memory_mb=lent["device_memory_mb"],
+        remote_models=lent["remote_models"],
         weights_dir=Path(lent["weights_dir"]),
         assets=Assets(Path(lent["cache_dir"])),
     )

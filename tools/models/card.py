@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -42,6 +42,9 @@ class Weights(_Data):
     def _one_place(self) -> Weights:
         if sum(map(bool, (self.file, self.distribution, self.asset))) != 1:
             raise ValueError("give one of 'file', 'distribution' and 'asset'")
+        for path in (self.file, *self.sha256):
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\\" in path:
+                raise ValueError(f"{path!r} must be a path below the folder of weights, without '..'")
         if not self.file and not self.sha256:
             raise ValueError("weights from a package or asset need 'sha256'")
         for name, digest in self.sha256.items():

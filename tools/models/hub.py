@@ -7,7 +7,9 @@ import hashlib
 import importlib.util
 import logging
 import math
+import pickle
 import threading
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +23,7 @@ from tools.models.attempts import MB, Place, run_within_memory
 from tools.models.card import ModelCard, PromptKind, Trust
 from tools.models.choosing import require_served, require_shown, resolved, why_none
 from tools.models.installed import BrokenCard, installed_cards, knows_runtime, loader_of
-from tools.models.memory import MemoryMeter, machine_memory_bytes, meter_for
+from tools.models.memory import MemoryMeter, is_out_of_memory, machine_memory_bytes, meter_for
 from tools.models.pool import Pool
 from tools.models.remote.address import address_refusal
 from tools.models.runtimes.base import Loading
@@ -32,6 +34,8 @@ logger = logging.getLogger(f"readingroom.{__name__}")
 
 State = Literal["ready", "needs weights", "needs extra", "too large"]
 _STATES: tuple[State, ...] = ("ready", "needs weights", "needs extra", "too large")
+_BAD_WEIGHTS = (RuntimeError, ValueError, KeyError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+"""What torch, ONNX Runtime, safetensors and transformers raise on files that are not what they should be."""
 _TRUST: tuple[Trust, ...] = ("tested", "untested", "experimental")
 
 
@@ -340,7 +344,17 @@ class Hub:
         if status.state != "ready":
             raise UnavailableError(f"model {card.name!r} {status.state}: {status.remedy}")
         loading = Loading(card, self._checked_weights(card), device, _is_half(card, device), self._remote_models)
-        runtime = loader_of(card.runtime)(loading)
+        load = loader_of(card.runtime)
+        try:
+            runtime = load(loading)
+        except _BAD_WEIGHTS as error:
+            if not loading.weights or is_out_of_memory(error):
+                raise
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UnavailableError(
+                f"the weights of model {card.name!r} could not be loaded ({reason}): they are damaged, or of another "
+                f"version than the card's {card.version}; bring them again with 'readingroom models get {card.name}'"
+            ) from error
         logger.info("model %s loaded on %s", card.name, device)
         return runtime
 

@@ -48,6 +48,9 @@ def test_a_card_is_read(tmp_path: Path) -> None:
         (CARD + '[weights]\ndistribution = "deepbet"\n', "need 'sha256'"),
         (CARD + '[weights]\nfile = "a.pt"\nsha256 = { "a.pt" = "abc" }\n', "64 hex digits"),
         (CARD + '[target_limits]\nspleen = "x"\n', "spleen"),
+        (CARD + '[weights]\nfile = "../../.ssh/key"\n', "below the folder of weights"),
+        (CARD + '[weights]\nfile = "/etc/passwd"\n', "below the folder of weights"),
+        (CARD + '[weights]\nfile = "a"\nsha256 = { "../a" = "' + "0" * 64 + '" }\n', "below the folder of weights"),
         ("name = ", "no valid TOML"),
     ],
 )

@@ -16,6 +16,8 @@ from tools.models.card import ModelCard, Weights
 from tools.models.hub import Hub
 
 CHEST = AttachmentFacts(id="img1", modality="CT", body_part="CHEST", dims=3)
+WHOLE_BODY = ("totalsegmentator-", "monai-vista3d", "monai-whole-body-ct")
+"""Which of them depends on the weights and packages that are here."""
 HEAD_MR = AttachmentFacts(id="img1", modality="MR", body_part="HEAD", dims=3)
 
 
@@ -37,12 +39,14 @@ def card(name: str, **fields: Any) -> ModelCard:
         (CHEST.model_copy(update={"body_part": "HEAD"}), ("bones",), "ct-body-threshold"),
         (HEAD_MR, ("brain",), "deepbet"),
         (HEAD_MR.model_copy(update={"body_part": "ABDOMEN"}), ("liver",), "totalsegmentator-"),
-        (CHEST.model_copy(update={"body_part": "ABDOMEN"}), ("kidneys", "aorta"), "totalsegmentator-"),
-        (CHEST, ("left upper lobe",), "totalsegmentator-"),
+        (CHEST.model_copy(update={"body_part": "ABDOMEN"}), ("kidneys", "aorta"), WHOLE_BODY),
+        (CHEST, ("left upper lobe",), WHOLE_BODY),
         (HEAD_MR.model_copy(update={"body_part": ""}), ("brain",), "deepbet"),
     ],
 )
-def test_the_installed_hub_chooses_on_facts_alone(facts: AttachmentFacts, targets: tuple[str, ...], name: str) -> None:
+def test_the_installed_hub_chooses_on_facts_alone(
+    facts: AttachmentFacts, targets: tuple[str, ...], name: str | tuple[str, ...]
+) -> None:
     choice = Hub.installed().choose("segment", facts, targets)
     assert choice.card.name.startswith(name)
     assert choice.reason
@@ -128,6 +132,51 @@ def test_weights_are_checked_before_they_are_loaded(tmp_path: Path) -> None:
     assert hub.model_use(good, "because", "cpu").weights_sha256 == right
     with pytest.raises(UnavailableError, match="must have sha256 0000"):
         hub.runtime(bad)
+
+
+def _load_linear(loading: Any) -> object:
+    import torch
+
+    module = torch.nn.Linear(3, 3)
+    module.load_state_dict(torch.load(loading.weights["net.pt"], weights_only=True))
+    return module
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("wrong shape", "size mismatch for weight"),
+        ("pickle", "Weights only load failed"),
+        ("text", "could not be loaded"),
+    ],
+)
+def test_weights_that_are_none_of_this_model_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
+) -> None:
+    import torch
+
+    path = tmp_path / "net.pt"
+    match content:
+        case "wrong shape":
+            torch.save(torch.nn.Linear(4, 4).state_dict(), path)
+        case "pickle":
+            torch.save({"weight": Path("/")}, path)  # an object that only unpickling code could make
+        case _:
+            path.write_text("not found\n")
+    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: _load_linear)
+    hub = Hub([card("net", weights=Weights(file="net.pt"))], weights_dir=tmp_path)
+    with pytest.raises(UnavailableError, match="the weights of model 'net' could not be loaded") as caught:
+        hub.runtime(hub.get("net"))
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "readingroom models get net" in str(caught.value)
+
+
+def test_a_bug_of_a_runtime_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: lambda loading: loading.no_such_thing)
+    hub = Hub([card("net")], weights_dir=tmp_path)
+    with pytest.raises(AttributeError):
+        hub.runtime(hub.get("net"))
 
 
 def test_a_runtime_is_loaded_once_and_shared_between_threads(monkeypatch: pytest.MonkeyPatch) -> None:
