@@ -76,12 +76,14 @@ def bring(
 def _stage(source: str, staged: Path, incoming: Path, on_progress: OnProgress, silence_s: float) -> None:
     if "://" in source:
         download = Download(source, incoming, silence_s)
-        whole = download.fetch(on_progress)
         try:
-            _place_file(whole, staged, download.file_name)
+            whole = download.fetch(on_progress)
+            try:
+                _place_file(whole, staged, download.file_name)
+            finally:
+                whole.unlink(missing_ok=True)
         finally:
-            whole.unlink(missing_ok=True)
-            with suppress(OSError):  # another download may be under way
+            with suppress(OSError):  # a part is kept there, or another download is under way
                 incoming.rmdir()
         return
     if source.startswith(HUB_PREFIX):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.models.card import ModelCard, Weights, read_card
+from tools.models.card import Domain, ModelCard, Weights, read_card
 from tools.models.remote.serving import _CALLS
 from tools.models.runtimes.remote import RemoteOptions
 
@@ -19,7 +19,8 @@ def test_the_table_of_keys_is_the_schema() -> None:
     part = TEXT.partition("## The card")[2].partition("## Bringing")[0]
     rows = dict(re.findall(r"^\| `([\w.]+)` \| (yes)? ?\|", part, re.MULTILINE))
     schema = {name: field.is_required() for name, field in ModelCard.model_fields.items()}
-    schema |= {f"weights.{name}": field.is_required() for name, field in Weights.model_fields.items()}
+    for table, model in (("weights", Weights), ("domain", Domain)):
+        schema |= {f"{table}.{name}": field.is_required() for name, field in model.model_fields.items()}
     assert {name: must == "yes" for name, must in rows.items()} == schema
 
 
