@@ -308,6 +308,7 @@ class Assistant:
                     max_steps=self.settings.max_steps,
                     max_seconds=self.settings.max_seconds,
                     cache_dir=self.settings.cache_dir / "planner",
+                    route=self.settings.plan_by,
                 )
             return self._planner
 

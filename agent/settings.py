@@ -24,6 +24,7 @@ from pydantic_settings import (
 from tools.pacs.server import PacsServer
 
 EgressPolicy = Literal["local", "remote-deidentified", "remote-allowed"]
+PlanRoute = Literal["together", "examples", "llm"]
 ApprovalPolicy = Literal["auto", "ask-before-running", "ask-before-export"]
 
 
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("READINGROOM_LLM_API_KEY", "OPENAI_API_KEY")
     )
     """Key of the endpoint. With a key and no base URL, OpenAI is asked; with neither, the embedded model."""
+    plan_by: PlanRoute = "together"
+    """Who plans when no endpoint is set: the tools' example requests, with the embedded model where they are not clear
+    ("together"); "examples" or "llm" alone."""
     llm_timeout_s: float = Field(default=120.0, gt=0)
     egress: EgressPolicy | None = None
     """What may leave to the LLM endpoint; None: "local" on loopback, "remote-deidentified" elsewhere."""

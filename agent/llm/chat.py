@@ -36,6 +36,8 @@ class Ask:
     seed: int = 0
     purpose: str = ""
     """Name and version of the prompt file, for the run record."""
+    needs_likelihood: bool = False
+    """Whether the reply shall say how likely its words were to the model; not every endpoint can."""
 
     @property
     def messages(self) -> list[Message]:
@@ -60,6 +62,8 @@ class Reply:
     seconds: float = 0.0
     model: str = ""
     finish_reason: str = "stop"
+    mean_logprob: float | None = None
+    """Mean natural logarithm of the tokens' probabilities, where it was asked for and the endpoint gives it."""
     notes: tuple[str, ...] = field(default=())
     """What was done to get it: retries, parameters that the endpoint would not take."""
 

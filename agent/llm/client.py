@@ -44,7 +44,7 @@ _MAX_TRIES = 4
 _MAX_WAIT_S = 10.0  # an endpoint that asks for more is given up at once: a person waits for the answer
 _TICK_S = 0.05
 _DROPPED = ("RemoteProtocolError", "ReadError", "WriteError")  # httpx: the connection was there, and broke
-_DROPPABLE = ("temperature", "seed", "max_completion_tokens", "max_tokens")
+_DROPPABLE = ("temperature", "seed", "max_completion_tokens", "max_tokens", "logprobs")
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,8 @@ class LLM:
             "seed": ask.seed,
             limit: ask.max_tokens,
         }
+        if ask.needs_likelihood:
+            parameters["logprobs"] = True
         if ask.schema is not None:
             schema = {"name": "answer", "strict": True, "schema": passage.data(ask.schema)}
             parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -284,6 +286,7 @@ class LLM:
             seconds=seconds,
             model=self.name,
             finish_reason=getattr(choice, "finish_reason", None) or "stop",
+            mean_logprob=_mean_logprob(choice),
             notes=tuple(notes),
         )
         if ask.schema is not None:
@@ -366,6 +369,11 @@ def _refused_parameter(error: Exception, parameters: Mapping[str, Any]) -> str:
     named = getattr(error, "param", None)
     candidates = [named] if named else [name for name in _DROPPABLE if f"'{name}'" in str(error)]
     return next((name for name in candidates if name in _DROPPABLE and name in parameters), "")
+
+
+def _mean_logprob(choice: Any) -> float | None:
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or ()
+    return sum(token.logprob for token in tokens) / len(tokens) if tokens else None
 
 
 def may_help_to_wait(error: Exception) -> bool:

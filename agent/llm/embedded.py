@@ -46,14 +46,16 @@ class EmbeddedLLM:
 
     Args:
         weights: finds the GGUF file; called at the first call, so that nothing fails before it is needed.
-        threads: upper bound of the threads that it computes with; None: the machine's cores, at most four.
+        threads: upper bound of the threads that it reads a prompt with; None: the machine's cores, at most four. It
+            writes with half of them: each word waits for the slowest thread, and beside other work the second thread
+            on two cores made it ten times slower (docs/planning.md).
         timeout_s: seconds that one answer may take.
     """
 
     name = MODEL_NAME
     can_write = False
 
-    def __init__(self, weights: Callable[[], Path], *, threads: int | None = None, timeout_s: float = 120.0) -> None:
+    def __init__(self, weights: Callable[[], Path], *, threads: int | None = None, timeout_s: float = 30.0) -> None:
         self._weights = weights
         self._threads = threads or min(MAX_THREADS, os.cpu_count() or 1)
         self._timeout_s = timeout_s
@@ -125,7 +127,7 @@ def _start(weights: Path, threads: int) -> _Embedded:
     params.n_parallel = SLOTS
     params.n_gpu_layers = 0
     params.n_threads_http = SLOTS
-    params.cpuparams.n_threads = threads
+    params.cpuparams.n_threads = max(1, threads // 2)
     params.cpuparams_batch.n_threads = threads
     try:
         server = xllamacpp.Server(params)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from agent.planner.text import words
 from tools.contract import Tool
 
 _PRONOUN = re.compile(r"\b(?:it|its|them|their|they|these|those|this|that|each)\b", re.I)
+_MEANS = re.compile(r"\b(?:with|using|via|by|through)\s+(?:the |a |an |your )?[\w.-]+\s*$", re.I)
 _SKULL_STRIP = re.compile(
     r"skull[- ]?strip|(?:remove|strip|peel|take|cut)\w* (?:off |away )?(?:the )?skull\b|without the skull|de-?skull",
     re.I,
@@ -29,6 +30,8 @@ class Wish:
     request: str
     condition: str = ""
     """What it depends on, in the person's words."""
+    given: Mapping[str, Any] | None = None
+    """Arguments that a language model chose, None for those that it left out; they stand as they are."""
 
 
 class Arguments:
@@ -53,7 +56,8 @@ class Arguments:
         """
         schema = tool.args_schema
         names = [n for n in schema["properties"] if n not in tool.refs]
-        args = fill(schema, names, wish.text, wish.request)
+        args = {**fill(schema, names, wish.text, wish.request), **(wish.given or {})}
+        args = {name: value for name, value in args.items() if value is not None}
         special: dict[str, Callable[[Tool, Wish, dict[str, Any]], None]] = {
             "targets": self._targets,
             "query": self._query,
@@ -74,11 +78,12 @@ class Arguments:
             args["targets"] = ["brain"]
         if "targets" not in tool.args_schema.get("required", ()) or args.get("targets"):
             return
-        unknown = unknown_structure(wish.text, tool)
-        if unknown and not (self.spoken_targets and _PRONOUN.search(wish.text)):
+        found = self.spoken_targets or targets_in(wish.request)
+        is_pronoun = _PRONOUN.search(wish.text) is not None
+        unknown = unknown_structure(_MEANS.sub("", wish.text) if is_pronoun else wish.text, tool)
+        if unknown and not (found and is_pronoun):
             args["targets"] = [unknown]
             return
-        found = self.spoken_targets or targets_in(wish.request)
         if not found:
             raise NeedsAnswerError("What shall be segmented? Name a structure, for instance lungs, liver or brain.")
         args["targets"] = list(found)

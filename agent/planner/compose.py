@@ -64,7 +64,7 @@ class Composer:
         """
         tool = self._registry.get(wish.tool)
         when = self._condition(wish)
-        spoken = targets_in(wish.text)
+        spoken = list((wish.given or {}).get("targets") or targets_in(wish.text))
         args = self._arguments.of(tool, wish)
         for name, kinds in tool.refs.items():
             if (value := self._reference(tool, name, kinds, wish, args)) is not None:
@@ -135,6 +135,8 @@ class Composer:
                 raise NeedsAnswerError(missing(("mask",)))
             return attached
         self._no_hounsfield_outside_ct(wish)
+        if wish.given is not None and (made := [s.id for s in self.steps if self._registry.get(s.tool).kind == "mask"]):
+            return made[-1:]
         targets = targets_in(wish.text)
         if mask := self._refs.mask(wish.text, targets):
             return [mask]
@@ -228,7 +230,7 @@ class Composer:
         for step in same_tool:
             if args.get("image") == f"@{step.id}" and all(step.args.get(n) == v for n, v in plain.items()):
                 return  # the same again, on what it has just made
-        twin = next((s for s in same_tool if _joinable(s.args, args)), None)
+        twin = next((s for s in same_tool if _joinable(s.args, args) or _says_more(s.args, args)), None)
         if twin is None:
             self._insert(Step(id=self._next(), tool=tool.name, args=args, when=when))
             return
@@ -271,6 +273,12 @@ def _joinable(old: dict[str, Any], new: dict[str, Any]) -> bool:
     lists = {"targets", "labels", "quantities"}
     same = {k: v for k, v in old.items() if k not in lists} == {k: v for k, v in new.items() if k not in lists}
     return same and bool(lists & (set(old) | set(new)) or old == new)
+
+
+def _says_more(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Return whether one of two calls only adds an argument to the other: "similar ones … the four nearest"."""
+    shared = set(old) & set(new)
+    return all(old[n] == new[n] for n in shared) and (shared == set(old) or shared == set(new))
 
 
 def _joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -43,11 +43,6 @@ def plan_schema(tools: Iterable[Tool], situation: Situation, hub: Hub, max_steps
     )
 
 
-def choice_schema(names: Sequence[str]) -> dict[str, Any]:
-    """Return the schema of a choice between tools."""
-    return _object({"tool": {"type": "string", "enum": list(names)}})
-
-
 def without_nulls(args: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments without those that were left null."""
     return {name: value for name, value in args.items() if value is not None}

@@ -1,12 +1,14 @@
 """The planner: a request and what is attached become a plan, a question back, or a refusal with its reason.
 
-Two routes, and the result says which one decided:
+Three ways, and the result says which one decided:
 
 - An LLM endpoint that can be relied on writes the plan under the JSON schema of the registered tools.
 - Without one the plan is composed from the declared example requests (which tool each part asks for) and from the
-  person's words (arguments); the embedded model chooses where two tools' examples are as near as each other.
+  person's words (arguments).
+- Where the examples leave doubt, the embedded model writes a plan too, and `decide` weighs the two (docs/planning.md
+  has the figures); with `route` "llm" it writes every plan.
 
-Both pass the same validation; neither gets past the checks of scope, attachments and preconditions.
+All pass the same validation; none gets past the checks of scope, attachments and preconditions.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.llm.chat import ChatModel
 from agent.plan import Clarify, Decline, Plan, Step
 from agent.planner.ask_llm import Material, PlanWriter
-from agent.planner.choose import choose, is_tie
+from agent.planner.comments import Revised, less, revise
+from agent.planner.decide import is_in_doubt, takes_draft
+from agent.planner.draft import Drafter
 from agent.planner.examples import ExampleIndex, out_of_scope
 from agent.planner.followups import resolve_follow_up
 from agent.planner.situation import PlanningResult, PriorResult, Situation
-from agent.planner.text import MAX_CHARACTERS, Clause, is_english, with_sides_named
+from agent.planner.text import MAX_CHARACTERS, is_english, with_sides_named
 from agent.planner.understand import Interpreter, Understanding
 from agent.planner.validate import Limits, Validator
 from tools.facts import AttachmentFacts
@@ -32,6 +36,8 @@ from tools.registry import Registry
 if TYPE_CHECKING:
     from knowledge.embed import Embedder
     from tools.models.hub import Hub
+
+Route = Literal["together", "examples", "llm"]
 
 SURE_DECLINE = 0.6  # a request this clearly out of scope is not put to an LLM at all
 
@@ -47,6 +53,8 @@ class Planner:
         max_steps: how many steps a plan may have.
         max_seconds: how many estimated seconds a plan may cost.
         cache_dir: where the examples' embeddings are kept; None: nowhere.
+        route: how a model that cannot be relied on takes part: "together" with the examples, not at all ("examples"),
+            or alone ("llm").
     """
 
     def __init__(  # noqa: PLR0913  collaborators and limits, all by keyword
@@ -59,6 +67,7 @@ class Planner:
         max_steps: int = 24,
         max_seconds: float = 3600.0,
         cache_dir: Path | None = None,
+        route: Route = "together",
     ) -> None:
         self._llm = llm
         self._registry = registry
@@ -66,11 +75,15 @@ class Planner:
         self._limits = Limits(max_steps, max_seconds)
         self._index = ExampleIndex(registry, embedder, cache_dir)
         self._writer = PlanWriter(llm, registry, hub, max_steps)
+        self._drafter = Drafter(llm, registry, self._index, max_steps)
+        self._route = route
 
     @property
     def planned_by(self) -> str:
         """What makes the plans: the language model, where there is one to rely on."""
-        return self._llm.name if self._llm.can_write else "the declared example requests"
+        if self._llm.can_write or self._route == "llm":
+            return self._llm.name
+        return "the declared example requests" + (f" and {self._llm.name}" if self._route == "together" else "")
 
     @property
     def can_replan(self) -> bool:
@@ -114,40 +127,66 @@ class Planner:
     def _plan(self, request: str, situation: Situation, comment: str | None) -> dict[str, Any]:
         if asked := self._by_rule(request):
             return {"outcome": asked, "decided_by": "rules"}
+        if self._llm.can_write:
+            interpreter = Interpreter(self._index, self._registry, self._hub, situation, self._limits)
+            understood = interpreter.understand(resolve_follow_up(with_sides_named(request), situation).request)
+            return self._surely_out(understood) or self._by_llm(request, situation, understood, comment)
+        if comment is None:
+            return self._by_examples(request, situation)
+        return self._by_comment(revise(request, comment), situation)
+
+    def _surely_out(self, understood: Understanding) -> dict[str, Any] | None:
+        """Return the refusal of what no model needs to look at."""
+        is_out = isinstance(understood.outcome, Decline) and not understood.options
+        if not is_out or understood.confidence < SURE_DECLINE:
+            return None
+        return {"outcome": understood.outcome, "decided_by": "rules", "notes": understood.notes}
+
+    def _by_examples(self, request: str, situation: Situation) -> dict[str, Any]:
         follow_up = resolve_follow_up(with_sides_named(request), situation)
         interpreter = Interpreter(self._index, self._registry, self._hub, situation, self._limits)
         understood = interpreter.understand(follow_up.request)
-        is_out = isinstance(understood.outcome, Decline) and not understood.options
-        if is_out and understood.confidence >= SURE_DECLINE:
-            return {"outcome": understood.outcome, "decided_by": "rules", "notes": understood.notes}
-        if self._llm.can_write:
-            return self._by_llm(request, situation, understood, comment)
+        if refused := self._surely_out(understood):
+            return refused
         decided_by = "follow-up" if follow_up.changed else "examples"
         notes = (*follow_up.notes, *understood.notes)
         made = {"outcome": understood.outcome, "decided_by": decided_by, "notes": notes}
-        return self._by_choice(follow_up.request, interpreter, understood, made)
+        if self._route == "examples" or (self._route == "together" and not is_in_doubt(understood)):
+            return made
+        return self._with_draft(follow_up.request, situation, interpreter, understood, made)
 
-    def _by_choice(
-        self, request: str, interpreter: Interpreter, understood: Understanding, made: dict[str, Any]
+    def _by_comment(self, revised: Revised, situation: Situation) -> dict[str, Any]:
+        """Plan again as a person's comment on the last plan asks; says so when it changes nothing."""
+        made = self._by_examples(revised.request, situation)
+        made |= {"notes": (revised.note, *made.get("notes", ()))}
+        if not isinstance(made["outcome"], Plan) or not (revised.without or revised.only):
+            return made
+        outcome = less(made["outcome"], revised)
+        if outcome and not Validator(self._registry, self._hub, situation, self._limits).problem(outcome):
+            return made | {"outcome": outcome}
+        named = revised.only or " and ".join(revised.without)
+        return made | {"outcome": Clarify(question=f"Nothing of the plan goes by “{named}”. What should change in it?")}
+
+    def _with_draft(
+        self,
+        request: str,
+        situation: Situation,
+        interpreter: Interpreter,
+        understood: Understanding,
+        made: dict[str, Any],
     ) -> dict[str, Any]:
-        """Let the model choose where two tools are as near as each other and either would do."""
-        asked = [(part, found) for part, found in understood.options if found]
-        if not isinstance(understood.outcome, Plan) or not any(is_tie(found) for _, found in asked):
-            return made
-        chosen: list[tuple[Clause, str]] = []
-        for part, found in asked:
-            tool = found[0].tool
-            if is_tie(found):
-                choice = choose(self._llm, self._index, part.text, found)
-                tool = choice.tool
-                made |= {"calls": (*made.get("calls", ()), *choice.calls)}
-                made |= {"notes": (*made["notes"], *([choice.note] if choice.note else []))}
-            chosen.append((part, tool))
-        if all(tool == found[0].tool for (_, tool), (_, found) in zip(chosen, asked, strict=True)):
-            return made
-        other = interpreter.with_tools(request, chosen)
-        if isinstance(other, Plan):
-            made |= {"outcome": other, "decided_by": f"llm {self._llm.name}"}
+        """Let the embedded model write a plan too; the record keeps it whether or not it is taken."""
+        draft = self._drafter.write(request, situation, lambda calls: interpreter.with_calls(request, calls))
+        is_taken = draft.outcome is not None and (self._route == "llm" or takes_draft(understood, draft))
+        made |= {"calls": tuple({**call, "wrote": draft.text, "taken": is_taken} for call in draft.calls)}
+        if is_taken:
+            return made | {"outcome": draft.outcome, "decided_by": f"llm {self._llm.name}"}
+        if draft.note and self._route == "llm":
+            question = f"{self._llm.name} made no plan ({draft.note}). Can you say it in other words?"
+            return made | {"outcome": Clarify(question=question), "decided_by": f"llm {self._llm.name}"}
+        if draft.note:
+            said = f"{self._llm.name} could not be asked ({draft.note}); the nearest examples decided"
+            made |= {"notes": (*made["notes"], said)}
         return made
 
     def _by_rule(self, request: str) -> Clarify | Decline | None:

@@ -24,6 +24,13 @@ _COUNT = re.compile(
     r"similar|most|nearest|closest|best|patients|sentences|pictures|scans|documents))",
     re.I,
 )
+_ENOUGH = re.compile(
+    rf"(?:\b(?:just|only|max(?:imum)?|up to|at most|no more than|limit(?:ed)? to|dig (?:me )?out|"
+    rf"pull (?:me )?(?:out|up)?|give me|show me)\s+{_NUMBER}\b(?!\s*(?:mm|cm|ml|l|hu|%|years?|days?|months?))"
+    rf"|\b{_NUMBER}\s+(?:of them\s+)?(?:will do|would do|(?:is|are) (?:enough|plenty)|max(?:imum)?|tops|at most))"
+    r"\b\W*$",
+    re.I,
+)
 _PATIENT = re.compile(
     r"\b(?:patient|pat|mrn|pid|subject|case)(?:'s)?(?:\s+(?:id|number|no|nr|with id|identifier))?\.?\s*[:#=]?\s*"
     r"((?=[\w-]*\d)[A-Za-z]{0,6}[-_]?\d[\w-]*|\[(?:ID|NUMBER|NAME)-\w+\])",
@@ -57,6 +64,11 @@ _QUERY_FILLERS = (
 )
 _QUERY_LEADS = (
     re.compile(
+        r"^.*\b(?:mention(?:s|ing|ed)?|describ(?:e|es|ing)|contain(?:s|ing)?|refer(?:s|ring)? to|"
+        r"(?:talk|speak)(?:s|ing)? (?:about|of))\s+",
+        re.I,
+    ),
+    re.compile(
         rf"^.*?\b{_REPORT_WORDS}\b\s*[:,]?\s*(?:in the (?:archive|database|store|knowledge base)\s*)?"
         rf"(?:{_QUERY_LINKS}\b[\s:]*)*",
         re.I,
@@ -65,7 +77,7 @@ _QUERY_LEADS = (
 )
 _QUERY_TAIL = re.compile(
     rf"\s+(?:in|from|among|within|according to)\s+(?:the|our|my|their|its|all)?\s*(?:\w+\s+)?{_REPORT_WORDS}\b.*$|"
-    r"\s+(?:please|pls|thanks)\b.*$",
+    r"\s+(?:please|pls|thanks)\b.*$|\s+(?:too|as well|also)\W*$",
     re.I,
 )
 _GROUND_LEADS = re.compile(
@@ -77,6 +89,13 @@ _GROUND_LEADS = re.compile(
 )
 _GROUND_TAIL = re.compile(
     r"\s+(?:in|on|with)\s+(?:the|this|a)\s+(?:image|picture|film|x-?ray|radiograph|scan|rectangle|box|cxr)\b.*$|\s+is$",
+    re.I,
+)
+
+
+_EACH_SIDE = re.compile(
+    r"\b(?:left and right|right and left|left vs\.? right|each (?:lung|side|one)|sep[ae]rate(?:ly)?|individual(?:ly)?|"
+    r"per (?:lung|side)|on (?:each|both) sides?)\b",
     re.I,
 )
 
@@ -136,6 +155,8 @@ def targets_in(text: str) -> list[str]:
 
     found = [t for mention in find_targets(text) for t in mention.targets]
     found += [target for target, said in words()["enlarged"].items() if has_phrase(text, said)]
+    if "lungs" in found and _EACH_SIDE.search(text):
+        found = [one for target in found for one in (("lung_left", "lung_right") if target == "lungs" else (target,))]
     return list(dict.fromkeys(found))
 
 
@@ -153,7 +174,7 @@ def modality_in(text: str) -> str:
 
 def count_in(text: str) -> int | None:
     """Return how many results a text asks for."""
-    found = _COUNT.search(text)
+    found = _COUNT.search(text) or _ENOUGH.search(text)
     said = next((g for g in found.groups() if g), "") if found else ""
     return _NUMBERS.get(said.lower()) or (int(said) if said.isdigit() else None)
 
@@ -162,7 +183,7 @@ def query_in(text: str) -> str:
     """Return what a text searches for, without the words that only say to search."""
     if said := quoted(text):
         return said
-    rest = text.strip()
+    rest = _ENOUGH.sub("", text).strip(" :,.;")
     for lead in _QUERY_LEADS:
         shorter = lead.sub("", rest, count=1).strip(" :,.")
         rest = shorter if len(shorter) > 2 else rest

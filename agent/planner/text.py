@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from agent.planner.frames import without_lead_ins, without_purpose
+
 MAX_CHARACTERS = 4000  # far above any real request
 _BREAKS = re.compile(r"(?<=[\w)\"'])\s*[;?!]+(?:\s+|$)|(?<=[\w)\"']{2})\.\s+|\n+|(?<=\w)\.$")
 _JOINTS = re.compile(
@@ -21,7 +23,11 @@ _DOUBLE, _SINGLE = '"\u201c\u201d\u201e\u00ab\u00bb', "'\u2018\u2019"
 _QUOTED = re.compile(
     rf"[{_DOUBLE}]([^{_DOUBLE}]{{2,}})[{_DOUBLE}]|(?<!\w)[{_SINGLE}]([^{_SINGLE}]{{3,}})[{_SINGLE}](?!\w)"
 )
-_CONDITION = re.compile(r"(?:and |but )?(?:if|when|in case|provided|unless|should)\b(?! you\b| possible\b)", re.I)
+_CONDITION = re.compile(
+    r"(?:and |but )?(?:if|when|in case|provided|unless|should)\b(?! you\b| possible\b|"
+    r",? (?:it|that|this)(?:'s| is) (?:not |no |at all )*(?:too |much )*(?:trouble|bother|ok|okay|fine|possible))",
+    re.I,
+)
 _TRAILING = re.compile(
     r"(?P<then>(?!tell|say|check|see|let|show me if|i'd)\w+\b.{3,}?)\s+(?P<if>(?:if|when|unless)\s.*"
     r"\b(?:above|below|over|under|more|less|greater|larger|smaller|exceeds?|positive|present|there is|fine|found|so)"
@@ -65,12 +71,19 @@ def clauses(request: str) -> list[Clause]:
 
     hidden = _QUOTED.sub(hide, " ".join(request.split()))
     for sentence in filter(None, (s.strip() for s in _BREAKS.split(hidden) if s)):
-        if kept and _elaborates(sentence, kept[-1]):
+        asked = without_lead_ins(sentence, lead_words() - frozenset(words()["clauses"]["no_imperatives"]))
+        if kept and asked == [sentence] and _elaborates(sentence, kept[-1]):
             kept[-1] = f"{kept[-1]}: {sentence}"
         else:
-            kept += _parts(sentence)
+            kept += [part for text in asked for part in _parts(text)]
     shown = [re.sub(r"qq(\d+)qq", lambda found: quotes[int(found[1])], part).strip(" ,;") for part in kept]
-    return _with_conditions([part for part in shown if _WORD.search(part)])
+    return _with_conditions([without_purpose(part) for part in shown if _WORD.search(part)])
+
+
+def asking(request: str) -> list[Clause]:
+    """Return the parts of a request that ask for something: no courtesy, and no mere account of what is there."""
+    wanted = [part for part in clauses(request) if not is_polite(part.text)]
+    return [part for part in wanted if not is_context(part.text)] or wanted or [Clause(request)]
 
 
 def _parts(sentence: str) -> Iterable[str]:
@@ -88,6 +101,18 @@ def _parts(sentence: str) -> Iterable[str]:
     yield sentence[start:]
 
 
+def joints(part: str) -> list[tuple[str, str]]:
+    """Return every way to split a part in two at "and", "then", a comma or a plus; quoted text stays whole."""
+    quotes = [found.span() for found in _QUOTED.finditer(part)]
+    pairs = []
+    for joint in _JOINTS.finditer(part):
+        left, right = part[: joint.start()].strip(" ,;"), part[joint.end() :].strip(" ,;")
+        is_quoted = any(start < joint.start() < end for start, end in quotes)
+        if not is_quoted and len(right.split()) > 1 and _WORD.search(left):
+            pairs.append((left, right))
+    return pairs[:6]
+
+
 def _elaborates(sentence: str, before: str) -> bool:
     """Return whether a sentence only goes on with the one before, as in "What is this? Modality, size, spacing"."""
     is_condition = bool(_CONDITION.match(sentence))
@@ -102,7 +127,25 @@ def _elaborates(sentence: str, before: str) -> bool:
 
 def is_context(text: str) -> bool:
     """Return whether a sentence only says what is there, as in "This is a CT of a man of 60"."""
-    return bool(_CONTEXT.match(text))
+    return bool(_CONTEXT.match(text)) or all(w.lower() in _labels_only() for w in _WORD.findall(text))
+
+
+@cache
+def _labels_only() -> frozenset[str]:
+    """Return words that only say what an image is: "CT chest", "MR head, T1"."""
+    return frozenset(words()["clauses"]["labels"])
+
+
+def is_form(text: str) -> bool:
+    """Return whether a text says only in what form a result is wanted, as in "want the boxes and scores"."""
+    form = frozenset(words()["clauses"]["form"])
+    return all(w.lower() in form for w in _WORD.findall(text))
+
+
+def written_out(text: str) -> str:
+    """Return a text with usual abbreviations written out, for comparison with examples."""
+    short = words()["shorthand"]
+    return _WORD.sub(lambda found: short.get(found[0].lower(), found[0]), text)
 
 
 def _has_content(text: str) -> bool:

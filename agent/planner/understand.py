@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.plan import Clarify, Decline, Plan
@@ -12,9 +12,11 @@ from agent.planner.arguments import Wish
 from agent.planner.compose import Composer
 from agent.planner.conditions import limit_in
 from agent.planner.examples import ExampleIndex, Scored, is_named, out_of_scope
+from agent.planner.parts import parts_of
+from agent.planner.short_plan import ShortCall
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
 from agent.planner.slots import enumerated, fill, labels_in, landmarks_in, targets_in
-from agent.planner.text import Clause, begins_anew, clauses, is_context, is_polite, quoted, without_courtesy, words
+from agent.planner.text import Clause, begins_anew, quoted, words
 from agent.planner.validate import Limits, Validator
 from tools.registry import Registry
 
@@ -28,6 +30,8 @@ QUOTED = 0.15  # what `ground` gains when the request quotes something
 CLEAR_SCORE = 0.5  # above this a part of a request says clearly what it asks for
 ASIDE_SCORE = 0.35  # below this, beside a clear part, a sentence that does not begin like a request is an aside
 SKIP_SCORE = 0.3  # above this a part of a longer request is left out as out of scope
+WHOLE_SCORE = 0.3  # above this the whole of a request is understood though none of its parts is
+LOOSE_SCORE = 0.4  # below this a part that names nothing and says "it" belongs to the part before it
 REFUSE_SCORE = 0.45  # above this a request that is out of scope is declined whatever else it says
 
 _WHERE = re.compile(
@@ -38,6 +42,8 @@ _WHERE = re.compile(
 _QUESTION = re.compile(
     r"\?|^\W*(?:is|are|was|were|do|does|did|has|have|can|could|what|which|where|who|when|how|why|any)\b", re.I
 )
+_MORE_OF_IT = re.compile(r"\b(?:ones?|those|these|them|hits|matches)\b", re.I)
+_PRONOUN = re.compile(r"\b(?:it|its|them|they|that|this|the (?:scan|image|picture|file))\b", re.I)
 _ALSO_MEASURED = re.compile(
     r"[,:+&]\s*(?:its |their |the )?(?:\w+ )?(?:volumes?|sizes?|diameters?|density|hu)\b"
     r"|\b(?:hounsfield|densit\w+)\b",
@@ -96,24 +102,25 @@ class Interpreter:
 
     def understand(self, request: str) -> Understanding:
         """Return the plan, question or refusal that a request comes to."""
-        parts = _asking(clauses(request)) or [Clause(request)]
-        scored = self._index.score([without_courtesy(text) for text in (request, *(part.text for part in parts))])
-        if refusal := self._out_of_scope(scored):
+        found = parts_of(self._index, request)
+        if refusal := self._out_of_scope([found.whole, *(scored for _, scored in found.parts)]):
             return refusal
-        options = [(part, self._options(part, score)) for part, score in zip(parts, scored[1:], strict=True)]
+        options = [(part, self._options(part, scored)) for part, scored in found.parts]
         options = self._without_asides(options)
-        wishes = self._wishes(request, options) or self._open_question(request, parts)
+        if not any(tools for _, tools in options) and found.whole.ranked()[0][1] >= WHOLE_SCORE:
+            options = [(Clause(request), self._options(Clause(request), found.whole))]
+        wishes = self._wishes(request, options) or self._open_question(request, found.clauses)
         if not wishes:
-            return self._not_understood(request, scored[0])
+            return self._not_understood(request, found.whole)
         outcome = self._compose(wishes)
         if not isinstance(outcome, Plan):
             outcome = self._clear_part_of(request, options) or outcome
         confidence = min((found[0].score for _, found in options if found), default=0.0)
         return Understanding(outcome, confidence, options=tuple(options), notes=tuple(self._notes))
 
-    def with_tools(self, request: str, chosen: Sequence[tuple[Clause, str]]) -> Plan | Clarify | Decline:
-        """Return the outcome when each part of a request asks for a given tool."""
-        return self._compose([Wish(tool, part.text, request) for part, tool in chosen])
+    def with_calls(self, request: str, written: Sequence[tuple[ShortCall, Clause]]) -> Plan | Clarify | Decline:
+        """Return the outcome of the calls that a language model wrote, each for a part of the request."""
+        return self._compose([Wish(call.tool, part.text, request, part.condition, call.args) for call, part in written])
 
     # --- scope
 
@@ -214,7 +221,10 @@ class Interpreter:
                 self._show_where(wishes, part, request)
                 continue
             tool = self._doable(found, part, request, wishes)
-            if wishes and found[0].score < CLEAR_SCORE and self._only_repeats(tool, part, request, wishes):
+            if wishes and tool == wishes[-1].tool and _MORE_OF_IT.search(part.text):
+                wishes[-1] = replace(wishes[-1], text=f"{wishes[-1].text} {part.text}")
+                continue
+            if wishes and self._only_repeats(found[0].score, tool, part, request, wishes):
                 continue
             if tool != "export" and (saved := self._saved_as(part, tool)):
                 wishes += [
@@ -229,13 +239,15 @@ class Interpreter:
                 self._notes.append(f"“{part.condition}” cannot be checked by the plan: judge by the results")
         return self._without_repeats(wishes)
 
-    def _only_repeats(self, tool: str, part: Clause, request: str, before: Sequence[Wish]) -> bool:
+    def _only_repeats(self, score: float, tool: str, part: Clause, request: str, before: Sequence[Wish]) -> bool:
         """Return whether an unclear part names nothing of its own: "give positions" after a detection."""
+        if score >= CLEAR_SCORE:
+            return False
         if tool == "landmarks" and not landmarks_in(part.text) and not targets_in(part.text):
             return True
         schema = self._registry.get(tool).args_schema
         own = fill(schema, [n for n in schema["properties"] if n not in self._registry.get(tool).refs], part.text, "")
-        if tool == before[-1].tool and not own:
+        if not own and (tool == before[-1].tool or (score < LOOSE_SCORE and _PRONOUN.search(part.text))):
             return True
         alone = isinstance(self._compose(before), Plan)
         return alone and isinstance(self._compose([*before, Wish(tool, part.text, request)]), Clarify)
@@ -286,9 +298,3 @@ class Interpreter:
         if problem is None:
             return plan
         return Clarify(question=problem.message) if problem.kind == "ask" else Decline(reason=problem.message)
-
-
-def _asking(parts: Sequence[Clause]) -> list[Clause]:
-    """Return the parts that ask for something: no courtesy, and no mere account of what is there."""
-    asking = [part for part in parts if not is_polite(part.text)]
-    return [part for part in asking if not is_context(part.text)] or asking

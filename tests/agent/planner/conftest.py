@@ -24,5 +24,11 @@ def minilm(assets: Assets) -> Embedder:
 
 
 @pytest.fixture(scope="session")
-def default_planner(minilm: Embedder) -> Planner:
-    return planning.planner(embedder=minilm)
+def kept_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the examples' embeddings are kept, so that they are made once."""
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.fixture(scope="session")
+def default_planner(minilm: Embedder, kept_examples: Path) -> Planner:
+    return planning.planner(embedder=minilm, cache_dir=kept_examples)

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.planner.text import Clause, clauses, is_english, is_polite, quoted, without_courtesy
+from agent.planner.text import (
+    Clause,
+    asking,
+    clauses,
+    is_english,
+    is_form,
+    is_polite,
+    quoted,
+    without_courtesy,
+    written_out,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +86,24 @@ def test_quotation() -> None:
     assert quoted("Box \u201cright hilar mass\u201d now") == "right hilar mass"
     assert quoted("the patient's lungs aren't 'that big'") == "that big"
     assert quoted("the patient's lungs") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("It would be lovely if you could shade the spleen so that our students see it.", ["shade the spleen"]),
+        ("Our team wonders whether the heart is too big.", ["whether the heart is too big"]),
+        ("Measure the spleen, and could you please save it as csv?", ["Measure the spleen", "save it as csv"]),
+        ("Outline the liver before I send it on.", ["Outline the liver"]),
+        ("MR head. Measure the brain.", ["Measure the brain"]),
+        ("Segment the lungs if the volume is above 5 l.", ["Segment the lungs"]),
+    ],
+)
+def test_what_stands_around_a_request_is_taken_off(said: str, asked: list[str]) -> None:
+    assert [part.text for part in asking(said)] == asked
+
+
+def test_abbreviations_are_written_out_for_comparison() -> None:
+    assert written_out("spleen vol, prev reports") == "spleen volume, previous reports"
+    assert is_form("want the boxes + scores")
+    assert not is_form("want the lungs")
