@@ -65,7 +65,7 @@ _QUERY_FILLERS = (
 _QUERY_LEADS = (
     re.compile(
         r"^.*\b(?:mention(?:s|ing|ed)?|describ(?:e|es|ing)|contain(?:s|ing)?|refer(?:s|ring)? to|"
-        r"(?:talk|speak)(?:s|ing)? (?:about|of))\s+",
+        r"(?:talk|speak)(?:s|ing)? (?:about|of))\s+(?:(?:an?|the|any)\s+)?",
         re.I,
     ),
     re.compile(
