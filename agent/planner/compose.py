@@ -108,7 +108,7 @@ class Composer:
         elif tuple(kinds) == ("image",):
             found = [self._refs.image(wish.text, self._fitting(tool, name, args))] if is_required else []
         elif tuple(kinds) == ("mask",):
-            found = self._masks(tool, wish, args, is_list=is_list)
+            found = self._masks(tool, wish, args, is_list=is_list) if is_required else []  # it makes its own else
         elif name == "artifacts":
             found = [self._artifact(kinds, wish, args)]
         else:

@@ -49,6 +49,7 @@ def test_the_demo_request(default_planner: Planner) -> None:
         ("Segment the lungs and save them as nifti", planning.CHEST_CT, ["segment", "export"]),
         ("Liver volume as csv", planning.ABDOMEN_CT, ["segment", "measure", "export"]),
         ("anonymise this image", planning.FILM, ["deidentify"]),
+        ("Find the carina and the aortic arch on this CT.", planning.CHEST_CT, ["landmarks"]),
         ("digitally reconstructed radiograph please", planning.CHEST_CT, ["synthesize"]),
     ],
 )
