@@ -53,7 +53,7 @@ test: $(INSTALLED_DEV) samples check
 CACHE = $(shell $(BIN)/python -c 'from agent.settings import Settings; print(Settings().cache_dir)')
 
 bench: $(INSTALLED_DEV) samples
-	@for name in startup orchestration segment registration drr radiomics train monai_bundle demo; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in startup orchestration hub segment registration drr radiomics train monai_bundle demo; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 	@echo '== retrieval'; folder=$$(mktemp -d); \
 	  $(BIN)/python benchmarks/retrieval.py --cache "$(CACHE)" --folder "$$folder" benchmarks/retrieval_last.jsonl; \
 	  status=$$?; rm -rf "$$folder"; exit $$status

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tools.models.hub import Hub
 from tools.registry import Registry
 from ui.commands.tools import markdown_table
 
@@ -35,7 +36,7 @@ def blocks(language: str) -> list[str]:
 def tools_table() -> str:
     """The registry's own tools as a Markdown table."""
     ours = [t for t in Registry.installed() if t.function.__module__.startswith("tools.")]
-    return "\n".join(markdown_table(ours)) + "\n"
+    return "\n".join(markdown_table(ours, Hub.installed().cards)) + "\n"
 
 
 def test_the_table_of_tools_is_fresh():

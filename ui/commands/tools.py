@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tools.contract import Tool
+    from tools.models.card import ModelCard
 
 app = typer.Typer(help="The tools that the planner can call.", no_args_is_help=True, rich_markup_mode=None)
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -42,7 +43,11 @@ def list_tools(
         terminal.json({"tools": tools, "broken": [vars(b) for b in registry.broken]})
         return
     if as_markdown:
-        sys.stdout.write("\n".join(markdown_table(registry)) + "\n")  # a terminal's width would break its lines
+        from ui.assistants import open_assistant
+
+        sys.stdout.write(
+            "\n".join(markdown_table(registry, open_assistant().hub.cards)) + "\n"
+        )  # a terminal's width would break its lines
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("", "name", "gives", "what it does"):
@@ -55,10 +60,21 @@ def list_tools(
         terminal.note(f"{broken.name} of {broken.distribution} could not be loaded: {broken.reason}", style="yellow")
 
 
-def markdown_table(tools: Iterable[Tool]) -> list[str]:
-    """Return the lines of a table of tools."""
-    rows = [f"| `{t.name}` | {t.description} | {'not yet' if t.unavailable else 'yes'} |" for t in tools]
+def markdown_table(tools: Iterable[Tool], cards: Iterable[ModelCard]) -> list[str]:
+    """Return the lines of a table of tools: what each does, and whether it runs without weights of one's own."""
+    cards = tuple(cards)
+    rows = [f"| `{t.name}` | {t.description} | {_runs(t, cards)} |" for t in tools]
     return ["| tool | what it does | runs |", "|---|---|---|", *rows]
+
+
+def _runs(tool: Tool, cards: Iterable[ModelCard]) -> str:
+    if tool.unavailable:
+        return "not yet"
+    behind = {"explain": "classify"}.get(tool.name, tool.name)
+    models = [card for card in cards if card.verb == behind]
+    brought = models and all(card.weights is not None and card.weights.file for card in models)
+    adds_to_methods = tool.name in ("enhance", "synthesize")  # their models are one way among several
+    return "with weights you bring" if brought and not adds_to_methods else "yes"
 
 
 @app.command("new")

@@ -95,4 +95,4 @@ def test_budget_of_steps_and_seconds() -> None:
     found = problem(register, attached=[planning.CHEST_CT, planning.MASK], limits=Limits(max_seconds=60))
     assert found is not None
     assert found[0] == "ask"
-    assert "1200 s, 60 s are allowed" in found[1]
+    assert "300 s, 60 s are allowed" in found[1]
