@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tools.grounding.agree import Problem
@@ -23,6 +24,11 @@ _EXCLUDING = frozenset(
     }
 )
 
+_NOT_EXCLUDING = re.compile(
+    r"\b(?:none|not|nothing|cannot|neither|never|no)\b[^.;:,]{0,30}\b(?:exclude[sd]?|rule[sd]? out)\b", re.IGNORECASE
+)
+"""That nothing is excluded is what a score allows to be said."""
+
 
 def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     """Yield scores passed off as findings, and scores said to be on the wrong side of their operating point."""
@@ -33,7 +39,8 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if (labels or statement.mentions) and "model" not in statement.attributed:
         name = labels[0].text if labels else statement.text[statement.mentions[0].start : statement.mentions[0].end]
         yield Problem("contradicted", f"a model's score for {name} is stated as a finding")
-    if excluding := _EXCLUDING & set(statement.loaded["negation"]):
+    excluding = _EXCLUDING & set(statement.loaded["negation"])
+    if excluding and not _NOT_EXCLUDING.search(statement.text):
         yield Problem("contradicted", f"“{min(excluding)}”: a score below its operating point excludes nothing")
     if statement.relations:
         yield from _relations(statement, labels, statuses)
