@@ -87,7 +87,7 @@ def measure(
         notes.append("lengths and areas are those in the detector's plane, which magnifies the patient")
     if any(row.uncertainty is not None for row in rows):
         notes.append(
-            "± says how far a value moves when the mask's boundary moves by half a voxel, not how well it lies"
+            "± says how far a value moves when the mask's boundary moves by half a voxel, not how well it lies."
         )
     figures = (HISTOGRAM,) if _drawn(ctx, structures, rows, mask) else ()
     return Measurements(

@@ -111,7 +111,8 @@ def understood(outcome: Plan | Clarify | Decline, *scores: float) -> Understandi
         (DRAFTED, (0.9, 0.4), False),
         (DRAFTED, (0.9, 0.3), True),
         (Clarify(question="?"), (0.6,), False),
-        (Decline(reason="no"), (0.45,), True),
+        (Clarify(question="?"), (0.45,), True),
+        (Decline(reason="no"), (0.45,), False),
         (Clarify(question="?"), (), False),
     ],
 )
@@ -130,7 +131,8 @@ def test_when_the_model_is_asked(outcome: Any, scores: tuple[float, ...], in_dou
     ],
 )
 def test_when_the_plan_of_the_model_is_taken(draft: Draft, taken: bool) -> None:
-    assert takes_draft(understood(Decline(reason="no"), 0.3), draft) is taken
+    assert takes_draft(understood(Clarify(question="?"), 0.3), draft) is taken
+    assert not takes_draft(understood(Decline(reason="no"), 0.3), draft)
     assert not takes_draft(understood(DRAFTED, 0.9), draft)
 
 
@@ -138,7 +140,7 @@ def test_when_the_plan_of_the_model_is_taken(draft: Draft, taken: bool) -> None:
 def test_a_model_that_fails_leaves_the_examples_and_says_so(minilm: Any, kept_examples: Any) -> None:
     llm = ScriptedLLM([LLMUnavailableError("weights missing")], can_write=False, name="small")
     made = planning.planner(llm, minilm, cache_dir=kept_examples).plan(
-        "Kindly see to the hepatic affair with your algorithm", planning.facts(planning.ABDOMEN_CT)
+        "Do the thing with the liver and write it down in numbers for the board", planning.facts(planning.ABDOMEN_CT)
     )
     assert made.decided_by == "examples"
     assert any("could not be asked (weights missing)" in note for note in made.notes)
