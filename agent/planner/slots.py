@@ -117,6 +117,10 @@ def fill(schema: Mapping[str, Any], names: Iterable[str], text: str, request: st
     return filled
 
 
+_COMMANDS = frozenset({"remove", "keep", "find", "ignore", "shift"})
+"""Choices that are what people say of anything: meant only where the argument is named too ("remove the dates")."""
+
+
 def enumerated(
     name: str, choices: Sequence[Any], text: str, says: Mapping[str, Sequence[str]] | None = None
 ) -> list[Any]:
@@ -132,7 +136,8 @@ def enumerated(
     found = []
     for choice in choices:
         own = str(choice).replace("_", " ").replace("-", " ").lower()
-        if at := has_phrase(text, [own, *listed.get(str(choice), ())]):
+        means_it = own not in _COMMANDS or has_phrase(text, [name, *name.split("_"), name.removesuffix("s")])
+        if at := has_phrase(text, [*([own] if means_it else ()), *listed.get(str(choice), ())]):
             found.append((at, choice))
     if name == "quantities":
         found = _without_overlap(found, text)

@@ -22,6 +22,7 @@ MAX_SLICES = 24  # spread over the volume; noise and blur change slowly along it
 BODY_HU = -500.0  # between air and the least dense tissue that is no lung
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 JUMP_Z = 6.0  # robust standard deviations: one in a billion for a normal distribution
+MIN_CONTENT = 0.3  # of the contrast of the fullest slice: beyond the ends of a head or body neighbours differ by nature
 MIN_DROP = 0.02  # of correlation: smaller drops are anatomy that changes
 
 
@@ -64,7 +65,8 @@ def slice_jumps(planes: FloatArray) -> list[int]:
     norm = np.linalg.norm(flat, axis=1)
     both = np.maximum(norm[1:] * norm[:-1], 1e-9)
     likeness = (flat[1:] * flat[:-1]).sum(axis=1) / both
-    steps = likeness - _running_median(likeness)
+    shows_enough = np.minimum(norm[1:], norm[:-1]) >= MIN_CONTENT * norm.max()
+    steps = np.where(shows_enough, likeness - _running_median(likeness), 0.0)
     spread = 1.4826 * float(np.median(np.abs(steps - np.median(steps))))
     limit = min(-JUMP_Z * spread, -MIN_DROP)
     return [int(n) + 1 for n in np.flatnonzero(steps < limit)]

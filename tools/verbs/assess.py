@@ -74,6 +74,7 @@ def _with_model(
     value, spread, unit = _in_words(choice, volume, uncertain)
     kept = _conformal(ctx, choice, name, uncertain)
     figure = _drawn(ctx, rows, name)
+    abstain = _abstain(strange, shaky, kept)
     return Assessment(
         summary=(
             f"{_quality_summary(facts.id, quality)} {choice.card.name} on the {readable(name)}: {shown(value, unit)}, "
@@ -82,7 +83,7 @@ def _with_model(
         files=figure,
         figures=figure,
         model=used.model,
-        notes=(*_notes(quality), *used.notes),
+        notes=(*([f"Not to be relied on: {abstain}"] if abstain else ()), *_notes(quality), *used.notes),
         image=facts.id,
         quality=quality,
         outside=strange,
@@ -92,7 +93,7 @@ def _with_model(
         value=round(value, 4),
         value_unit=unit,
         uncertainty=round(spread, 4),
-        abstain=_abstain(strange, shaky, kept),
+        abstain=abstain,
     )
 
 
@@ -162,9 +163,11 @@ def _abstain(strange: tuple[str, ...], shaky: list[StabilityRow], kept: Conforma
 
 
 def _quality_summary(image: str, quality: tuple[QualityRow, ...]) -> str:
+    measured = ", ".join(f"{r.aspect.replace('_', ' ')} {shown(r.value, r.unit)}" for r in quality)
     bad = [f"{r.aspect.replace('_', ' ')} {r.verdict} ({shown(r.value, r.unit)})" for r in quality if _is_bad(r)]
     judged = [r.aspect.replace("_", " ") for r in quality if r.verdict != "not judged"]
-    return f"{image}: {', '.join(bad)}." if bad else f"{image}: no fault found in {', '.join(judged)}."
+    found = ", ".join(bad) if bad else f"no fault found in {', '.join(judged)}"
+    return f"{image}: {found}. Measured: {measured}."
 
 
 def _is_bad(row: QualityRow) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import planning
 import pytest
 
-from agent.planner.slots import count_in, date_in, fill, labels_in, patient_in, phrase_in, query_in, uid_in
+from agent.planner.slots import count_in, date_in, enumerated, fill, labels_in, patient_in, phrase_in, query_in, uid_in
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,16 @@ def test_a_foreign_tool_is_filled_by_its_schema_alone() -> None:
     assert fill(flow.args_schema, ["venc_cm_s"], "blood flow", "") == {}
     assert fill(tracer.args_schema, ["statistic"], "the peak uptake", "") == {"statistic": "peak"}
     assert fill(tracer.args_schema, ["statistic"], "SUVmax please", "") == {"statistic": "maximum"}
+
+
+@pytest.mark.parametrize(
+    ("said", "dates", "face"),
+    [
+        ("Remove the patient's identity from this ultrasound", [], []),
+        ("Take the name out and remove all dates", ["remove"], []),
+        ("Anonymise it but keep the face", [], ["keep"]),
+    ],
+)
+def test_a_command_is_no_value_of_an_argument_that_nobody_named(said: str, dates: list[str], face: list[str]) -> None:
+    assert enumerated("dates", ["shift", "remove"], said) == dates
+    assert enumerated("face", ["auto", "remove", "keep"], said) == face

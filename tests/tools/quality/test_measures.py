@@ -105,3 +105,9 @@ def test_the_samples_are_sharp_and_their_blurred_copies_are_not(sample: Callable
     part = replace(ct, array=np.ascontiguousarray(ct.array[:, :, 60:72]))
     sharp, blurred = rows(part)["blur"], rows(corrupted(part, "blur, sigma in pixels", 5, 0))["blur"]
     assert (sharp.verdict, blurred.verdict) == ("ok", "poor")
+
+
+@pytest.mark.samples
+def test_a_template_has_no_jumps(sample: Callable[[str, str], Path]) -> None:
+    brain = replace(read_nifti(sample("brain-t1", "t1.nii.gz")), modality="MR")
+    assert rows(brain)["slice_jumps"].value == 0
