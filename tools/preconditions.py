@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Tool
+from tools.contract import Precheck, Tool
 from tools.errors import UnsupportedError
 from tools.facts import AttachmentFacts
 
@@ -32,3 +32,20 @@ def check_call(tool: Tool, args: Mapping[str, Any], facts: Mapping[str, Attachme
             raise UnsupportedError(f"{tool.name} cannot be run: {reason}")
     if tool.precheck:
         tool.precheck(args, facts, hub)
+
+
+def needs_model(verb: str, targets: str = "") -> Precheck:
+    """Return a precondition: some registered model serves the verb on this image, for the named targets.
+
+    Args:
+        verb: the tool's name, as model cards have it.
+        targets: the parameter that names what to look for; empty where the verb knows none.
+    """
+
+    def check(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: Hub) -> None:
+        image = str(args.get("image", ""))
+        if image in facts:
+            asked = args.get(targets) or ()
+            hub.choose(verb, facts[image], (asked,) if isinstance(asked, str) else tuple(asked))
+
+    return check

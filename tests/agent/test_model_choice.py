@@ -18,9 +18,9 @@ from tools.contract import Cost, ImageRef, MaskRef, ToolContext, tool
 from tools.facts import AttachmentFacts
 from tools.models.card import ModelCard
 from tools.models.hub import Hub
+from tools.preconditions import needs_model
 from tools.registry import Registry
 from tools.results import Measurements, ModelUse
-from tools.verbs.later import needs_model
 
 
 def card(name: str, *, seconds: float = 1.0, modality: str = "CT", runtime: str = "hu_threshold") -> ModelCard:

@@ -9,8 +9,8 @@ from pydantic import Field
 from tools.contract import Cost, ImageRef, SeeingModel, ToolContext, tool
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.examples import examples_of
+from tools.preconditions import needs_model
 from tools.results import ModelUse, Text
-from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
     from tools.imaging.volume import Volume

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.examples import examples_of
+from tools.preconditions import needs_model
 from tools.results import LabelScore, Scores
-from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
     from tools.models.card import ModelCard

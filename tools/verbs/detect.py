@@ -11,8 +11,8 @@ from pydantic import Field
 from tools.claims import readable
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.examples import examples_of
+from tools.preconditions import needs_model
 from tools.results import Box, Boxes
-from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
     from tools.imaging.volume import BoolArray, Volume

@@ -12,8 +12,8 @@ from tools.claims import readable
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import UnsupportedError
 from tools.examples import examples_of
+from tools.preconditions import needs_model
 from tools.results import Explanation
-from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
     from tools.explaining.maps import Faithfulness, HeatMap

@@ -9,8 +9,8 @@ from pydantic import Field
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import UnavailableError
 from tools.examples import examples_of
+from tools.preconditions import needs_model
 from tools.results import Hits, ReportHit
-from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
     from knowledge.images import ImageEncoder, SimilarImage

@@ -10,8 +10,8 @@ from pydantic import Field
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import BadInputError
 from tools.examples import examples_of
+from tools.preconditions import needs_model
 from tools.results import Box, Boxes, Position
-from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
     from tools.imaging.volume import BoolArray, Volume

@@ -13,8 +13,8 @@ from tools.claims import readable
 from tools.contract import Cost, ImageRef, MaskRef, ToolContext, tool
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.examples import examples_of
+from tools.preconditions import needs_model
 from tools.results import Point, Points
-from tools.verbs.later import needs_model
 
 if TYPE_CHECKING:
     from tools.imaging.volume import BoolArray, Volume
