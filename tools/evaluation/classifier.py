@@ -10,7 +10,7 @@ import numpy as np
 
 from tools.evaluation.figures import Bin, Scores, Truth, brier, calibration_bins, calibration_error
 from tools.imaging.volume import BoolArray, Volume
-from tools.models.runtimes.base import ClassifyRuntime, Progress
+from tools.models.runtimes.base import ClassifyRuntime, Progress, silent
 from tools.quality.corruptions import SEVERITIES, corrupted, kinds
 from tools.training.classification import LabelledImage
 from tools.training.metrics import Interval, auc, paired_interval
@@ -126,7 +126,7 @@ class _Run:
         found: dict[str, list[float]] = {}
         for number, volume in enumerate(volumes):
             self._progress((self._done + number / len(volumes)) / self._rounds, what)
-            for row in self._runtime.classify(volume, (), _silent):
+            for row in self._runtime.classify(volume, (), silent):
                 found.setdefault(row.label, []).append(row.score)
                 self.points[row.label] = row.operating_point
         self._done += 1
@@ -166,7 +166,3 @@ def _hidden(volume: Volume, region: BoolArray) -> Volume:
     array = np.array(volume.array)
     array[region] = array.mean(axis=(0, 1, 2) if volume.is_colour else None).astype(array.dtype)
     return volume.with_array(array)
-
-
-def _silent(done: float, what: str) -> None:
-    return None

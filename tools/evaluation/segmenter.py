@@ -9,7 +9,7 @@ import numpy as np
 
 from tools.evaluation.classifier import Group
 from tools.imaging.volume import Volume
-from tools.models.runtimes.base import Progress, SegmentRuntime
+from tools.models.runtimes.base import Progress, SegmentRuntime, silent
 from tools.quality.corruptions import SEVERITIES, corrupted, kinds
 from tools.training.metrics import Interval, mean_interval, overlap
 from tools.training.segmentation import Example
@@ -47,7 +47,7 @@ def evaluate_segmenter(
         found = []
         for number, (volume, example) in enumerate(zip(volumes, examples, strict=True)):
             progress((done + number / len(volumes)) / rounds, what)
-            mask = runtime.segment(volume, (target,), _silent).masks[target]
+            mask = runtime.segment(volume, (target,), silent).masks[target]
             found.append(overlap(mask, example.mask).dice)
         done += 1
         return found
@@ -79,7 +79,3 @@ def _groups(clean: Sequence[float], groups: Mapping[str, Sequence[str]], seed: i
         for attribute, values in groups.items()
         for value in sorted(set(values))
     ]
-
-
-def _silent(done: float, what: str) -> None:
-    return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tools.errors import ToolError
 from tools.imaging.volume import BoolArray, Volume
-from tools.models.runtimes.base import ClassifyRuntime, Progress, SegmentRuntime
+from tools.models.runtimes.base import ClassifyRuntime, Progress, SegmentRuntime, silent
 from tools.quality.corruptions import SEVERITIES, amount, corrupted, kinds
 from tools.results import StabilityRow
 from tools.training.metrics import overlap
@@ -44,7 +44,7 @@ def segment_with(runtime: SegmentRuntime, target: str) -> Answer:
     """Return what asks a segmenter for one target."""
 
     def answer(volume: Volume) -> Outcome:
-        return Outcome(mask=runtime.segment(volume, (target,), _silent).masks[target])
+        return Outcome(mask=runtime.segment(volume, (target,), silent).masks[target])
 
     return answer
 
@@ -53,7 +53,7 @@ def classify_with(runtime: ClassifyRuntime, label: str) -> Answer:
     """Return what asks a classifier for one label."""
 
     def answer(volume: Volume) -> Outcome:
-        return Outcome(score=runtime.classify(volume, (label,), _silent)[0].score)
+        return Outcome(score=runtime.classify(volume, (label,), silent)[0].score)
 
     return answer
 
@@ -146,7 +146,3 @@ def _size(outcome: Outcome) -> float:
     if outcome.mask is not None:
         return float(np.count_nonzero(outcome.mask))
     return float(outcome.score or 0.0)
-
-
-def _silent(done: float, what: str) -> None:
-    return None

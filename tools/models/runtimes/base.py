@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 """Told how far the work is, 0 to 1, and what is being done; may raise to stop the work."""
 
+
+def silent(done: float, what: str) -> None:
+    """Progress that nobody watches."""
+
+
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 
