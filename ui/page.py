@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.attach import Attach
 from ui.components.study import EMPTY, brought_html
-from ui.components.turn import progress_html, request_html, results_html
+from ui.components.turn import figures_html, files_html, progress_html, request_html, results_html
 from ui.samples import Sample, sample_path
 from ui.shelf import Shelf
 from ui.streaming import Start, views
@@ -19,7 +19,9 @@ from ui.uploads import Brought, bring
 from ui.view import AttachmentView, RunView
 
 if TYPE_CHECKING:
+    from agent.answer import Answer
     from agent.assistant import Assistant
+    from ui.components.turn import LinkTo
 
 ANY_MODALITY = "as the file says"
 
@@ -94,6 +96,10 @@ class Page:
 
     # --- runs
 
+    def begin(self) -> str:
+        """Make an empty reading and return its id."""
+        return self._assistant.begin()
+
     async def ask(self, state: PageState) -> AsyncGenerator[tuple[PageState, RunView]]:
         """Run the request of the state and yield the state with the run as far as it is."""
         reading = state.reading or self._assistant.begin()
@@ -160,3 +166,20 @@ class Page:
     def study_html(self, study: StudyState, state: PageState) -> str:
         """Return what is attached and what will be."""
         return brought_html(study.brought, state.attached)
+
+    def pictures_html(self, state: PageState) -> str:
+        """Return the pictures that the last answer made."""
+        answer = next((t.answer for t in reversed(state.turns) if t.answer), None)
+        return figures_html(answer, self._link_to(answer)) if answer else ""
+
+    def files_html(self, answer: Answer) -> str:
+        """Return the files of an answer, with their addresses."""
+        return files_html(answer, self._link_to(answer))
+
+    def _link_to(self, answer: Answer) -> LinkTo:
+        return lambda path: self._shelf.put(path, Path(answer.folder))
+
+    def settings_lines(self) -> list[tuple[str, str]]:
+        """Return what the page runs with: a name and a value a line."""
+        settings = self._assistant.settings
+        return [("Readings lie in", str(settings.readings_dir)), ("Device", settings.device)]

@@ -40,18 +40,20 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from ui.app import STATIC, build_page
+    from ui.app import STATIC, STYLES, build_page, head
+    from ui.owners import Owners, SessionCookie
     from ui.page import Page
 
     shelf = Shelf()
     app = FastAPI(title="Reading Room", docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, shelf)
+    app.add_middleware(SessionCookie)
     app.add_middleware(_SafeHeaders)
     if host in ("127.0.0.1", "localhost", "::1"):
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "testserver"])
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        build_page(Page(assistant, shelf)),
+        build_page(Page(assistant, shelf), Owners(assistant.settings.readings_dir)),
         path="/",
         server_name=host,
         allowed_paths=[],
@@ -63,8 +65,8 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
         pwa=False,
         mcp_server=False,
         theme=_theme(),
-        css_paths=STATIC / "page.css",
-        head=f"<script>{(STATIC / 'page.js').read_text(encoding='utf-8')}</script>",
+        css_paths=[STATIC / name for name in STYLES],
+        head=head(),
     )
     return mounted
 

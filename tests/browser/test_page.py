@@ -72,17 +72,17 @@ def test_upload_run_and_results(tab, image):
     tab.set_input_files("#rr-uploads input[type=file]", str(image))
     tab.wait_for_selector("#rr-study >> text=ready to attach")
     _ask(tab, "Segment the lungs and draft a report.")
-    tab.wait_for_selector(".rr-running")
-    assert tab.locator(".rr-step").count() == 4
-    assert tab.locator(".rr-waiting").count() >= 1  # the plan is there before its steps have run
+    tab.wait_for_selector("#rr-talk .rr-running")
+    assert tab.locator("#rr-talk .rr-step").count() == 4
+    assert tab.locator("#rr-talk .rr-waiting").count() >= 1  # the plan is there before its steps have run
     assert tab.is_visible("#rr-stop")
-    tab.wait_for_selector(".rr-draft", timeout=60_000)
-    assert "3,701 ml" in tab.inner_text(".rr-measures")
-    assert "CXR1234" in tab.inner_text(".rr-cited")
-    assert tab.locator(".rr-done").count() == 4
-    assert tab.evaluate("document.querySelector('.rr-lightbox img').naturalWidth") == 256
+    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
+    assert "3,701 ml" in tab.inner_text("#rr-talk .rr-measures")
+    assert "CXR1234" in tab.inner_text("#rr-talk .rr-cited")
+    assert tab.locator("#rr-talk .rr-done").count() == 4
+    assert tab.evaluate("document.querySelector('#rr-talk .rr-lightbox img').naturalWidth") == 256
     with tab.expect_download() as download:
-        tab.click(".rr-files >> text=draft.md")
+        tab.click("#rr-talk .rr-files >> text=draft.md")
     assert Path(download.value.path()).read_bytes() == b"# Draft\n"
     assert tab.is_visible("#rr-ask")
     assert tab.errors == []
@@ -90,17 +90,17 @@ def test_upload_run_and_results(tab, image):
 
 def test_the_page_works_without_any_network(tab, address):
     _ask(tab, "Segment the lungs.")
-    tab.wait_for_selector(".rr-draft", timeout=60_000)
+    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
     outside = [u for u in tab.asked if not u.startswith((address, "data:", "blob:"))]
     assert outside == []
 
 
 def test_the_clock_of_a_step_moves_while_it_runs(tab):
     _ask(tab, "Segment the lungs.")
-    tab.wait_for_selector(".rr-running")
+    tab.wait_for_selector("#rr-talk .rr-running")
     seen = set()
     for _ in range(40):
-        bars = tab.locator(".rr-bar > div")
+        bars = tab.locator("#rr-talk .rr-bar > div")
         if bars.count():
             seen.add(bars.first.get_attribute("style"))
         time.sleep(0.05)
@@ -111,7 +111,7 @@ def test_health_answers_within_200_ms_while_a_tool_runs(tab, address):
     import httpx
 
     _ask(tab, "Segment the lungs.")
-    tab.wait_for_selector(".rr-running")
+    tab.wait_for_selector("#rr-talk .rr-running")
     seconds = []
     with httpx.Client(base_url=address, trust_env=False) as client:
         for _ in range(15):
@@ -123,9 +123,9 @@ def test_health_answers_within_200_ms_while_a_tool_runs(tab, address):
 
 def test_stop_ends_a_run_and_a_new_request_can_follow(tab):
     _ask(tab, "Segment the lungs.")
-    tab.wait_for_selector(".rr-running")
+    tab.wait_for_selector("#rr-talk .rr-running")
     tab.click("#rr-stop")
-    tab.wait_for_selector(".rr-error")
+    tab.wait_for_selector("#rr-talk .rr-error")
     assert "cancelled" in tab.inner_text(".rr-error")
     assert tab.is_visible("#rr-ask")
 
@@ -137,7 +137,7 @@ def test_names_and_requests_are_text_never_markup(tab, image):
         tab,
         '<img src=x onerror="window.hacked=1"> ${window.hacked=1} {{window.hacked=1}} **x** <script>hacked=1</script>',
     )
-    tab.wait_for_selector(".rr-draft", timeout=60_000)
+    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
     assert tab.evaluate("window.hacked") is None
     shown = tab.inner_text(".rr-request p")
     assert "<img src=x onerror=" in shown
@@ -152,7 +152,7 @@ def test_two_tabs_have_their_own_readings(tab, browser, address):
     _ask(tab, "canary one")
     _ask(other, "canary two")
     for page in (tab, other):
-        page.wait_for_selector(".rr-draft", timeout=90_000)
+        page.wait_for_selector("#rr-talk .rr-draft", timeout=90_000)
     assert "canary one" in tab.inner_text("#rr-talk")
     assert "canary two" not in tab.inner_text("#rr-talk")
     assert "canary one" not in other.inner_text("#rr-talk")
@@ -164,12 +164,12 @@ def test_two_tabs_have_their_own_readings(tab, browser, address):
 
 def test_a_follow_up_keeps_the_conversation_and_a_new_reading_empties_it(tab):
     _ask(tab, "first request")
-    tab.wait_for_selector(".rr-draft", timeout=60_000)
+    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
     _ask(tab, "second request")
-    tab.wait_for_function("document.querySelectorAll('.rr-draft').length === 2", timeout=60_000)
+    tab.wait_for_function("document.querySelectorAll('#rr-talk .rr-draft').length === 2", timeout=60_000)
     assert tab.inner_text("#rr-talk").index("first request") < tab.inner_text("#rr-talk").index("second request")
     tab.click("#rr-new")
-    tab.wait_for_selector(".rr-empty")
+    tab.wait_for_selector("#rr-talk .rr-empty")
     assert "first request" not in tab.inner_text("#rr-talk")
 
 
@@ -182,7 +182,7 @@ def test_an_empty_request_says_what_is_missing(tab):
     tab.click("#rr-ask")
     tab.wait_for_selector("textarea[placeholder='Write what should be done with the study.']")
     assert tab.is_visible("#rr-ask")
-    assert tab.locator(".rr-turn").count() == 0
+    assert tab.locator("#rr-talk .rr-turn").count() == 0
 
 
 def test_a_sample_that_cannot_be_fetched_says_why(tab):
@@ -205,7 +205,7 @@ def test_a_waiting_plan_runs_after_a_click(browser, tmp_path):
         page.wait_for_selector("#rr-ask")
         _ask(page, "Export everything.")
         page.wait_for_selector("#rr-decision >> text=Run this plan")
-        assert page.locator(".rr-draft").count() == 0  # nothing ran before the decision
+        assert page.locator("#rr-talk .rr-draft").count() == 0  # nothing ran before the decision
         page.click("text=Run this plan")
-        page.wait_for_selector(".rr-draft", timeout=60_000)
+        page.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
         page.close()

@@ -134,15 +134,14 @@ def results_html(view: RunView, link_to: LinkTo) -> str:
     answer = view.answer
     if answer is None:
         return ""
-    pictures = "".join(_figure(f, link_to) for f in figures_of(answer))
     parts = [
         _sentences(answer),
         _held_back(answer),
-        element("div", pictures, css="rr-lightbox") if pictures else "",
-        _measurements(answer),
-        _cited(cited_of(answer.artifacts)),
-        _draft(answer),
-        _files(answer, link_to),
+        figures_html(answer, link_to),
+        measurements_html(answer),
+        cited_html(cited_of(answer.artifacts)),
+        draft_html(answer),
+        files_html(answer, link_to),
     ]
     return element("div", *parts, css="rr-results")
 
@@ -182,6 +181,12 @@ def _held_back(answer: Answer) -> str:
     )
 
 
+def figures_html(answer: Answer, link_to: LinkTo) -> str:
+    """Return the pictures that show the results."""
+    pictures = "".join(_figure(f, link_to) for f in figures_of(answer))
+    return element("div", pictures, css="rr-lightbox") if pictures else ""
+
+
 def _figure(file: FileLine, link_to: LinkTo) -> str:
     address = link_to(file.path)
     caption = f"{file.step} {file.tool}: {file.path.name}"
@@ -189,7 +194,8 @@ def _figure(file: FileLine, link_to: LinkTo) -> str:
     return element("figure", picture, element("figcaption", text(caption)))
 
 
-def _measurements(answer: Answer) -> str:
+def measurements_html(answer: Answer) -> str:
+    """Return every number that was measured, as a table."""
     rows = measurements_of(answer.artifacts)
     if not rows:
         return ""
@@ -210,7 +216,8 @@ def _measurement(step: str, row: Measurement) -> str:
     )
 
 
-def _cited(cited: list[Cited]) -> str:
+def cited_html(cited: list[Cited]) -> str:
+    """Return the report sentences that were found."""
     if not cited:
         return ""
     rows = "".join(
@@ -221,7 +228,8 @@ def _cited(cited: list[Cited]) -> str:
     return element("div", title, element("ul", rows), css="rr-cited")
 
 
-def _draft(answer: Answer) -> str:
+def draft_html(answer: Answer) -> str:
+    """Return the draft report."""
     if answer.draft is None:
         return ""
     draft = answer.draft
@@ -234,7 +242,8 @@ def _draft(answer: Answer) -> str:
     return element("article", head, parts, css="rr-draft")
 
 
-def _files(answer: Answer, link_to: LinkTo) -> str:
+def files_html(answer: Answer, link_to: LinkTo) -> str:
+    """Return every file, with its address."""
     if not answer.artifacts:
         return ""
     files = [*files_of(answer), FileLine("", "", Path(answer.folder) / "record.jsonl", "run record")]

@@ -1,0 +1,103 @@
+"""The conversation: what was asked, the run as it goes, the answer, and the box for the next request."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from ui.components.study import EMPTY
+from ui.components.turn import progress_html, request_html
+from ui.page import Page, PageState, StudyState
+from ui.room import PRIVATE, RUNS, Shared, Updates
+from ui.runs import Runs
+from ui.view import RunView
+
+ASK = "Ask about the study …"
+NOTHING_ASKED = "Write what should be done with the study."
+EXAMPLES = (
+    "Segment the lungs, measure volume and mean density, find similar reports and draft findings and impression.",
+    "What is this image?",
+    "Segment the brain and measure its volume.",
+    "Find reports of hyperinflated lungs.",
+)
+
+
+class Conversation:
+    """The column at the right."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        with gr.Column(elem_id="rr-main", scale=0, min_width=360):
+            with gr.Column(elem_id="rr-talk"):
+                self.history = gr.HTML(EMPTY, elem_id="rr-history", apply_default_css=False)
+                self.steps = gr.HTML("", elem_id="rr-now", apply_default_css=False)
+            with gr.Row(visible=False, elem_id="rr-decision") as self.decision:
+                self.approve = gr.Button("Run this plan", variant="primary", size="sm")
+                self.reject = gr.Button("Do not run it", size="sm")
+            with gr.Row(elem_id="rr-examples") as self.examples:
+                self.example_buttons = [gr.Button(e, size="sm") for e in EXAMPLES]
+            with gr.Row(elem_id="rr-composer"):
+                self.request = gr.Textbox(
+                    placeholder=ASK, show_label=False, container=False, lines=1, max_lines=6, scale=1,
+                    elem_id="rr-request", label="Request",
+                )  # fmt: skip
+                self.ask = gr.Button("Ask", variant="primary", scale=0, min_width=64, elem_id="rr-ask")
+                self.stop = gr.Button(
+                    "Stop", variant="stop", scale=0, min_width=64, visible=False, elem_id="rr-stop"
+                )  # fmt: skip
+
+    def outputs(self) -> list[Any]:
+        """Return the components that follow the reading."""
+        return [self.history, self.steps, self.request, self.ask, self.stop, self.decision, self.examples]
+
+    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+        """Return the conversation as far as it is."""
+        del study
+        running = view is not None
+        last = state.turns[-1].answer if state.turns else None
+        waits = not running and last is not None and last.outcome == "waiting"
+        return {
+            self.history: self._page.history_html(state) if state.turns or not running else "",
+            self.steps: _now(view) if view else "",
+            self.ask: gr.Button(visible=not running),
+            self.stop: gr.Button(visible=running),
+            self.decision: gr.Row(visible=waits),
+            self.examples: gr.Row(visible=not running and not state.turns),
+        }
+
+    def live(self, state: PageState, view: RunView) -> Updates:
+        """Return the run as far as it is."""
+        del state
+        return {self.steps: _now(view)}
+
+    def wire(self, shared: Shared) -> None:
+        """Wire asking, deciding and stopping."""
+        runs = Runs(shared)
+        study, outputs = [shared.study, shared.state], shared.outputs()
+
+        def begin(
+            brought: StudyState, state: PageState, request: str, modality: str, series: str | None, who: gr.Request
+        ) -> Updates:
+            """Show the request at once, or say that there is none."""
+            if not request.strip():
+                return {self.request: gr.Textbox(value="", placeholder=NOTHING_ASKED)}
+            state = shared.opened(state, who)
+            shown = runs.begin(brought, state, request, modality, series)
+            return shown | {self.request: gr.Textbox(value="", placeholder=ASK)}
+
+        asked = [*study, self.request, shared.modality, shared.series]
+        for trigger in (self.ask.click, self.request.submit):
+            begun = trigger(begin, asked, outputs, queue=False, **PRIVATE)
+            begun.success(runs.ask, study, outputs, **RUNS)
+        for button, approve in ((self.approve, True), (self.reject, False)):
+            button.click(partial(runs.decide, approve), study, outputs, **RUNS)
+        for button, example in zip(self.example_buttons, EXAMPLES, strict=True):
+            button.click(partial(str, example), [], [self.request], queue=False, **PRIVATE)
+        self.stop.click(self._page.stop, [shared.state], [], queue=False, **PRIVATE)
+
+
+def _now(view: RunView) -> str:
+    return f'<section class="rr-turn">{request_html(view)}{progress_html(view, time.time())}</section>'

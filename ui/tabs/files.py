@@ -1,0 +1,33 @@
+"""The tab Files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui.page import Page, PageState, StudyState
+from ui.room import Quiet, Updates
+from ui.view import RunView
+
+EMPTY = '<p class="rr-nothing">No files yet.</p>'
+
+
+class FilesTab(Quiet):
+    """Every file that the reading made."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        with gr.Tab("Files", id="files", elem_id="rr-tab-files"):
+            self.shown = gr.HTML(EMPTY, elem_id="rr-files", apply_default_css=False)
+
+    def outputs(self) -> list[Any]:
+        """Return the components that follow the reading."""
+        return [self.shown]
+
+    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+        """Return what the tab shows of a reading."""
+        del study, view
+        answer = next((t.answer for t in reversed(state.turns) if t.answer), None)
+        shown = self._page.files_html(answer) if answer else ""
+        return {self.shown: f'<section class="rr-turn">{shown}</section>' if shown else EMPTY}
