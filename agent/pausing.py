@@ -41,12 +41,13 @@ def reasons_to_ask(plan: Plan, registry: Registry, settings: Settings, policy: A
     """Return why a person must agree to a plan; nothing: it may run."""
     if policy == "ask-before-running":
         return ("every plan is shown before it runs",)
-    asked = (_reason(registry.get(step.tool), settings, policy) for step in plan.steps)
+    asked = (reason_to_ask(registry.get(step.tool), settings, policy) for step in plan.steps)
     found = (f"{step.id} {step.tool}: {why}" for step, why in zip(plan.steps, asked, strict=True) if why)
     return tuple(dict.fromkeys(found))
 
 
-def _reason(tool: Tool, settings: Settings, policy: ApprovalPolicy) -> str:
+def reason_to_ask(tool: Tool, settings: Settings, policy: ApprovalPolicy) -> str:
+    """Return why a person must agree before a tool runs; nothing: it may run."""
     own = settings.tool_approval.get(tool.name)
     if own is not None:
         return "the settings ask for it" if own == "ask" else ""

@@ -61,8 +61,14 @@ def run_turn(run: RunContext, turn: Turn) -> None:
         _answer(run, cast("State", state), time.monotonic() - started)
 
 
-def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifact:
+def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any], *, step: str = "s1") -> Artifact:
     """Run one tool on what is attached, after the same checks that a plan passes.
+
+    Args:
+        run: what the run is lent.
+        name: the tool.
+        args: its arguments.
+        step: the id of its result; one that no result of the reading has.
 
     Raises:
         ToolError: the tool or its preconditions refused.
@@ -70,12 +76,12 @@ def run_one_tool(run: RunContext, name: str, args: Mapping[str, Any]) -> Artifac
     tool = run.registry.get(name)
     valid = tool.validate_args(args)
     check_call(tool, valid, run.workspace.every_facts(), run.hub)
-    step = Step(id="s1", tool=name, args=dict(args))
-    plan = {"outcome": "plan", "steps": [step.model_dump(mode="json")]}
+    planned = Step(id=step, tool=name, args=dict(args))
+    plan = {"outcome": "plan", "steps": [planned.model_dump(mode="json")]}
     run.record.append("plan", request="", outcome=plan, decided_by="a person", software=software())
     with metered(meter_of(run)):
-        Dispatcher(run, reraise=True).run_steps([step])
-    return run.workspace.artifact("s1")
+        Dispatcher(run, reraise=True).run_steps([planned])
+    return run.workspace.artifact(step)
 
 
 def meter_of(run: RunContext) -> Meter:

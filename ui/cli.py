@@ -14,6 +14,7 @@ from ui.commands import audit, evals, knowledge, models, samples, tools
 from ui.commands.ask import ask
 from ui.commands.demo import demo
 from ui.commands.doctor import doctor
+from ui.commands.mcp import mcp
 from ui.commands.replay import replay
 from ui.commands.serve import serve
 from ui.commands.train import train
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (ask, serve, demo, doctor, replay, train):
+for command in (ask, serve, mcp, demo, doctor, replay, train):
     app.command()(command)
 groups = {"tools": tools, "models": models, "samples": samples, "knowledge": knowledge, "eval": evals, "audit": audit}
 for name, module in groups.items():

@@ -129,18 +129,13 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
     Raises:
         OSError: the port is taken.
     """
-    import socket
-
     import uvicorn
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen()  # whoever connects from now on is answered once the application runs
-        shown = f"[{host}]" if ":" in host else host
+    from ui.listening import listening
+
+    with listening(host, port) as (listener, address):
         config = uvicorn.Config(
             build_app(assistant, host), log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_S
         )
-        on_ready(f"http://{shown}:{listener.getsockname()[1]}")
+        on_ready(address)
         uvicorn.Server(config).run(sockets=[listener])

@@ -24,13 +24,13 @@ def serve_model(
     machines come through an SSH tunnel.
     """
     import importlib.util
-    import socket
 
     import uvicorn
 
     from tools.models.remote.serving import LentModel, http_app, mcp_app
     from ui.assistants import open_assistant
     from ui.console import Terminal
+    from ui.listening import listening
 
     hub, terminal = open_assistant().hub, Terminal()
     card = hub.get(name)
@@ -40,13 +40,9 @@ def serve_model(
     if mcp and importlib.util.find_spec("mcp") is None:
         raise MisuseError("--mcp needs the package mcp: pip install 'readingroom[mcp]'")
     app = (mcp_app if mcp else http_app)(LentModel(hub, card))
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        with listening(host, port) as (listener, address):
+            terminal.show(f"{card.name} is lent at {address}{'/mcp' if mcp else '/'}; Ctrl-C ends it")
+            uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
     except OSError as error:
-        listener.close()
         raise MisuseError(f"--host {host} --port {port}: {error.strerror}") from error
-    where = f"http://{host}:{listener.getsockname()[1]}{'/mcp' if mcp else '/'}"
-    terminal.show(f"{card.name} is lent at {where}; Ctrl-C ends it")
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
