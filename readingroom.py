@@ -18,8 +18,10 @@ from tools.facts import AttachmentFacts, Requires
 from tools.imaging.volume import Volume
 from tools.models.runtimes.base import Loading
 from tools.models.runtimes.base import Options as RuntimeOptions
+from tools.places import Place, Region, Span
 from tools.registry import Registry
 from tools.results import Claim, Draft, Masks, Measurement, Measurements, ToolResult
+from tools.sources import Source, sources_of
 
 __all__ = [
     "Answer",
@@ -45,13 +47,17 @@ __all__ = [
     "Measurement",
     "Measurements",
     "NotFoundError",
+    "Place",
     "Plan",
     "ReadingError",
+    "Region",
     "Registry",
     "Requires",
     "RunError",
     "RuntimeOptions",
     "Settings",
+    "Source",
+    "Span",
     "Step",
     "Tool",
     "ToolContext",
@@ -63,5 +69,6 @@ __all__ = [
     "check_installed",
     "example",
     "plan_example",
+    "sources_of",
     "tool",
 ]

@@ -34,10 +34,22 @@ from agent.record import RunRecord
 from agent.settings import Settings
 from knowledge.assets import Assets
 from tools.facts import AttachmentFacts
+from tools.places import Place, Region, Span
 from tools.results import Claim, Draft, Hits, MaskEntry, Masks, Measurement, Measurements, ReportHit, ToolResult
 from tools.workspace import Artifact, Provenance, Workspace
 
 REPORT_SENTENCE = "The lungs are hyperexpanded with flattened diaphragms."
+
+
+SEEN = Place(
+    evidence="s2",
+    region=Region(
+        image="img1", mask="s1", target="lungs", voxel=(12.0, 20.0, 30.0), position_mm=(-80.5, 12.0, -140.25), axis=2,
+        slice_index=30, plane="axial", slice_number=31, slice_count=133, lower=(2.0, 4.0, 6.0),
+        upper=(40.0, 41.0, 60.0),
+    ),
+)  # fmt: skip
+QUOTED = Place(evidence="CXR1234", span=Span(report="CXR1234", section="findings", start=0, end=len(REPORT_SENTENCE)))
 
 
 def chest_story() -> list[tuple[Step, ToolResult, dict[str, bytes]]]:
@@ -60,9 +72,11 @@ def chest_story() -> list[tuple[Step, ToolResult, dict[str, bytes]]]:
     other = hit.model_copy(update={"report_id": "CXR88", "sentence": "Lungs are clear.", "score": 0.6})
     draft = Draft(
         summary="Draft with 2 findings",
-        findings=(Claim(text="Volume of the lungs: 3,701 ml.", evidence=("s2",), kind="measured"),),
+        findings=(Claim(text="Volume of the lungs: 3,701 ml.", evidence=("s2",), kind="measured", where=(SEEN,)),),
         impression=(Claim(text="Lung volume measured; no comparison.", evidence=("s2",), kind="general"),),
-        similar=(Claim(text=f"Another patient: “{REPORT_SENTENCE}”", evidence=("CXR1234",), kind="quoted"),),
+        similar=(
+            Claim(text=f"Another patient: “{REPORT_SENTENCE}”", evidence=("CXR1234",), kind="quoted", where=(QUOTED,)),
+        ),
         limitations=(Claim(text="The mediastinum was not examined.", kind="not examined"),),
         files=("draft.md",),
     )

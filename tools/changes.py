@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from tools.facts import ArtifactKind
+from tools.places import Region, Span
 from tools.results import Record, ToolResult
 
 ChangeStatus = Literal["new", "changed", "unchanged", "resolved"]
@@ -30,6 +31,11 @@ class ChangeRow(Record):
     """Who says so."""
     current_source: str
     prior_source: str
+    current_where: Region | None = None
+    """Where the structure is best seen in either study; None where it is not seen, or a report speaks of it."""
+    prior_where: Region | None = None
+    prior_span: Span | None = None
+    """Where an earlier report states it."""
 
 
 class Change(ToolResult):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tools.changes import Change, ChangeRow
+from tools.places import Place, Position, Region, Span
 from tools.results import (
     Box,
     Boxes,
@@ -17,6 +18,8 @@ from tools.results import (
     Masks,
     Measurement,
     Measurements,
+    Points,
+    ReportHit,
     Scores,
     Studies,
     Verdicts,
@@ -83,7 +86,13 @@ def claims_of(artifact: Artifact) -> tuple[Claim, ...]:
     if compose := _COMPOSERS.get(artifact.kind):
         return tuple(compose(artifact))
     kind: ClaimKind = "model opinion" if "opinion" in artifact.marks else "described"
-    return (Claim(text=artifact.summary, evidence=(artifact.id,), kind=kind),)
+    return (_claim(artifact.summary, artifact.id, kind),)
+
+
+def _claim(text: str, evidence: str, kind: ClaimKind, *regions: Region | None) -> Claim:
+    """Return a sentence with one piece of evidence and the places in it where it is to be seen."""
+    where = tuple(Place(evidence=evidence, region=region) for region in regions if region is not None)
+    return Claim(text=text, evidence=(evidence,), kind=kind, where=where)
 
 
 @composes("measurements")
@@ -117,7 +126,17 @@ def _changed(row: ChangeRow, change: Change, artifact_id: str) -> Claim:
     else:
         text = f"{what}: {shown(row.current, row.unit)} in {now} against {shown(row.prior, row.unit)} in {before}, "
         text += _difference(row) + "."
-    return Claim(text=text, evidence=(artifact_id, row.current_source, row.prior_source), kind="measured")
+    evidence = (artifact_id, row.current_source, row.prior_source)
+    return Claim(text=text, evidence=evidence, kind="measured", where=tuple(_changed_where(row)))
+
+
+def _changed_where(row: ChangeRow) -> Iterable[Place]:
+    """Yield where either study shows it: what an earlier report states stands in the report."""
+    for source, region in ((row.current_source, row.current_where), (row.prior_source, row.prior_where)):
+        if region is not None:
+            yield Place(evidence=source, region=region)
+    if row.prior_span is not None:
+        yield Place(evidence=row.prior_source, span=row.prior_span)
 
 
 def _difference(row: ChangeRow) -> str:
@@ -142,40 +161,42 @@ def _of_hits(artifact: Artifact) -> Iterable[Claim]:
 def _of_scores(artifact: Artifact) -> Iterable[Claim]:
     """Each score that reaches its operating point; then, in one sentence, that no other does. Never "normal"."""
     result = Scores.model_validate(artifact.data)
+    image = Region(image=result.image)
     by = f" {result.model.card}" if result.model else ""
     for row in sorted(result.rows, key=lambda r: -r.score):
         if row.above:
             text = f"The model{by} scores {readable(row.label)} at {row.score:.2f}, at or above its operating point of "
-            yield Claim(text=f"{text}{row.operating_point:.2f}.", evidence=(artifact.id,), kind="model score")
+            yield _claim(f"{text}{row.operating_point:.2f}.", artifact.id, "model score", image)
     rated = sum(row.above is not None for row in result.rows)
     if rated:
         rest = f"None of the {rated} findings" if result.none_above else "No other finding"
         rest = "The finding does not reach" if result.none_above and rated == 1 else f"{rest} reaches"
         text = f"{rest} its operating point in the model{by}; that excludes nothing."
-        yield Claim(text=text, evidence=(artifact.id,), kind="model score")
+        yield _claim(text, artifact.id, "model score", image)
     for row in result.rows if len(result.rows) <= MAX_ROWS else ():
         if not row.above:
             point = row.operating_point
             where = "it has no operating point" if point is None else f"below its operating point of {point:.2f}"
             text = f"The model{by} scores {readable(row.label)} at {row.score:.2f}, {where}."
-            yield Claim(text=text, evidence=(artifact.id,), kind="model score")
+            yield _claim(text, artifact.id, "model score", image)
 
 
 @composes("text")
 def _of_text(artifact: Artifact) -> Iterable[Claim]:
     if "answer" not in artifact.data:
-        yield Claim(text=artifact.summary, evidence=(artifact.id,), kind="described")
+        yield _claim(artifact.summary, artifact.id, "described")
         return
+    image = str(artifact.data.get("image") or "")
     answer = " ".join(str(artifact.data["answer"]).replace("“", "'").replace("”", "'").split())
     by = (artifact.data.get("model") or {}).get("card", "")
     text = f"The model's opinion{f' ({by})' if by else ''}: “{answer}”"
-    yield Claim(text=text, evidence=(artifact.id,), kind="model opinion")
+    yield _claim(text, artifact.id, "model opinion", Region(image=image) if image else None)
 
 
 @composes("report")
 def _of_draft(artifact: Artifact) -> Iterable[Claim]:
     draft = Draft.model_validate(artifact.data)
-    yield Claim(text=draft.summary, evidence=(artifact.id,), kind="described")
+    yield _claim(draft.summary, artifact.id, "described")
 
 
 @composes("verdicts")
@@ -195,10 +216,16 @@ def quotes(hits: Hits, artifact: Artifact) -> tuple[Claim, ...]:
         return (Claim(text=artifact.summary, evidence=(artifact.id,), kind="described"),)
     # a sentence that still has its words says more than one from which its collection removed some
     whole_first = sorted(hits.hits, key=lambda hit: REMOVED in hit.sentence)
-    return tuple(
-        Claim(text=f"A stored report of another patient says: “{h.sentence}”", evidence=(h.report_id,), kind="quoted")
-        for h in whole_first
-    )
+    return tuple(_quoted(hit) for hit in whole_first)
+
+
+def _quoted(hit: ReportHit) -> Claim:
+    text = f"A stored report of another patient says: “{hit.sentence}”"
+    where: tuple[Place, ...] = ()
+    if hit.end > hit.start >= 0:
+        span = Span(report=hit.report_id, section=hit.section, start=hit.start, end=hit.end)
+        where = (Place(evidence=hit.report_id, span=span),)
+    return Claim(text=text, evidence=(hit.report_id,), kind="quoted", where=where)
 
 
 def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
@@ -214,12 +241,44 @@ def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
 def _of_boxes(artifact: Artifact) -> Iterable[Claim]:
     """Say what was found, then where the best boxes lie: in mm where the image has them, else in voxels."""
     result = Boxes.model_validate(artifact.data)
-    yield Claim(text=artifact.summary, evidence=(artifact.id, result.image), kind="model score")
+    places = tuple(Place(evidence=artifact.id, region=_boxed(box, result.image)) for box in result.boxes[:MAX_LISTED])
+    yield Claim(text=artifact.summary, evidence=(artifact.id, result.image), kind="model score", where=places)
     for number, box in enumerate(result.boxes[:MAX_ROWS], 1):
         where = _place(box)
         score = "" if box.score is None else f", score {box.score:.2f}"
         text = f"Box {number} for “{box.label}”: {where}{score}."
-        yield Claim(text=text, evidence=(artifact.id,), kind="model score")
+        yield _claim(text, artifact.id, "model score", _boxed(box, result.image))
+
+
+def _boxed(box: Box, image: str) -> Region:
+    """Return a box with its middle as the point to look at."""
+    return Region(
+        image=image,
+        target=box.label,
+        voxel=_middle(box.lower, box.upper),
+        position_mm=_middle(box.lower_mm, box.upper_mm) if box.lower_mm and box.upper_mm else None,
+        lower=box.lower,
+        upper=box.upper,
+        lower_mm=box.lower_mm,
+        upper_mm=box.upper_mm,
+    )
+
+
+def _middle(lower: Position, upper: Position) -> Position:
+    x, y, z = ((low + high) / 2 for low, high in zip(lower, upper, strict=True))
+    return x, y, z
+
+
+@composes("points")
+def _of_points(artifact: Artifact) -> Iterable[Claim]:
+    """Say what was found; each point is a place."""
+    regions: list[Region] = []
+    if {"points", "image"} <= set(artifact.data):
+        found = Points.model_validate({k: v for k, v in artifact.data.items() if k in Points.model_fields})
+        regions = [
+            Region(image=found.image, target=p.name, voxel=p.voxel, position_mm=p.position_mm) for p in found.points
+        ]
+    yield _claim(artifact.summary, artifact.id, "described", *regions[:MAX_LISTED])
 
 
 def _place(box: Box) -> str:
@@ -264,7 +323,7 @@ def _measured(row: Measurement, artifact_id: str) -> Claim:
         text = f"{words.capitalize()}, {row.method.replace('_', ' ')}: {value}."
     else:
         text = f"{words} of the {readable(row.target)}: {value}."
-    return Claim(text=text, evidence=(artifact_id,), kind="measured")
+    return _claim(text, artifact_id, "measured", row.where)
 
 
 def _masked(result: Masks, artifact_id: str) -> Iterable[Claim]:
@@ -272,11 +331,11 @@ def _masked(result: Masks, artifact_id: str) -> Iterable[Claim]:
     missing = [readable(m.target) for m in result.masks if not m.voxels]
     by = f" by {result.model.card}" if result.model else ""
     if found:
-        yield Claim(
-            text=f"Outlined in {result.image}{by}: {', '.join(found)}.", evidence=(artifact_id,), kind="described"
-        )
+        regions = [m.where for m in result.masks if m.voxels]
+        yield _claim(f"Outlined in {result.image}{by}: {', '.join(found)}.", artifact_id, "described", *regions)
     if missing:
-        yield Claim(text=f"Looked for and not found: {', '.join(missing)}.", evidence=(artifact_id,), kind="described")
+        whole = Region(image=result.image)
+        yield _claim(f"Looked for and not found: {', '.join(missing)}.", artifact_id, "described", whole)
 
 
 def readable(target: str) -> str:

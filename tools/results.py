@@ -21,11 +21,12 @@ ToolResult
 └─ Sent          results that a PACS took
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tools.facts import ArtifactKind, AttachmentFacts
+from tools.places import Place, Position, Region
 
 Mark = Literal["synthetic", "mock", "opinion"]
 ClaimKind = Literal["measured", "described", "model score", "model opinion", "quoted", "general", "not examined"]
@@ -130,6 +131,8 @@ class MaskEntry(Record):
     """How many voxels are inside; 0 when the target was looked for and not found."""
     model: ModelUse | None = None
     """Which model outlined it, where several shared the targets out; None: the result's own."""
+    where: Region | None = None
+    """Where it is best seen; None: nothing is inside, or nobody looked."""
 
 
 class Masks(ToolResult):
@@ -167,9 +170,6 @@ class Scores(ToolResult):
     def none_above(self) -> bool:
         """Whether no label reaches its operating point."""
         return not any(row.above for row in self.rows)
-
-
-Position = tuple[float, float, float]
 
 
 class Box(Record):
@@ -246,6 +246,8 @@ class Measurement(Record):
     uncertainty: float | None = None
     """± in the value's unit, as far as the mask's own boundary says; None where it says nothing."""
     uncertainty_method: str = ""
+    where: Region | None = None
+    """Where it was measured: for a diameter its slice, else the slice that shows most of the structure."""
 
 
 class Measurements(ToolResult):
@@ -439,6 +441,14 @@ class Claim(Record):
     evidence: tuple[str, ...] = ()
     """Ids of artifacts (s2), attachments (img1) or stored reports (CXR1234)."""
     kind: ClaimKind
+    where: tuple[Place, ...] = ()
+    """Where in its evidence it is to be seen; each belongs to one of `evidence`. Empty: in the whole of it."""
+
+    @model_validator(mode="after")
+    def _places_are_cited(self) -> Self:
+        if strange := {p.evidence for p in self.where} - set(self.evidence):
+            raise ValueError(f"where must name evidence that is cited, got {sorted(strange)}")
+        return self
 
 
 class Draft(ToolResult):

@@ -87,6 +87,8 @@ def row_of(later: Measurement, earlier: Measurement, sources: tuple[str, str]) -
         rule=verdict.rule,
         current_source=sources[0],
         prior_source=sources[1],
+        current_where=later.where,
+        prior_where=earlier.where,
     )
 
 
@@ -107,6 +109,8 @@ def _one_sided(
         rule="outlined in one study, looked for and not found in the other",
         current_source=images[0],
         prior_source=images[1],
+        current_where=row.where if now else None,
+        prior_where=row.where if before else None,
     )
 
 

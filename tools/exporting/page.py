@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.claims import readable, shown_with_uncertainty
-from tools.errors import NotFoundError, UnsupportedError
+from tools.errors import UnsupportedError
 from tools.results import Claim, Draft, Measurements
+from tools.sources import source_of
 from tools.verbs.draft_markdown import NOTICE
 from tools.workspace import Artifact, Workspace
 
@@ -94,7 +95,7 @@ def _draft_page(workspace: Workspace, artifact: Artifact) -> Page:
         notice=NOTICE,
         byline=f"{by}; every sentence names its evidence. Made by Reading Room, step {artifact.id}.",
         sections=tuple(sections),
-        evidence=tuple(_said_of(workspace, i) for i in ids),
+        evidence=tuple(source_of(i, workspace).line for i in ids),
         pictures=_pictures(workspace, ids),
         marks=artifact.marks,
     )
@@ -125,26 +126,10 @@ def _table_page(workspace: Workspace, artifact: Artifact) -> Page:
         notice=NOTICE,
         byline=f"{artifact.summary} Made by Reading Room, step {artifact.id}.",
         sections=(Section("Measurements", table=(head, *table)),),
-        evidence=tuple(_said_of(workspace, i) for i in sources),
+        evidence=tuple(source_of(i, workspace).line for i in sources),
         pictures=_pictures(workspace, sources),
         marks=artifact.marks,
     )
-
-
-def _said_of(workspace: Workspace, evidence_id: str) -> str:
-    """Return a line on an id: what it is and what made it."""
-    if evidence_id in (facts := workspace.facts()):
-        found = facts[evidence_id]
-        said = " ".join(part for part in (found.modality, found.body_part) if part) or "modality unknown"
-        return f"{evidence_id}: attached {found.kind}, {said}"
-    try:
-        artifact = workspace.artifact(evidence_id)
-    except NotFoundError:
-        return f"{evidence_id}: a stored report of another patient"
-    model = artifact.provenance.model
-    by = f"; model {model.card} {model.version} ({model.licence})" if model else ""
-    marks = f"; {', '.join(artifact.marks)}" if artifact.marks else ""
-    return f"{evidence_id}: {artifact.provenance.tool}: {artifact.summary}{by}{marks}"
 
 
 def _pictures(workspace: Workspace, ids: Iterable[str]) -> tuple[tuple[Path, str], ...]:

@@ -46,8 +46,23 @@ def problem_with(claim: Claim, look_up: LookUp) -> str | None:
         found.append(evidence)
     if not found:
         return _without_evidence(claim)
+    if lost := _lost_place(claim, look_up):
+        return lost
     judged = judge(claim.text, found, claim.kind)
     return None if judged.verdict == "supported" else judged.reason
+
+
+def _lost_place(claim: Claim, look_up: LookUp) -> str | None:
+    """Return why a place that a claim points at is not there."""
+    said = {" ".join(quote.split()) for quote in read_statement(claim.text).quotes}
+    for place in claim.where:
+        if place.region and look_up(place.region.image) is None:
+            return f"it points at {place.region.image!r}, which does not exist"
+        if place.span and (report := look_up(place.span.report)) is not None:
+            words = " ".join(report.text[place.span.start : place.span.end].split())
+            if place.span.end > len(report.text) or (claim.kind == "quoted" and words not in said):
+                return f"the place in {place.span.report} that it points at does not hold these words"
+    return None
 
 
 def _without_evidence(claim: Claim) -> str | None:

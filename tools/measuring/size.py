@@ -31,6 +31,7 @@ def volume(structure: Structure, notes: list[str]) -> list[Measurement]:
 def diameter(structure: Structure, notes: list[str]) -> list[Measurement]:
     """Measure the longest diameter in an axial slice and the extent across it."""
     from tools.imaging.shape import largest_component, slice_diameters
+    from tools.imaging.whereabouts import on_slice
 
     _require_spacing(structure.volume)
     largest, count = largest_component(structure.inside)
@@ -42,7 +43,7 @@ def diameter(structure: Structure, notes: list[str]) -> list[Measurement]:
     # Half a voxel at either end; the coarser of the slice's two edges, for the diameter may run along it.
     in_plane = sorted(float(s) for s in np.linalg.norm(affine[:3, [a for a in range(3) if a != found.across]], axis=0))
     uncertainty = Uncertainty(in_plane[-1], "either end moved by half a voxel")
-    return [
+    rows = [
         structure.row(
             "longest_diameter", found.longest_mm, "mm", f"longest in an axial slice (RECIST 1.1); {where}", uncertainty
         ),
@@ -50,6 +51,8 @@ def diameter(structure: Structure, notes: list[str]) -> list[Measurement]:
             "perpendicular_diameter", found.perpendicular_mm, "mm", f"extent across the longest; {where}", uncertainty
         ),
     ]
+    seen = on_slice(largest, structure.volume, (found.across, found.slice_index), structure.named)
+    return [row.model_copy(update={"where": seen}) for row in rows]
 
 
 def surface_area(structure: Structure, notes: list[str]) -> list[Measurement]:

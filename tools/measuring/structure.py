@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.claims import RADIOMICS
 from tools.errors import BadInputError
+from tools.imaging.whereabouts import region_of
 from tools.measuring.boundary import Boundary, boundary_of
+from tools.places import Region
 from tools.results import Measurement
 
 if TYPE_CHECKING:
@@ -47,6 +50,17 @@ class Structure:
         """How many voxels lie inside."""
         return int(np.count_nonzero(self.inside))
 
+    @property
+    def named(self) -> Region:
+        """Its names as a place has them."""
+        mask = "" if self.mask == self.image else self.mask  # outlined within the step: no mask to open
+        return Region(image=self.image, mask=mask, target=self.target)
+
+    @cached_property
+    def where(self) -> Region | None:
+        """Where it is best seen."""
+        return region_of(self.inside, self.volume, self.named)
+
     def row(
         self, quantity: str, value: float, unit: str, method: str, uncertainty: Uncertainty | None = None
     ) -> Measurement:
@@ -62,6 +76,7 @@ class Structure:
             method=method,
             uncertainty=uncertainty.value if uncertainty else None,
             uncertainty_method=uncertainty.method if uncertainty else "",
+            where=None if quantity.startswith(RADIOMICS) else self.where,  # 173 features of one place
         )
 
 

@@ -15,6 +15,7 @@ from tools.contract import REF_PATTERN, Cost, ImageRef, Ref, ToolContext, tool
 from tools.errors import BadInputError, UnsupportedError
 from tools.examples import examples_of
 from tools.imaging.anatomy import resolve
+from tools.places import Span
 from tools.results import Measurement, Measurements
 
 if TYPE_CHECKING:
@@ -193,8 +194,9 @@ def _with_report(ctx: ToolContext, current: str, report: str, names: Sequence[st
         later = measured(structure, notes).get(size.quantity)
         if later is None:
             continue
-        earlier = later.model_copy(update={"value": size.value, "uncertainty": size.step / 2})
-        rows.append(row_of(later, earlier, (current, report)))
+        earlier = later.model_copy(update={"value": size.value, "uncertainty": size.step / 2, "where": None})
+        span = Span(report=report, start=size.start, end=size.start + len(size.sentence))
+        rows.append(row_of(later, earlier, (current, report)).model_copy(update={"prior_span": span}))
         notes.append(f"{report} says: “{size.sentence}”")
     sides = _Sides(current, report, study_date(ctx.workspace, current), report_date(text))
     return _change(sides, rows, notes, (), (), now)

@@ -10,8 +10,9 @@ from pydantic import Field
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import BadInputError
 from tools.examples import examples_of
+from tools.places import Position
 from tools.preconditions import needs_model
-from tools.results import Box, Boxes, Position
+from tools.results import Box, Boxes
 
 if TYPE_CHECKING:
     from tools.imaging.volume import BoolArray, Volume

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tools.imaging.volume import Volume
     from tools.models.card import PromptKind
     from tools.models.runtimes.base import Prompt
-    from tools.results import Position
+    from tools.places import Position
 
 Place = Annotated[list[float], Field(min_length=2, max_length=3)]
 MAX_POINTS = 64  # an interactive network takes a few dozen at most

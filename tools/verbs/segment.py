@@ -14,6 +14,7 @@ from tools.errors import BadInputError
 from tools.examples import examples_of
 from tools.facts import AttachmentFacts
 from tools.imaging.anatomy import resolve
+from tools.places import Region
 from tools.results import MaskEntry, Masks
 from tools.verbs.outlining import Outlined, choices_for, listed, outline_prompted, outline_targets
 from tools.verbs.prompting import SegmentPrompt, mask_name
@@ -107,7 +108,7 @@ def segment(
         outlined = outline_targets(
             ctx, image, tuple(series or ()), resolve_targets(targets, ctx.hub.targets("segment"))
         )
-    entries, masks = _written(ctx, volume, outlined)
+    entries, masks = _written(ctx, image, volume, outlined)
     ctx.progress(0.92, "drawing the key image")
     shown = _draw(ctx, image, volume, masks)
     notes = [note for part in outlined for note in part.notes]
@@ -124,10 +125,11 @@ def segment(
 
 
 def _written(
-    ctx: ToolContext, volume: Volume, outlined: Sequence[Outlined]
+    ctx: ToolContext, image: str, volume: Volume, outlined: Sequence[Outlined]
 ) -> tuple[list[MaskEntry], dict[str, BoolArray]]:
     """Write each mask; return the entries and the masks that are not empty."""
     from tools.imaging.nifti import write_nifti
+    from tools.imaging.whereabouts import region_of
 
     total = sum(len(part.masks) for part in outlined)
     entries: list[MaskEntry] = []
@@ -138,9 +140,9 @@ def _written(
             file = f"{name}.nii.gz"
             write_nifti(ctx.folder / file, mask, like=volume)
             voxels = int(np.count_nonzero(mask))
-            entries.append(
-                MaskEntry(target=name, file=file, voxels=voxels, model=part.used if len(outlined) > 1 else None)
-            )
+            used = part.used if len(outlined) > 1 else None
+            where = region_of(mask, volume, Region(image=image, mask=ctx.folder.name, target=name))
+            entries.append(MaskEntry(target=name, file=file, voxels=voxels, model=used, where=where))
             if voxels:
                 present[name] = mask
     return entries, present

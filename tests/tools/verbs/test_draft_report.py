@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from agent.testing import ScriptedLLM
+from tests.tools.verbs.conftest import REPORT
 from tools.drafting.regions import region_of
 from tools.drafting.style import style_of
 from tools.errors import BadInputError
@@ -33,9 +34,10 @@ def test_every_sentence_follows_from_its_evidence(make_ctx, workspace) -> None:
 
 
 def keep_hits(workspace, *sentences: str, report: str = "CXR7") -> None:
+    places = [(s, max(REPORT.find(s), 0)) for s in sentences]
     hits = tuple(
-        ReportHit(report_id=report, section="findings", sentence=s, start=0, end=len(s), score=1.0, why="said")
-        for s in sentences
+        ReportHit(report_id=report, section="findings", sentence=s, start=at, end=at + len(s), score=1.0, why="said")
+        for s, at in places
     )
     _keep(workspace, "s3", Hits(summary="Reports of other patients match.", query="lungs", hits=hits))
 

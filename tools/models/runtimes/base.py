@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tools.errors import BadInputError
-from tools.results import LabelScore, Position
+from tools.places import Position
+from tools.results import LabelScore
 
 if TYPE_CHECKING:
     from torch import Tensor

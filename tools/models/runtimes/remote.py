@@ -25,7 +25,8 @@ from tools.models.runtimes.base import (
     Prompt,
     Segmentation,
 )
-from tools.results import LabelScore, Position
+from tools.places import Position
+from tools.results import LabelScore
 
 CONNECT_S = 5.0
 PROMPTED = "prompted"

@@ -17,7 +17,7 @@ from tools.imaging.volume import AnyArray, BoolArray, Volume
 
 if TYPE_CHECKING:
     from tools.models.runtimes.base import Progress, Prompt
-    from tools.results import Position
+    from tools.places import Position
 
 Point = tuple[float, float]
 

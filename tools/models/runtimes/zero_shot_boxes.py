@@ -14,7 +14,7 @@ from tools.models.runtimes.transformers_folder import load_model, load_processor
 
 if TYPE_CHECKING:
     from tools.imaging.volume import Volume
-    from tools.results import Position
+    from tools.places import Position
 
 MAX_BOXES = 10
 READS_TOKENS = ("grounding-dino", "mm-grounding-dino")  # the phrase is one text; the others take a list of phrases
