@@ -51,9 +51,9 @@ _ALSO_MEASURED = re.compile(
 )
 _AS_FILE = re.compile(
     r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?"
-    r"(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|word|json|fhir|dicom[ -]s[er]g?|png)\b"
-    r"|(?:^|[,;>])\s*(?:csv|pdf|stl|nifti|json|docx)\b"
-    r"|\.(?:csv|pdf|stl|json|nii|nii\.gz|docx|png)\b|\b3-?d[ -]print|\bprintable\b",
+    r"(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|html|word|json|fhir|dicom[ -]s[er]g?|png)\b"
+    r"|(?:^|[,;>])\s*(?:csv|pdf|stl|nifti|json|docx|html)\b"
+    r"|\.(?:csv|pdf|stl|json|nii|nii\.gz|docx|html|png)\b|\b3-?d[ -]print|\bprintable\b",
     re.I,
 )
 

@@ -33,7 +33,7 @@ def write_docx(page: Page, path: Path) -> None:
     if page.evidence:
         document.add_heading("Evidence", level=1)
         for number, line in enumerate(page.evidence, 1):
-            document.add_paragraph(f"{number}. {_plain(line)}")
+            _add_bookmark(document.add_paragraph(f"{number}. {_plain(line)}"), number)
     for picture, caption in page.pictures:
         document.add_picture(str(picture), width=Cm(15))
         document.add_paragraph().add_run(_plain(caption)).italic = True
@@ -49,8 +49,40 @@ def _add_body(document: Any, section: Section) -> None:
                 cell.text = _plain(text)
     for sentence in section.sentences:
         paragraph = document.add_paragraph(_plain(sentence.text))
-        if sentence.notes:
-            paragraph.add_run(f" {', '.join(map(str, sentence.notes))}").font.superscript = True
+        for place, number in enumerate(sentence.notes):
+            paragraph.add_run(", " if place else " ").font.superscript = True
+            _add_link(paragraph, number)
+
+
+def _add_link(paragraph: Any, number: int) -> None:
+    """Add a raised number that leads to its line of evidence; python-docx has no call for links within a document."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+    from docx.text.run import Run
+
+    link, element = OxmlElement("w:hyperlink"), OxmlElement("w:r")
+    link.set(qn("w:anchor"), f"evidence_{number}")
+    link.append(element)
+    _element_of(paragraph).append(link)
+    run = Run(element, paragraph)
+    run.text, run.font.superscript, run.font.underline = str(number), True, True
+
+
+def _add_bookmark(paragraph: Any, number: int) -> None:
+    """Make a line of evidence a place that links lead to."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    start, end = OxmlElement("w:bookmarkStart"), OxmlElement("w:bookmarkEnd")
+    for mark in (start, end):
+        mark.set(qn("w:id"), str(number))
+    start.set(qn("w:name"), f"evidence_{number}")
+    _element_of(paragraph).insert(0, start)
+    _element_of(paragraph).append(end)
+
+
+def _element_of(paragraph: Any) -> Any:
+    return paragraph._p  # noqa: SLF001  python-docx has no public name for it
 
 
 def _plain(text: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.claims import readable, shown_with_uncertainty
 from tools.errors import UnsupportedError
 from tools.results import Claim, Draft, Measurements
-from tools.sources import source_of
+from tools.sources import source_of, sources_of
 from tools.verbs.draft_markdown import NOTICE
 from tools.workspace import Artifact, Workspace
 
@@ -25,7 +25,7 @@ _SECTIONS = (
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence and the numbers of its evidence in the list at the end."""
+    """One sentence and the numbers of its evidence in the list at the end, which every format links to."""
 
     text: str
     notes: tuple[int, ...] = ()
@@ -83,26 +83,42 @@ def text_page(name: str, text: str) -> Page:
 
 def _draft_page(workspace: Workspace, artifact: Artifact) -> Page:
     draft = Draft.model_validate(artifact.data)
-    ids = list(dict.fromkeys(i for claim in draft.claims() for i in claim.evidence))
+    notes = _Notes(workspace)
     sections = []
     for title, name in _SECTIONS:
         claims: tuple[Claim, ...] = getattr(draft, name)
         if claims:
-            sections.append(Section(title, tuple(_sentence(c, ids) for c in claims)))
+            sections.append(Section(title, tuple(Sentence(c.text, notes.of(c)) for c in claims)))
+    if draft.held_back:
+        sections.append(Section("Held back", tuple(Sentence(text) for text in draft.held_back)))
+    ids = list(dict.fromkeys(i for claim in draft.claims() for i in claim.evidence))
     by = "Composed from templates" if draft.worded_by == "template" else f"Worded by {draft.worded_by}"
     return Page(
         title="Draft report",
         notice=NOTICE,
         byline=f"{by}; every sentence names its evidence. Made by Reading Room, step {artifact.id}.",
         sections=tuple(sections),
-        evidence=tuple(source_of(i, workspace).line for i in ids),
+        evidence=tuple(notes.lines),
         pictures=_pictures(workspace, ids),
         marks=artifact.marks,
     )
 
 
-def _sentence(claim: Claim, ids: Sequence[str]) -> Sentence:
-    return Sentence(claim.text, tuple(ids.index(i) + 1 for i in claim.evidence))
+class _Notes:
+    """The numbered evidence of a document: one number for each id and place, in the order in which they are cited."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.lines: list[str] = []
+
+    def of(self, claim: Claim) -> tuple[int, ...]:
+        """Return the numbers of a sentence's evidence; new evidence gets a new one."""
+        numbers = []
+        for source in sources_of(claim, self._workspace):
+            if source.line not in self.lines:
+                self.lines.append(source.line)
+            numbers.append(self.lines.index(source.line) + 1)
+        return tuple(numbers)
 
 
 def _table_page(workspace: Workspace, artifact: Artifact) -> Page:

@@ -55,7 +55,9 @@ def _story(page: Page, lost: set[str]) -> list[Any]:
         story += _body(section, styles, lost)
     if page.evidence:
         story.append(Paragraph("Evidence", styles["Heading2"]))
-        story += [Paragraph(f"{n}. {_text(line, lost)}", styles["Normal"]) for n, line in enumerate(page.evidence, 1)]
+        for number, line in enumerate(page.evidence, 1):
+            text = f'<a name="evidence-{number}"/>{number}. {_text(line, lost)}'
+            story.append(Paragraph(text, styles["Normal"]))
     for picture, caption in page.pictures:
         story += [Spacer(1, 10), _picture(picture), Paragraph(_text(caption, lost), styles["Italic"])]
     return story
@@ -73,7 +75,8 @@ def _body(section: Section, styles: Any, lost: set[str]) -> list[Any]:
         return [table]
     found = []
     for sentence in section.sentences:
-        notes = f" <super>{', '.join(map(str, sentence.notes))}</super>" if sentence.notes else ""
+        links = ", ".join(f'<a href="#evidence-{n}" color="blue">{n}</a>' for n in sentence.notes)
+        notes = f" <super>{links}</super>" if links else ""
         found.append(Paragraph(_text(sentence.text, lost) + notes, styles["Normal"]))
     return found
 

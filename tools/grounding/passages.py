@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from knowledge.sentences import Span, section_name, split_sentences
 from tools.grounding.statement import CITED, QUOTE
-from tools.verbs.draft_markdown import BYLINES, NOTICE
+from tools.verbs.draft_markdown import BYLINES, EVIDENCE, NOTICE
 
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(?P<title>.+?)\s*#*$")
 _BULLET = re.compile(r"^\s*(?:[-*•+]|\d{1,3}[.)])\s+")
 _LABEL = re.compile(r"^\s*(?P<label>[A-Za-z][A-Za-z ()]{2,40}):\s*(?P<rest>.*)$", re.DOTALL)
 _UNIT_STOP = re.compile(r"(?<=\d)\s?[lLgmsTV]\.(?=\s+[A-Z“])|(?<=[.!?])”(?=\s+[A-Z])")
+_EVIDENCE = re.compile(rf"^## {re.escape(EVIDENCE)}\s*$", re.MULTILINE)
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]<>#|!~])")
 
 
@@ -27,8 +28,13 @@ class Passage:
 
 
 def passages_of(text: str) -> list[Passage]:
-    """Return the sentences of a draft in order; headings and the notice of drafts are none."""
-    return list(_passages(text))
+    """Return the sentences of a draft in order; headings, the notice and the list of evidence of drafts are none."""
+    return list(_passages(before_evidence(text)))
+
+
+def before_evidence(text: str) -> str:
+    """Return a draft without the list of evidence that our drafts end with."""
+    return _EVIDENCE.split(text, maxsplit=1)[0]
 
 
 def _passages(text: str) -> Iterator[Passage]:

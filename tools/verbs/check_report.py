@@ -13,9 +13,10 @@ from tools.contract import REF_PATTERN, AnyRef, Cost, Ref, ToolContext, tool
 from tools.errors import BadInputError
 from tools.examples import examples_of
 from tools.grounding import Evidence, Judgement, LookUp, evidence_in, judge
-from tools.grounding.passages import Passage, passages_of
+from tools.grounding.passages import Passage, before_evidence, passages_of
 from tools.grounding.statement import read_statement
 from tools.results import Draft, Hits, SentenceVerdict, Verdicts
+from tools.verbs.draft_markdown import EVIDENCE
 
 ReportRef = Annotated[str, Field(pattern=REF_PATTERN), Ref(("report",))]
 MAX_CHARACTERS = 500_000  # far above any report; a book would only keep the person waiting
@@ -55,7 +56,7 @@ def check_report(
                 evidence=judged.evidence,
             )
         )
-    return Verdicts(summary=_summary(report, rows), report=report, rows=tuple(rows), notes=_notes(checker))
+    return Verdicts(summary=_summary(report, rows), report=report, rows=tuple(rows), notes=_notes(ctx, report, checker))
 
 
 def _passages(ctx: ToolContext, report: str) -> list[Passage]:
@@ -135,7 +136,12 @@ def _summary(report: str, rows: Sequence[SentenceVerdict]) -> str:
     return f"{len(rows):,} sentence{'' if one else 's'} of {report} checked: {', '.join(parts)}."
 
 
-def _notes(checker: _Checker) -> tuple[str, ...]:
-    if checker.own:
-        return ()
-    return ("There is no result to check against: measure or classify first.",)
+def _notes(ctx: ToolContext, report: str, checker: _Checker) -> tuple[str, ...]:
+    notes = []
+    if not checker.own:
+        notes.append("There is no result to check against: measure or classify first.")
+    if not report.startswith("s"):
+        text = ctx.workspace.report_text(report)
+        if len(before_evidence(text)) < len(text):
+            notes.append(f"What stands under “{EVIDENCE}” was not checked: it lists sources and makes no claim.")
+    return tuple(notes)

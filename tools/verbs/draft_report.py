@@ -23,6 +23,7 @@ from tools.examples import examples_of
 from tools.grounding import LookUp, evidence_in, problem_with
 from tools.grounding.statement import expand
 from tools.results import Claim, Draft, Hits
+from tools.sources import Source, sources_of
 from tools.verbs.draft_markdown import as_markdown
 from tools.workspace import Artifact, write_atomically
 
@@ -86,8 +87,17 @@ def draft_report(
         files=("draft.md",),
         notes=tuple(making.notes),
     )
-    write_atomically(ctx.folder / "draft.md", as_markdown(draft))
+    write_atomically(ctx.folder / "draft.md", as_markdown(draft, _cited(ctx, draft)))
     return draft
+
+
+def _cited(ctx: ToolContext, draft: Draft) -> dict[str, list[tuple[Claim, Source]]]:
+    """Return per evidence id the sentences that cite it."""
+    found: dict[str, list[tuple[Claim, Source]]] = {}
+    for claim in draft.claims():
+        for source in sources_of(claim, ctx.workspace):
+            found.setdefault(source.id, []).append((claim, source))
+    return found
 
 
 def _findings(artifact: Artifact) -> Iterable[Claim]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Segmented = tuple[Segmentation, Sequence[str]]
 
 NOTICE = "Reading Room, research use only, not a medical device"  # ASCII: an STL header holds nothing else
-Format = Literal["nifti", "csv", "json", "png", "dicom-seg", "dicom-sr", "stl", "obj", "pdf", "docx", "fhir"]
+Format = Literal["nifti", "csv", "json", "png", "dicom-seg", "dicom-sr", "stl", "obj", "pdf", "docx", "html", "fhir"]
 
 
 @dataclass
@@ -75,7 +75,7 @@ def export(
 ) -> Files:
     """Write results as files: masks and images as nifti, measurements as csv, anything as json, figures as png.
 
-    Masks can also be dicom-seg, stl or obj; reports and measurements dicom-sr, pdf, docx or fhir.
+    Masks can also be dicom-seg, stl or obj; reports and measurements dicom-sr, pdf, docx, html or fhir.
 
     DICOM objects refer to the images that were attached; an image that came without DICOM is written as a series
     beside them. Meshes are in millimetres, in DICOM's LPS+ world.
@@ -134,7 +134,8 @@ def _csv(making: Export, artifact_id: str) -> list[str]:
         writer.writeheader()
         last = {"marks": " ".join(making.marks(artifact_id)), "notice": NOTICE}
         for row in Measurements.model_validate(artifact.data).rows:
-            writer.writerow({key: _as_text(value) for key, value in row.model_dump().items()} | last)
+            cells = row.model_dump() | {"where": row.where.words if row.where else ""}
+            writer.writerow({key: _as_text(value) for key, value in cells.items()} | last)
     return [name]
 
 
@@ -266,8 +267,9 @@ def _mesh(making: Export, artifact_id: str, form: MeshFormat) -> list[str]:
     return names
 
 
-def _document(making: Export, artifact_id: str, form: Literal["pdf", "docx"]) -> list[str]:
+def _document(making: Export, artifact_id: str, form: Literal["pdf", "docx", "html"]) -> list[str]:
     from tools.exporting.docx import write_docx
+    from tools.exporting.html import write_html
     from tools.exporting.page import page_of, text_page
     from tools.exporting.pdf import write_pdf
 
@@ -280,7 +282,7 @@ def _document(making: Export, artifact_id: str, form: Literal["pdf", "docx"]) ->
     if form == "pdf":
         making.notes += write_pdf(page, making.ctx.folder / name)
     else:
-        write_docx(page, making.ctx.folder / name)
+        (write_docx if form == "docx" else write_html)(page, making.ctx.folder / name)
     return [name]
 
 
@@ -310,5 +312,6 @@ _WRITERS: Mapping[Format, Callable[[Export, str], list[str]]] = {
     "obj": partial(_mesh, form="obj"),
     "pdf": partial(_document, form="pdf"),
     "docx": partial(_document, form="docx"),
+    "html": partial(_document, form="html"),
     "fhir": _fhir,
 }

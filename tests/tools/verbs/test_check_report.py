@@ -159,13 +159,13 @@ def test_the_claims_name_what_is_not_supported_and_pass_their_own_check(check, r
 
 
 def test_fifty_thousand_characters_and_ten_thousand_citations_stay_fast(check) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # others may work on this machine
     long = check("The liver measures 1,503 ml. The spleen measures 999 ml. " * 880)
     assert len(long.rows) == 1760
     assert sum(r.verdict == "supported" for r in long.rows) == 880
     many = check("The liver measures 1,503 ml. " + " ".join(f"[s{n}]" for n in range(100, 10_100)))
     assert [r.verdict for r in many.rows] == ["not covered"]
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_an_empty_report_and_one_without_evidence_say_so(check, reading) -> None:

@@ -194,3 +194,16 @@ def test_a_reply_that_is_no_rewording_leaves_the_template(make_ctx, reply) -> No
 def test_an_attachment_alone_is_no_evidence(make_ctx) -> None:
     with pytest.raises(BadInputError, match="evidence must name results of steps"):
         draft_report(make_ctx(), evidence=["img1"])
+
+
+def test_each_id_of_the_markdown_leads_to_what_stands_behind_it(make_ctx, workspace) -> None:
+    """The ids are links of CommonMark: a definition each, which leads to a heading, which viewers make an anchor of."""
+    keep_hits(workspace, "The lungs are clear.")
+    ctx = make_ctx()
+    draft = draft_report(ctx, evidence=["s1", "s2", "s3"])
+    text = (ctx.folder / "draft.md").read_text(encoding="utf-8")
+    cited = {i for claim in draft.claims() for i in claim.evidence}
+    headings = {line.removeprefix("### ") for line in text.splitlines() if line.startswith("### ")}
+    assert headings == cited
+    assert all(f"[{i}]: #{i.lower()}" in text.splitlines() for i in cited)
+    assert "CXR7, findings, characters 10 to 30" in text

@@ -11,6 +11,7 @@ import trimesh
 from tools.errors import UnsupportedError
 from tools.exporting.mesh import surface_of
 from tools.imaging.volume import Volume
+from tools.places import Place, Region, Span
 from tools.results import Claim, Draft
 from tools.testing import chest_phantom
 from tools.verbs.export import export
@@ -39,6 +40,29 @@ def drafted(workspace):
         )
     )
     return workspace
+
+
+@pytest.fixture
+def located(drafted):
+    """The draft with places, the same evidence at two places, and a sentence that was held back."""
+    seen = [
+        Region(image="img1", mask="s1", target="lungs", plane="axial", slice_number=n, slice_count=20) for n in (7, 9)
+    ]
+    first, second = (Place(evidence="s2", region=region) for region in seen)
+    span = Place(evidence="CXR7", span=Span(report="CXR7", section="findings", start=10, end=30))
+    draft = Draft(
+        summary="A draft.",
+        findings=(
+            Claim(text="Volume: 2,430 ml.", evidence=("s2", "img1"), kind="measured", where=(first,)),
+            Claim(text="Longest diameter: 90.1 mm.", evidence=("s2",), kind="measured", where=(second,)),
+        ),
+        similar=(Claim(text="A stored report: “clear”.", evidence=("CXR7",), kind="quoted", where=(span,)),),
+        limitations=(Claim(text=HOSTILE, evidence=("s2",), kind="general", where=(first,)),),
+        held_back=("The lungs are normal. — held back: no tool judged it",),
+    )
+    artifact = drafted.artifact("s5")
+    drafted.add_artifact(artifact.model_copy(update={"data": draft.model_dump(mode="json")}))
+    return drafted
 
 
 @pytest.mark.parametrize("form", ["stl", "obj"])
@@ -99,6 +123,83 @@ def test_a_draft_as_docx_shows_markup_as_text(make_ctx, drafted) -> None:
     assert f"{HOSTILE} 1" in text
     assert "1. s2: phantom: The phantom's lungs were measured.; mock" in text
     assert document.sections[0].footer.paragraphs[0].text == "Research use only. Not a medical device. OPINION."
+
+
+def test_each_number_in_a_pdf_leads_to_its_evidence(make_ctx, located) -> None:
+    """Read back with pypdf: where a link points is where the line of evidence stands."""
+    from pypdf import PdfReader
+
+    ctx = make_ctx()
+    export(ctx, artifacts=["s5"], format="pdf")
+    reader = PdfReader(ctx.folder / "s5.pdf")
+    links = [a.get_object() for page in reader.pages for a in page.get("/Annots", [])]
+    assert len(links) == 5  # two, one, one, one
+    lines = {n: _height_of(reader, f"{n}. ") for n in (1, 2, 3, 4)}
+    tops = [float(link["/Dest"][3]) for link in links]  # page, /XYZ, left, top, zoom
+    for link, top, number in zip(links, tops, (1, 2, 3, 4, 1), strict=True):
+        assert link["/Subtype"] == "/Link"
+        assert 0 <= top - lines[number] < 15, number
+    text = " ".join(" ".join(page.extract_text() for page in reader.pages).split())
+    assert "1. s2: phantom: The phantom's lungs were measured.; mock; img1, axial slice 7 of 20" in text
+    assert "4. CXR7: a stored report of another patient; CXR7, findings, characters 10 to 30" in text
+    assert "Held back" in text
+
+
+def _height_of(reader, start: str) -> float:
+    """Return how high the line of evidence stands that begins so."""
+    found: list[float] = []
+
+    def visit(text: str, page_matrix: list[float], text_matrix: list[float], *_: object) -> None:
+        if text.strip().startswith(start):
+            found.append(page_matrix[5] + text_matrix[5])
+
+    for page in reader.pages:
+        page.extract_text(visitor_text=visit)
+    return found[-1]
+
+
+def test_each_number_in_a_word_file_leads_to_its_evidence(make_ctx, located) -> None:
+    """Read back from the file's own XML, without the library that wrote it."""
+    import zipfile
+    from xml.etree import ElementTree as ET
+
+    ctx = make_ctx()
+    export(ctx, artifacts=["s5"], format="docx")
+    with zipfile.ZipFile(ctx.folder / "s5.docx") as file:
+        root = ET.fromstring(file.read("word/document.xml"))
+    w = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+    marks = {}
+    for paragraph in root.iter(f"{w}p"):
+        for mark in paragraph.iter(f"{w}bookmarkStart"):
+            marks[mark.get(f"{w}name")] = "".join(t.text for t in paragraph.iter(f"{w}t"))
+    links = [
+        (link.get(f"{w}anchor"), "".join(t.text for t in link.iter(f"{w}t"))) for link in root.iter(f"{w}hyperlink")
+    ]
+    assert [number for _, number in links] == ["1", "2", "3", "4", "1"]
+    assert all(marks[anchor].startswith(f"{number}. ") for anchor, number in links)
+    assert "axial slice 7 of 20" in marks["evidence_1"]
+    assert "characters 10 to 30" in marks["evidence_4"]
+
+
+def test_each_number_on_a_web_page_leads_to_its_evidence_and_nothing_runs(make_ctx, located) -> None:
+    from html.parser import HTMLParser
+
+    ctx = make_ctx()
+    export(ctx, artifacts=["s5"], format="html")
+    page = (ctx.folder / "s5.html").read_text(encoding="utf-8")
+    tags: list[tuple[str, dict[str, str | None]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: tags.append((tag, dict(attrs)))
+    parser.feed(page)
+    ids = {attrs["id"] for _, attrs in tags if "id" in attrs}
+    links = [attrs["href"] for tag, attrs in tags if tag == "a"]
+    assert [link for link in links if link.startswith("#evidence")] == [f"#evidence-{n}" for n in (1, 2, 3, 4, 1)]
+    assert all(link.startswith("#") and link[1:] in ids for link in links)
+    assert not {"script", "iframe", "link", "object"} & {tag for tag, _ in tags}
+    assert all((attrs["src"] or "").startswith("data:image/png;base64,") for tag, attrs in tags if tag == "img")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "default-src 'none'" in page
+    assert "The lungs are normal. — held back: no tool judged it" in page
 
 
 def test_measurements_as_a_document(make_ctx) -> None:
