@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -95,6 +95,18 @@ class Settings(BaseSettings):
     """How often a failed step may change the plan."""
     max_seconds: float = Field(default=3600.0, gt=0)
     """Seconds a request may take: a plan estimated to take longer is not begun, one that does is stopped."""
+    password_file: Path | None = None
+    """Who may use the page (`readingroom users add NAME`); None: whoever reaches it."""
+    auth_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    """Header in which a reverse proxy says who is signed in, such as X-Forwarded-User; needs `trusted_proxies`."""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks of that proxy, between commas in the environment; from elsewhere the page is refused."""
+    public_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Host names under which a page that listens on loopback is reached through a proxy."""
+    max_upload_mb: int = Field(default=2048, gt=0)
+    """What may be uploaded to the page at once."""
+    max_upload_files: int = Field(default=5000, gt=0)
+    """How many files one reading's upload may have."""
     log_payloads: bool = False
     """Write prompts and answers into the log, patient data included. Off unless asked for."""
 
@@ -105,7 +117,7 @@ class Settings(BaseSettings):
             raise ValueError("must be 'sqlite', 'memory' or 'postgresql://user:key@host/database'")
         return value
 
-    @field_validator("remote_models", mode="before")
+    @field_validator("remote_models", "trusted_proxies", "public_hosts", mode="before")
     @classmethod
     def _between_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -116,6 +128,21 @@ class Settings(BaseSettings):
         if wrong := [each for each in value if urlsplit(each).scheme not in {"http", "https"}]:
             raise ValueError(f"must be http or https addresses, got {wrong[0]!r}")
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ipaddress.ip_network(each, strict=False)
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Settings:
+        if self.auth_header and self.password_file:
+            raise ValueError("auth_header and password_file exclude each other: the proxy or the page asks who it is")
+        if bool(self.auth_header) != bool(self.trusted_proxies):
+            raise ValueError("auth_header and trusted_proxies need each other: a header is believed from a proxy only")
+        return self
 
     @field_validator("llm_base_url", "chroma_url")
     @classmethod

@@ -1,6 +1,6 @@
 """The page over a scripted assistant in a process of its own, for tests that talk to it as a browser would.
 
-python -m tests.page_server FOLDER [STEP_SECONDS] [WAITS]
+python -m tests.page_server FOLDER STEP_SECONDS WAITS PORT
 """
 
 from __future__ import annotations
@@ -16,11 +16,23 @@ ROOT = Path(__file__).parent.parent
 
 
 @contextmanager
-def serving(folder: Path, *, step_seconds: float = 0.0, waits: int = 0) -> Iterator[str]:
-    """Yield the address of a page whose readings lie in a folder."""
-    command = [sys.executable, "-m", "tests.page_server", str(folder), str(step_seconds), str(waits)]
+def serving(
+    folder: Path, *, step_seconds: float = 0.0, waits: int = 0, port: int = 0, **settings: object
+) -> Iterator[str]:
+    """Yield the address of a page whose readings lie in a folder; a folder and port used again are a restart.
+
+    Args:
+        folder: readings, uploads, the server's log.
+        step_seconds: how long each step of the story takes.
+        waits: for how many decisions it waits.
+        port: 0 takes a free one.
+        settings: READINGROOM_* settings, by their names in lower case.
+    """
+    command = [sys.executable, "-m", "tests.page_server", str(folder), str(step_seconds), str(waits), str(port)]
     env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}  # no page of a test fetches anything
-    with (folder / "server.log").open("w", encoding="utf-8") as log:
+    env |= {"GRADIO_TEMP_DIR": str(folder / "uploads")}
+    env |= {f"READINGROOM_{name.upper()}": str(value) for name, value in settings.items()}
+    with (folder / "server.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
     try:
         assert process.stdout is not None
@@ -40,10 +52,10 @@ def main() -> None:
     from tests.fake_assistant import FakeAssistant
     from ui.server import serve
 
-    folder, step_seconds, waits = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    settings = Settings(readings_dir=folder / "readings", cache_dir=folder / "cache")
+    folder, step_seconds, waits, port = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    settings = Settings(readings_dir=folder / "readings", cache_dir=folder / "cache", data_dir=folder / "data")
     assistant = FakeAssistant(settings=settings, step_seconds=step_seconds, waits=waits)
-    serve(assistant, "127.0.0.1", 0, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it
+    serve(assistant, "127.0.0.1", port, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ui.commands import audit, evals, knowledge, models, samples, tools
+from ui.commands import audit, evals, knowledge, models, samples, tools, users
 from ui.commands.ask import ask
 from ui.commands.demo import demo
 from ui.commands.doctor import doctor
@@ -30,7 +30,10 @@ app = typer.Typer(
 )
 for command in (ask, serve, mcp, demo, doctor, replay, train):
     app.command()(command)
-groups = {"tools": tools, "models": models, "samples": samples, "knowledge": knowledge, "eval": evals, "audit": audit}
+groups = {
+    "tools": tools, "models": models, "samples": samples, "knowledge": knowledge, "eval": evals, "audit": audit,
+    "users": users,
+}  # fmt: skip
 for name, module in groups.items():
     app.add_typer(module.app, name=name)
 

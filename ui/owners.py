@@ -1,20 +1,15 @@
-"""Whose a reading is: each browser has its own, told by a cookie that only the server reads."""
+"""Whose a reading is: a user's where people sign in, a browser's elsewhere; the gate says who asks."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tools.workspace import write_atomically
+from ui.access.gate import WHO
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-COOKIE = "readingroom_session"
-COOKIE_AGE_S = 30 * 86_400
 OWNER_FILE = "owner"
 """In the reading's folder; holds a hash, so that reading the folder gives nobody the cookie."""
 
@@ -23,10 +18,16 @@ def owner_of(request: Any) -> str:
     """Return who asks, as a hash; empty where nobody can be told.
 
     Args:
-        request: Starlette's or Gradio's; both have `cookies`.
+        request: Starlette's or Gradio's; both have `headers`, and the gate wrote one of them.
     """
-    token = (getattr(request, "cookies", None) or {}).get(COOKIE, "")
-    return hashlib.sha256(token.encode()).hexdigest() if token else ""
+    who = (getattr(request, "headers", None) or {}).get(WHO.decode(), "")
+    return hashlib.sha256(who.encode()).hexdigest() if who else ""
+
+
+def user_of(request: Any) -> str:
+    """Return the name of the user who is signed in; empty where nobody must."""
+    kind, _, name = (getattr(request, "headers", None) or {}).get(WHO.decode(), "").partition(":")
+    return name if kind == "user" else ""
 
 
 class Owners:
@@ -52,6 +53,14 @@ class Owners:
             return False
         return secrets.compare_digest(kept, owner)
 
+    def may_have(self, request: Any, path: Path) -> bool:
+        """Return whether the asker may have a file: it lies in a reading of theirs."""
+        try:
+            inside = path.resolve().relative_to(self._readings_dir.resolve())
+        except ValueError:
+            return False
+        return self.owner_may(request, inside.parts[0])
+
     def readings(self, request: Any) -> list[str]:
         """Return the asker's readings, newest first."""
         owner = owner_of(request)
@@ -59,36 +68,3 @@ class Owners:
             return []
         folders = sorted((p.parent for p in self._readings_dir.glob(f"*/{OWNER_FILE}")), reverse=True)
         return [f.name for f in folders if self.owner_may(request, f.name)]
-
-
-class SessionCookie:
-    """Gives each browser its cookie with the first page it loads."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the cookie comes with the answer."""
-        if scope["type"] != "http" or scope["path"] != "/" or _has_cookie(scope):
-            await self._app(scope, receive, send)
-            return
-        value = f"{COOKIE}={secrets.token_urlsafe(24)}; Path=/; Max-Age={COOKIE_AGE_S}; HttpOnly; SameSite=Lax"
-        secure = "; Secure" if scope.get("scheme") == "https" else ""
-
-        async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"set-cookie", (value + secure).encode())]
-            await send(message)
-
-        await self._app(scope, receive, send_with_cookie)
-
-
-def _has_cookie(scope: Scope) -> bool:
-    cookie: SimpleCookie = SimpleCookie()
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            try:
-                cookie.load(value.decode("latin-1"))
-            except CookieError:
-                return False
-    return COOKIE in cookie

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request  # FastAPI looks at the annotation
+
+from ui.access.uploads import MB
 from ui.shelf import PREFIX, Shelf
 
 if TYPE_CHECKING:
@@ -12,7 +17,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from agent.assistant import Assistant
+    from agent.settings import Settings
 
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]", "testserver")
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
@@ -35,25 +42,25 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     Args:
         assistant: answers the page's requests.
         host: the address it will listen on; on loopback other host names are refused (DNS rebinding).
+
+    Raises:
+        ConfigError: the password file can't be used.
     """
     import gradio as gr
     from fastapi import FastAPI
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from ui.app import STATIC, STYLES, build_page, head
-    from ui.owners import Owners, SessionCookie
+    from ui.owners import Owners
     from ui.page import Page
 
-    shelf = Shelf()
+    settings, shelf = assistant.settings, Shelf()
+    owners = Owners(settings.readings_dir)
     app = FastAPI(title="Reading Room", docs_url=None, redoc_url=None, openapi_url=None)
-    add_routes(app, shelf)
-    app.add_middleware(SessionCookie)
-    app.add_middleware(_SafeHeaders)
-    if host in ("127.0.0.1", "localhost", "::1"):
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "testserver"])
+    add_routes(app, shelf, owners.may_have)
+    guard(app, settings, host)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        build_page(Page(assistant, shelf), Owners(assistant.settings.readings_dir)),
+        build_page(Page(assistant, shelf), owners),
         path="/",
         server_name=host,
         allowed_paths=[],
@@ -64,6 +71,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
         enable_monitoring=False,
         pwa=False,
         mcp_server=False,
+        max_file_size=settings.max_upload_mb * MB,
         theme=_theme(),
         css_paths=[STATIC / name for name in STYLES],
         head=head(),
@@ -71,8 +79,38 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     return mounted
 
 
-def add_routes(app: FastAPI, shelf: Shelf) -> None:
-    """Add health and the files of readings."""
+def guard(app: FastAPI, settings: Settings, host: str) -> None:
+    """Put what every request must pass before the page; the last one added is asked first."""
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from ui.access.cookies import Signer
+    from ui.access.gate import Gate, Proxy
+    from ui.access.passwords import Users
+    from ui.access.sign_in import add_sign_in
+    from ui.access.uploads import LimitUploads, UploadLimits
+    from ui.listening import is_loopback_host
+
+    signer = Signer.of_folder(settings.data_dir)
+    users = Users(settings.password_file) if settings.password_file else None
+    proxy = Proxy.of(settings.auth_header, settings.trusted_proxies) if settings.auth_header else None
+    if users is not None:
+        add_sign_in(app, users, signer)
+    app.add_middleware(LimitUploads, limits=UploadLimits(settings.max_upload_mb * MB, Path(tempfile.gettempdir())))
+    app.add_middleware(Gate, signer=signer, users=users, proxy=proxy)
+    app.add_middleware(_SafeHeaders)
+    if is_loopback_host(host):
+        known = [*LOOPBACK_NAMES, *settings.public_hosts]
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=known)
+
+
+def add_routes(app: FastAPI, shelf: Shelf, may_have: Callable[[Request, Path], bool]) -> None:
+    """Add health and the files of readings.
+
+    Args:
+        app: the application.
+        shelf: lends the files.
+        may_have: says whether an asker may have a file: it must be of a reading of theirs.
+    """
     from fastapi import HTTPException
     from starlette.responses import FileResponse
 
@@ -81,10 +119,10 @@ def add_routes(app: FastAPI, shelf: Shelf) -> None:
         return {"status": "ok"}
 
     @app.get(PREFIX + "/{key}/{name}")
-    async def file(key: str, name: str) -> FileResponse:
+    async def file(key: str, name: str, request: Request) -> FileResponse:
         path = shelf.get(key)
-        if path is None or path.name != name:
-            raise HTTPException(404, "no such file in a reading of this page")
+        if path is None or path.name != name or not may_have(request, path):
+            raise HTTPException(404, "no such file in a reading of yours")
         shown = SHOWN_IN_PAGE.get(path.suffix.lower())
         return FileResponse(
             path,
@@ -135,7 +173,11 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
 
     with listening(host, port) as (listener, address):
         config = uvicorn.Config(
-            build_app(assistant, host), log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_S
+            build_app(assistant, host),
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,  # who really asks is what the gate goes by
+            timeout_graceful_shutdown=SHUTDOWN_S,
         )
         on_ready(address)
         uvicorn.Server(config).run(sockets=[listener])

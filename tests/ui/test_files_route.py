@@ -42,7 +42,7 @@ def app(shelf):
     from ui.server import add_routes
 
     app = FastAPI()
-    add_routes(app, shelf)
+    add_routes(app, shelf, lambda request, path: path.name != "hers.png")
     return app
 
 
@@ -68,3 +68,8 @@ async def test_a_key_opens_its_own_file_only(app, shelf, tmp_path):
     address = shelf.put(tmp_path / "key.png", tmp_path)
     assert (await _get(app, address.replace("key.png", "other.png")))[0] == 404
     assert (await _get(app, "/files/nonsense/key.png"))[0] == 404
+
+
+async def test_a_file_of_another_reading_is_not_there(app, shelf, tmp_path):
+    (tmp_path / "hers.png").write_bytes(b"\x89PNG")
+    assert (await _get(app, shelf.put(tmp_path / "hers.png", tmp_path)))[0] == 404

@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ui.owners import COOKIE, OWNER_FILE, Owners
+from ui.owners import OWNER_FILE, Owners
 
 
 @dataclass
 class Asker:
-    cookies: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
-ANNA, BERT, NOBODY = Asker({COOKIE: "anna"}), Asker({COOKIE: "bert"}), Asker()
+ANNA, BERT, NOBODY = Asker({"x-readingroom-who": "user:anna"}), Asker({"x-readingroom-who": "user:bert"}), Asker()
 
 
 @pytest.fixture
@@ -54,3 +54,13 @@ def test_own_readings_newest_first_also_after_a_restart(owners, tmp_path):
 def test_the_folder_does_not_give_the_cookie_away(owners, tmp_path):
     owners.claim(ANNA, "20260101-a")
     assert "anna" not in (tmp_path / "20260101-a" / OWNER_FILE).read_text(encoding="utf-8")
+
+
+def test_a_file_is_its_readings_owners(owners, tmp_path):
+    owners.claim(ANNA, "20260101-a")
+    file = tmp_path / "20260101-a" / "artifacts" / "s1" / "key.png"
+    assert owners.may_have(ANNA, file)
+    assert not owners.may_have(BERT, file)
+    assert not owners.may_have(ANNA, tmp_path / "20260102-b" / "key.png")
+    assert not owners.may_have(ANNA, tmp_path.parent / "elsewhere.png")
+    assert not owners.may_have(ANNA, tmp_path / "20260101-a" / ".." / "20260102-b" / "key.png")

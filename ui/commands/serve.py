@@ -17,12 +17,15 @@ def serve(
     """Serve the page at http://127.0.0.1:7860."""
     from ui.assistants import open_assistant
     from ui.console import Terminal
+    from ui.listening import is_loopback_host
     from ui.server import serve as run_server
 
-    terminal = Terminal()
-    if host not in ("127.0.0.1", "localhost", "::1"):
+    terminal, assistant = Terminal(), open_assistant()
+    asks_who = assistant.settings.password_file or assistant.settings.auth_header
+    if not is_loopback_host(host) and not asks_who:
         terminal.note(
-            f"listening on {host}: everybody who reaches this machine can use the page; there is no log-in",
+            f"listening on {host}: everybody who reaches this machine can use the page; there is no log-in "
+            "(READINGROOM_PASSWORD_FILE or READINGROOM_AUTH_HEADER, see docs/page.md)",
             style="yellow",
         )
-    run_server(open_assistant(), host, port, lambda url: terminal.note(f"Reading Room is at {url}  (Ctrl-C stops it)"))
+    run_server(assistant, host, port, lambda url: terminal.note(f"Reading Room is at {url}  (Ctrl-C stops it)"))

@@ -1,0 +1,97 @@
+"""Refuses an upload that is too large while it comes in, before it fills disk or memory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+UPLOAD = "/gradio_api/upload"
+KEEP_FREE_BYTES = 512 * 2**20  # readings, checkpoints and the log must still be written
+LOOK_EVERY_BYTES = 64 * 2**20  # how often the free space is looked at while an upload comes in
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class UploadLimits:
+    """What may be uploaded."""
+
+    max_bytes: int
+    """At once; a study that is larger is attached by its path on the command line."""
+    folder: Path
+    """Where it is written."""
+    free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+
+    def refusal(self, size: int) -> tuple[int, str] | None:
+        """Return status and words for an upload of a size that is not taken; None: it is."""
+        if size > self.max_bytes:
+            return 413, (
+                f"the upload has more than {self.max_bytes / MB:,.0f} MB, which is the limit here "
+                "(READINGROOM_MAX_UPLOAD_MB): zip one series only, or attach it by its path with 'readingroom ask -i'"
+            )
+        if size + KEEP_FREE_BYTES > self.free_bytes(self.folder):
+            return 507, f"the disk has no room for {size / MB:,.0f} MB more: free some space and upload again"
+        return None
+
+
+class LimitUploads:
+    """ASGI middleware: looks at what an upload says of its size, then counts what really comes.
+
+    Args:
+        app: what lies behind.
+        limits: what may be uploaded.
+    """
+
+    def __init__(self, app: ASGIApp, limits: UploadLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http" or scope["path"].rstrip("/") != UPLOAD or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if refusal := self._limits.refusal(int(said) if said.isdigit() else 0):
+            await _refuse(scope, receive, send, refusal)
+            return
+        await self._counted(scope, receive, send)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an upload on while it may; the parser throws away what it had written when it is stopped."""
+        from starlette.formparsers import MultiPartException
+
+        size, looked_at = 0, 0
+        refused: list[tuple[int, str]] = []
+
+        async def counting() -> Message:
+            nonlocal size, looked_at
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise MultiPartException("the upload was broken off")
+            size += len(message.get("body", b""))
+            if size > self._limits.max_bytes or size - looked_at > LOOK_EVERY_BYTES:
+                looked_at = size
+                if refusal := self._limits.refusal(size if size > self._limits.max_bytes else 0):
+                    refused.append(refusal)
+                    raise MultiPartException(refusal[1])
+            return message
+
+        async def sending(message: Message) -> None:
+            if refused and message["type"] == "http.response.start":
+                message["status"] = refused[0][0]
+            await send(message)
+
+        await self._app(scope, counting, sending)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: tuple[int, str]) -> None:
+    from starlette.responses import PlainTextResponse
+
+    status, words = refusal
+    await PlainTextResponse(words, status, headers={"Connection": "close"})(scope, receive, send)
