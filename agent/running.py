@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.costing import card_for
@@ -112,6 +113,7 @@ class RunningStep:
             open_llm=run.open_llm,
             open_pacs=lambda name: open_pacs(run.settings.pacs, name),
             site_key=key.get_secret_value().encode() if (key := run.settings.deidentify_key) else b"",
+            earlier_readings=lambda: _earlier_readings(run),
             device=run.device,
             seed=run.settings.seed,
             on_progress=lambda fraction, message: self._on_progress(run, fraction, message),
@@ -168,3 +170,11 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(error, ModelBehaviorError):
         return UnsupportedError(str(error))
     return error
+
+
+def _earlier_readings(run: RunContext) -> list[Path]:
+    """Return the folders of the other readings, newest first."""
+    if not run.settings.priors_from_readings:
+        return []
+    kept = [f.parent for f in run.workspace.root.parent.glob("*/record.jsonl") if f.parent != run.workspace.root]
+    return sorted(kept, key=lambda folder: (folder.stat().st_mtime, folder.name), reverse=True)

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
 
     pacs: dict[str, PacsServer] = Field(default_factory=dict)
     """The PACS to query, by a name of your choice; see docs/pacs.md."""
+    priors_from_readings: bool = True
+    """Whether a comparison may look for the same patient's earlier study in other readings of `readings_dir`."""
     deidentify_key: SecretStr | None = Field(default=None, min_length=16)
     """Secret that pseudonyms and date shifts are derived from, so that they agree between readings; None: each reading
     has its own."""

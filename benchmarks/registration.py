@@ -3,7 +3,8 @@
     python benchmarks/registration.py
 
 Each sample is moved by a known rigid, affine and deformable transform and aligned back. The error is the mean distance
-of where the found and the known transform put 1,000 bright points, in the shortest voxel edge; the limit is 1 voxel.
+of where the found and the known transform put 2,000 bright points, in the shortest voxel edge; the limit is 1 voxel.
+Points that the known transform takes out of the picture are left out: nothing shows where they went.
 The peer is SimpleITK as its first example has it: a centred Euler transform, Mattes mutual information, regular step
 gradient descent, one resolution, a tenth of the voxels as samples; it knows no other kind. Seconds are those of one
 alignment in one direction, on the working copies; `register` does two. CPU only.
@@ -28,6 +29,7 @@ from tools.registration.align import Kind, align, moved, points_in, working_pair
 from tools.registration.grid import to_itk
 
 LIMIT_VOXELS = 1.0
+AMPLITUDE_MM = 6.0
 KINDS: tuple[Kind, ...] = ("rigid", "affine", "deformable")
 
 
@@ -40,14 +42,33 @@ def known(kind: Kind, image: Any) -> tuple[Any, Any]:
     if kind == "affine":
         stretch = sitk.AffineTransform([1.06, 0.03, 0, 0, 0.95, 0.02, 0.01, 0, 1.04], (6.0, -4.0, 3.0), centre)
         return stretch, stretch.GetInverse()
-    small = sitk.Shrink(image, [4 if n >= 40 else 1 for n in image.GetSize()])
-    size, turn = small.GetSize(), np.array(small.GetDirection()).reshape(3, 3)
-    phase = np.stack(np.meshgrid(*(np.arange(n) / n * 2 * np.pi for n in size), indexing="ij"))
-    waves = 6.0 * np.stack([np.sin(phase[1]), np.sin(phase[2] + 1), np.sin(phase[0] + 2)], axis=-1)
-    field = sitk.GetImageFromArray(np.ascontiguousarray((waves @ turn.T).transpose(2, 1, 0, 3)), isVector=True)
+    return _bend(image, inverse=False), _bend(image, inverse=True)
+
+
+def _bend(image: Any, *, inverse: bool) -> Any:
+    """Return a smooth bend of 6 mm, one wave along each axis, or its exact inverse.
+
+    Both are computed from the formula, also beyond the image's edges: a field inverted on a grid is wrong near them,
+    and the error would be called one of the alignment.
+    """
+    small = sitk.Shrink(image, [2 if n >= 40 else 1 for n in image.GetSize()])
+    turn = np.array(small.GetDirection()).reshape(3, 3)
+    extent = np.array(small.GetSize()) * np.array(small.GetSpacing())
+    at = np.stack(np.meshgrid(*(np.arange(n) for n in small.GetSize()), indexing="ij"), axis=-1) * small.GetSpacing()
+
+    def moves(points: Any) -> Any:
+        phase = points / extent * 2 * np.pi
+        waves = [np.sin(phase[..., 1]), np.sin(phase[..., 2] + 1), np.sin(phase[..., 0] + 2)]
+        return AMPLITUDE_MM * np.stack(waves, axis=-1)
+
+    offset = moves(at)
+    if inverse:
+        offset = -offset
+        for _ in range(30):  # y = x + moves(x) is solved for x; it contracts, since the slope is far below 1
+            offset = -moves(at + offset)
+    field = sitk.GetImageFromArray(np.ascontiguousarray((offset @ turn.T).transpose(2, 1, 0, 3)), isVector=True)
     field.CopyInformation(small)
-    inverse = sitk.InvertDisplacementField(field, maximumNumberOfIterations=30)
-    return sitk.DisplacementFieldTransform(field), sitk.DisplacementFieldTransform(inverse)
+    return sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
 
 
 def plain(fixed: Any, moving: Any) -> Any:
@@ -66,7 +87,9 @@ def plain(fixed: Any, moving: Any) -> Any:
 
 def ours(kind: Kind) -> Callable[[Any, Any], Any]:
     def run(fixed: Any, moving: Any) -> Any:
-        return align(working_pair(fixed, moving, same_modality=True), kind, lambda *_: None, 0)
+        return align(
+            working_pair(fixed, moving, same_modality=True, bending=kind == "deformable"), kind, lambda *_: None, 0
+        )
 
     return run
 
@@ -78,8 +101,11 @@ def timed(
     started = time.perf_counter()
     found = method(fixed, moving)
     seconds = time.perf_counter() - started
-    points = points_in(fixed, 1000, 0, np.asarray(volume.array > np.percentile(volume.array, 60)))
-    apart = np.linalg.norm(moved(found, points) - moved(truth, points), axis=1)
+    points = points_in(fixed, 2000, 0, np.asarray(volume.array > np.percentile(volume.array, 60)))
+    there = moved(truth, points)
+    index = np.array([moving.TransformPhysicalPointToContinuousIndex([float(x) for x in p]) for p in there])
+    shown = ((index >= 0) & (index <= np.array(moving.GetSize()) - 1)).all(axis=1)
+    apart = np.linalg.norm(moved(found, points[shown]) - there[shown], axis=1)
     return float(apart.mean() / min(volume.spacing_mm)), seconds
 
 

@@ -38,6 +38,15 @@ class ChangeRow(Record):
     """Where an earlier report states it."""
 
 
+class Quote(Record):
+    """A sentence of a report that states a change in words."""
+
+    sentence: str
+    says: ChangeStatus
+    where: Span
+    """In which report, and where in it."""
+
+
 class Change(ToolResult):
     """What changed between two studies of one patient; every row names both."""
 
@@ -50,3 +59,6 @@ class Change(ToolResult):
     """Study date as its header has it, 2026-01-31; empty where it does not say."""
     prior_date: str = ""
     rows: tuple[ChangeRow, ...]
+    """Empty where nothing could be measured in both: the summary then says what there is instead."""
+    quoted: tuple[Quote, ...] = ()
+    """What a report given as the prior says of change itself: up to its own study, not up to the current one."""

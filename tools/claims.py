@@ -105,7 +105,14 @@ def _of_measurements(artifact: Artifact) -> Iterable[Claim]:
 @composes("change")
 def _of_change(artifact: Artifact) -> Iterable[Claim]:
     change = Change.model_validate(artifact.data)
-    return (_changed(row, change, artifact.id) for row in change.rows)
+    if not change.rows:
+        said = change.summary.partition(f" {change.prior} says ")[0]  # its words follow as quotations of their own
+        yield _claim(said, artifact.id, "described")
+    yield from (_changed(row, change, artifact.id) for row in change.rows)
+    for quote in change.quoted:
+        report = quote.where.report
+        text = f"The earlier report {report} says: “{quote.sentence}”"
+        yield Claim(text=text, evidence=(report,), kind="quoted", where=(Place(evidence=report, span=quote.where),))
 
 
 def _changed(row: ChangeRow, change: Change, artifact_id: str) -> Claim:

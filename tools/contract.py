@@ -129,6 +129,8 @@ class ToolContext:
     """Returns the PACS of a name in the settings, or the only one; raises UnavailableError where none is set up."""
     site_key: bytes = b""
     """Secret that pseudonyms are derived from, the same in every reading of a site; empty: each reading has its own."""
+    earlier_readings: Callable[[], Sequence[Path]] = tuple
+    """Returns the folders of this machine's readings, newest first; none where the settings keep them apart."""
     device: str = "cpu"
     seed: int = 0
     on_progress: Callable[[float, str], None] = lambda fraction, message: None

@@ -36,6 +36,7 @@ _USUAL_TARGETS = {
     "ABDOMEN": "liver",
 }
 _HOUNSFIELD = re.compile(r"\b(?:hu|hounsfield)\b", re.I)
+_IN_PACS = re.compile(r"\b(?:pacs|archive|vna|dicomweb)\b", re.I)
 _PAIRED_QUANTITIES = {"ratio"}
 
 
@@ -63,15 +64,27 @@ class Composer:
             NeedsAnswerError: something must be said or attached first.
         """
         tool = self._registry.get(wish.tool)
+        self._fetch_the_prior(tool, wish)
         when = self._condition(wish)
         spoken = list((wish.given or {}).get("targets") or targets_in(wish.text))
         args = self._arguments.of(tool, wish)
+        if tool.name == "fetch_study" and "uid" not in args:
+            args["prior_of"] = f"@{self._refs.whose_prior(wish.text)}"
         for name, kinds in tool.refs.items():
             if (value := self._reference(tool, name, kinds, wish, args)) is not None:
                 args[name] = value
         self._arguments.spoken_targets = spoken or self._arguments.spoken_targets
         must_be_complete(tool, args)
         self._append(tool, args, when)
+
+    def _fetch_the_prior(self, tool: Tool, wish: Wish) -> None:
+        """Put before a comparison the step that fetches the prior, where a person says that it lies in the PACS."""
+        images = self._situation.attached("image")
+        if tool.name != "compare" or len(images) != 1 or not _IN_PACS.search(wish.request):
+            return
+        if "fetch_study" in self._registry and not any(s.tool == "fetch_study" for s in self.steps):
+            fetch = self._registry.get("fetch_study")
+            self._append(fetch, {"prior_of": f"@{images[0].id}"}, None)
 
     def _condition(self, wish: Wish) -> Condition | None:
         """Return what a step depends on; measures it first where nothing has yet."""
@@ -99,6 +112,8 @@ class Composer:
         self, tool: Tool, name: str, kinds: Sequence[str], wish: Wish, args: dict[str, Any]
     ) -> str | list[str] | None:
         pair = self._pair(tool, name, wish)
+        if not pair and name == "prior" and "current" in tool.refs:
+            return None  # the tool looks for it
         is_required = name in tool.args_schema.get("required", ())
         is_list = _is_list(tool, name)
         if name == "evidence":
@@ -124,7 +139,7 @@ class Composer:
             fixed, moving = self._refs.pair(wish.text)
             return fixed if name == "fixed" else moving
         if name in ("current", "prior") and {"current", "prior"} <= set(tool.refs):
-            current, prior = self._refs.current_and_prior(wish.text)
+            current, prior = self._refs.current_and_prior(f"{wish.text} {wish.request}")
             return current if name == "current" else prior
         return ""
 

@@ -25,6 +25,12 @@ _ONTO = re.compile(r"\b(?:on ?to|to|with|into|against|in|over|on|match\w*|fits?|
 _STAYS = re.compile(
     r"\b(?:as|is|being) (?:the )?(?:reference|fixed|target|template|base)\b|\b(?:stays|fixed|unchanged)\b", re.I
 )
+_WRITTEN = re.compile(r"\breports?\b", re.I)
+_LOOK_FOR_IT = re.compile(
+    r"\b(?:earlier|previous|past|other|old) (?:readings?|cases?)\b|\bon this (?:machine|computer)\b"
+    r"|\b(?:find|look for|look up|search for|locate|dig out)\b.{0,30}\b(?:priors?|previous|earlier|old)\b",
+    re.I,
+)
 _RESULT = re.compile(r"@?\b(s\d+)\b")
 
 # How a person calls a kind of attachment or result when asked for it.
@@ -100,13 +106,20 @@ class References:
         raise NeedsAnswerError(f"Several images are attached: which two shall be aligned? {listed}")
 
     def current_and_prior(self, text: str) -> tuple[str, str]:
-        """Return (the study of today, the earlier one)."""
+        """Return (the study of today, the earlier one); the second is empty where it is to be looked for.
+
+        Raises:
+            NeedsAnswerError: no prior is attached and nobody says where it lies, or several could be meant.
+        """
         images = self._images()
+        if len(images) == 1 and (other := self._elsewhere(text)) is not None:
+            return images[0].id, other
         if len(images) < 2:
             what = "this study" if images else "the current study and"
             raise NeedsAnswerError(
                 f"A comparison needs an earlier study. Attach {'the prior of ' if images else ''}{what}"
-                f"{' and mark it as the prior' if images else ' its prior'}."
+                f"{' and mark it as the prior' if images else ' its prior'}, or say where it lies: in the PACS, or in "
+                "an earlier reading."
             )
         prior = [f.id for f in images if f.prior]
         current = [f.id for f in images if not f.prior]
@@ -117,6 +130,29 @@ class References:
             return named[0], named[1]
         listed = "; ".join(_described(f) for f in images)
         raise NeedsAnswerError(f"Which image is the current study, and which one is the prior? {listed}")
+
+    def whose_prior(self, text: str) -> str:
+        """Return the image whose prior shall be fetched.
+
+        Raises:
+            NeedsAnswerError: no prior is asked for, so that a UID is needed, or nothing is attached that it is of.
+        """
+        current = [f.id for f in self._images() if not f.prior]
+        named = self._named(text)
+        if not re.search(r"\b(?:priors?|previous|earlier|older|last|baseline)\b", text, re.I):
+            raise NeedsAnswerError("Which study shall be fetched? Name it by its StudyInstanceUID.")
+        if not (named or len(current) == 1):
+            raise NeedsAnswerError("The prior of which image shall be fetched? Attach the study of today, or name it.")
+        return named[0] if named else current[0]
+
+    def _elsewhere(self, text: str) -> str | None:
+        """Return what stands for a prior that is not attached as an image, "" for one to be looked for, or None."""
+        if fetched := [s.id for s in self._steps if s.tool == "fetch_study"]:
+            return fetched[-1]
+        reports = [f.id for f in self._situation.attached("report")]
+        if len(reports) == 1 and _WRITTEN.search(text):
+            return reports[0]
+        return "" if _LOOK_FOR_IT.search(text) else None
 
     def mask(self, text: str, targets: Sequence[str]) -> str | None:
         """Return the mask that a text means; None: it has to be made first."""

@@ -12,9 +12,27 @@ from tools.grounding.statement import dimension_of, read_statement
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tools.changes import ChangeStatus
     from tools.grounding.statement import Statement
 
 _UNITS = {"volume": "ml", "longest_diameter": "mm"}
+# In this order: "no new nodule" says unchanged, "new" alone says new.
+_CHANGES: tuple[tuple[ChangeStatus, re.Pattern[str]], ...] = (
+    ("unchanged", re.compile(r"\b(?:unchanged|stable|no (?:\w+ ){0,2}(?:change|new)|not changed)\b", re.I)),
+    (
+        "resolved",
+        re.compile(r"\b(?:resolved|no longer (?:seen|present|visible)|ha(?:s|ve) (?:cleared|disappeared))\b", re.I),
+    ),
+    (
+        "changed",
+        re.compile(
+            r"\b(?:(?:in|de)creas(?:ed|ing)|enlarged|(?:larger|smaller|bigger|better|worse) than|grown|shrunk|"
+            r"progressed|progression|regressed|regression|improved|improvement|worsened|worsening)\b",
+            re.I,
+        ),
+    ),
+    ("new", re.compile(r"\b(?:new|newly)\b(?! (?:york|comparison|study|scan|image))", re.I)),
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -31,6 +49,34 @@ class Stated:
     sentence: str
     start: int
     """Where the sentence begins in the report."""
+
+
+@dataclass(frozen=True)
+class StatedChange:
+    """A sentence of a report that says in words what changed."""
+
+    sentence: str
+    says: ChangeStatus
+    start: int
+    """Where the sentence begins in the report."""
+
+
+def stated_changes(text: str, targets: Sequence[str] | None) -> list[StatedChange]:
+    """Return the sentences of a report that state a change in words, in its order.
+
+    Args:
+        text: the report.
+        targets: structures that a sentence must name one of; None: any sentence.
+    """
+    found = []
+    for start, sentence in _sentences(text):
+        says = next((status for status, words in _CHANGES if words.search(sentence)), None)
+        if says is None:
+            continue
+        named = {name for s in read_statement(sentence).structures for name in s.names}
+        if targets is None or named & set(targets):
+            found.append(StatedChange(sentence, says, start))
+    return found
 
 
 def stated_sizes(text: str, targets: Sequence[str]) -> list[Stated]:

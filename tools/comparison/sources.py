@@ -58,9 +58,20 @@ def in_order(workspace: Workspace, current: str, prior: str, notes: list[str]) -
 
 
 def outlines(
-    ctx: ToolContext, images: Sequence[str], targets: Sequence[str] | None, notes: list[str]
+    ctx: ToolContext,
+    images: Sequence[str],
+    targets: Sequence[str] | None,
+    notes: list[str],
+    usual: Sequence[str] = USUAL,
 ) -> list[Outlined]:
     """Return the same structures outlined in every image: by masks of this reading, else by a model.
+
+    Args:
+        ctx: the step's.
+        images: one or more.
+        targets: the structures; None: those that masks of the reading outline in all images, else the first of `usual`.
+        notes: gets what the models say.
+        usual: what a model is asked for where nobody says what.
 
     Raises:
         BadInputError: a mask lies on another grid than its image.
@@ -71,7 +82,8 @@ def outlines(
     wanted = list(targets) if targets else shared
     if wanted and all(t in shared for t in wanted):
         return [_read(ctx.workspace, image, masks, wanted) for image, masks in zip(images, known, strict=True)]
-    for candidate in [wanted] if wanted else [[name] for name in USUAL]:
+    refused = "no mask of this reading outlines the same structure in both"
+    for candidate in [wanted] if wanted else [[name] for name in usual]:
         try:
             return [_by_model(ctx, image, candidate, notes) for image in images]
         except (UnsupportedError, UnavailableError) as error:

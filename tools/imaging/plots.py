@@ -130,6 +130,41 @@ def reliability_png(points: Sequence[tuple[float, float]], path: Path, *, title:
     return f"reliability diagram with {len(points)} bins"
 
 
+def panels_of_films_png(
+    films: tuple[AnyArray, AnyArray, AnyArray], path: Path, *, strongest: float, title: str
+) -> None:
+    """Draw a later film, an earlier one laid on it, and their difference in red and blue on the later one.
+
+    Args:
+        films: later, earlier, later minus earlier; (rows, columns), gray from 0 to 1.
+        path: the file to write; its folder exists.
+        strongest: the difference that is drawn in full colour.
+        title: a line above.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from tools.workspace import writing
+
+    figure = Figure(figsize=(12.6, 4.6), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    names = ("current", "prior, laid on it", "brighter now red, darker now blue")
+    for number, (name, film) in enumerate(zip(names, films, strict=True), 1):
+        axes: Axes = figure.add_subplot(1, 3, number)
+        axes.set_title(name, loc="left", fontsize=10)
+        axes.set_axis_off()
+        if number < 3:
+            axes.imshow(film, cmap="gray", vmin=0, vmax=1)
+            continue
+        axes.imshow(films[0], cmap="gray", vmin=0, vmax=1)
+        opacity = np.clip(np.abs(film) / strongest, 0, 1)
+        axes.imshow(film, cmap="RdBu_r", vmin=-strongest, vmax=strongest, alpha=0.8 * opacity)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.text(0.995, 0.005, NOTICE, ha="right", va="bottom", fontsize=7, color="0.4")
+    with writing(path):
+        figure.savefig(path, metadata={"Software": None})
+
+
 def _plot(path: Path, draw: Any, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -23,13 +23,16 @@ Progress = Callable[[float, str], None]
 WORKING_VOXELS = 500_000
 """Optimised on a copy with about so many cubic voxels: finer ones cost time and change the result by less than a tenth
 of a voxel (benchmarks/registration.py)."""
+BENDING_VOXELS = 4_000_000
+"""Demons work on about so many: on the sample CT a bend is found to 0.67 mm, on half a million to 1.4 mm."""
 BINS = 40
 SAMPLES = 40_000
 LEVELS = ((4, 2.0), (2, 1.0), (1, 0.0))
 """Shrink factor and blur, in working voxels."""
 ITERATIONS = 120
-DEMONS_ITERATIONS = (60, 40, 25)
-DEMONS_SMOOTHING = 1.5
+DEMONS_LEVELS = (8, 4, 2, 1)
+DEMONS_ITERATIONS = (80, 80, 60, 20)
+DEMONS_SMOOTHING = 2.0
 """Sigma of the field's smoothing, in working voxels of each level."""
 CONTROL_POINT_MM = 60.0
 SPLINE_ITERATIONS = 25
@@ -42,14 +45,34 @@ class Pair:
     fixed: Any
     moving: Any
     same_modality: bool
+    bending: Pair | None = None
+    """The same on finer voxels, which demons work on; None: these are fine enough."""
+
+    def turned(self) -> Pair:
+        """Return the pair with the images exchanged."""
+        finer = self.bending.turned() if self.bending else None
+        return Pair(self.moving, self.fixed, self.same_modality, finer)
 
 
-def working_pair(fixed: Any, moving: Any, *, same_modality: bool, voxels: int = WORKING_VOXELS) -> Pair:
-    """Return both images on cubic voxels of one size, fine enough for the smaller field of view."""
+def working_pair(
+    fixed: Any, moving: Any, *, same_modality: bool, voxels: int = WORKING_VOXELS, bending: bool = False
+) -> Pair:
+    """Return both images on cubic voxels of one size, fine enough for the smaller field of view.
+
+    Args:
+        fixed: a SimpleITK image.
+        moving: the other.
+        same_modality: whether their gray values can be matched.
+        voxels: about how many.
+        bending: whether they will be bent too, which takes finer voxels.
+    """
     volumes = [float(np.prod(np.array(i.GetSize()) * np.array(i.GetSpacing()))) for i in (fixed, moving)]
     finest = max(float(min(i.GetSpacing())) for i in (fixed, moving))
     spacing = max((max(volumes) / voxels) ** (1 / 3), finest)
-    return Pair(working_copy(fixed, spacing), working_copy(moving, spacing), same_modality)
+    finer = None
+    if bending and same_modality and spacing > finest:
+        finer = working_pair(fixed, moving, same_modality=same_modality, voxels=max(voxels, BENDING_VOXELS))
+    return Pair(working_copy(fixed, spacing), working_copy(moving, spacing), same_modality, finer)
 
 
 def align(pair: Pair, kind: Kind, progress: Progress, seed: int) -> Any:
@@ -81,7 +104,7 @@ def align(pair: Pair, kind: Kind, progress: Progress, seed: int) -> Any:
     if kind == "affine":
         return affine
     bend = _demons if pair.same_modality else _spline
-    field = bend(pair, affine, lambda f: progress(0.5 + 0.5 * f, "aligning, deformable"), seed)
+    field = bend(pair.bending or pair, affine, lambda f: progress(0.5 + 0.5 * f, "aligning, deformable"), seed)
     # Of a composite the last part is applied first: the bend in the fixed image's space, then the affine.
     return sitk.CompositeTransform([affine, field])
 
@@ -154,7 +177,7 @@ def _linear(pair: Pair, start: Any, progress: Callable[[float], None], seed: int
     method.SetSmoothingSigmasPerLevel([sigma * step for _, sigma in LEVELS])
     method.SetSmoothingSigmasAreSpecifiedInPhysicalUnits(True)
     method.SetInitialTransform(start, inPlace=True)
-    _run(method, pair, progress, len(LEVELS) * ITERATIONS)
+    optimised(method, (pair.fixed, pair.moving), progress, len(LEVELS) * ITERATIONS)
     return start
 
 
@@ -172,12 +195,23 @@ def _spline(pair: Pair, affine: Any, progress: Callable[[float], None], seed: in
     method.SetShrinkFactorsPerLevel([4, 2])
     method.SetSmoothingSigmasPerLevel([2, 1])
     method.SetInitialTransform(bend, inPlace=True)
-    _run(method, pair, progress, 2 * SPLINE_ITERATIONS)
+    optimised(method, (pair.fixed, pair.moving), progress, 2 * SPLINE_ITERATIONS)
     return bend
 
 
-def _run(method: Any, pair: Pair, progress: Callable[[float], None], expected: int) -> None:
-    """Run an optimiser; no exception can leave ITK, so a cancelled one is told to stop and the error raised after."""
+def optimised(method: Any, images: tuple[Any, Any], progress: Callable[[float], None], expected: int) -> None:
+    """Run an optimiser; no exception can leave ITK, so a cancelled one is told to stop and the error raised after.
+
+    Args:
+        method: a SimpleITK registration method with its transform.
+        images: fixed and moving image.
+        progress: told how far the work is; may raise to stop it.
+        expected: how many iterations it will take.
+
+    Raises:
+        UnsupportedError: the images hardly overlap.
+        CancelledError: a person stopped the step.
+    """
     import SimpleITK as sitk  # noqa: N813
 
     done = 0
@@ -194,7 +228,7 @@ def _run(method: Any, pair: Pair, progress: Callable[[float], None], expected: i
 
     method.AddCommand(sitk.sitkIterationEvent, watch)
     try:
-        method.Execute(pair.fixed, pair.moving)
+        method.Execute(*images)
     except RuntimeError as error:
         if stopped:
             raise stopped[0] from None
@@ -213,7 +247,7 @@ def _demons(pair: Pair, affine: Any, progress: Callable[[float], None], seed: in
     moving = sitk.Resample(pair.moving, pair.fixed, affine, sitk.sitkLinear, edge)
     moving = sitk.HistogramMatching(moving, pair.fixed, 256, 15, True)
     field = None
-    for level, (factor, _) in enumerate(LEVELS):
+    for level, factor in enumerate(DEMONS_LEVELS):
         fixed_small, moving_small = (_shrunk(i, factor) for i in (pair.fixed, moving))
         steps = DEMONS_ITERATIONS[level]
         method = sitk.DiffeomorphicDemonsRegistrationFilter()
@@ -250,7 +284,7 @@ def _watched(method: Any, images: tuple[Any, Any, Any], progress: Callable[[floa
         nonlocal done
         done += 1
         try:
-            progress(min(0.99, (level + done / steps) / len(LEVELS)))
+            progress(min(0.99, (level + done / steps) / len(DEMONS_LEVELS)))
         except CancelledError as error:
             stopped.append(error)
             method.Abort()

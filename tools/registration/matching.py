@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from tools.errors import BadInputError, UnsupportedError
-from tools.results import Image
+from tools.registration.patient import patient_of_image
 
 if TYPE_CHECKING:
     from tools.facts import AttachmentFacts
@@ -30,48 +29,30 @@ def require_same_patient(workspace: Workspace, first: str, second: str) -> str:
     Raises:
         UnsupportedError: the headers name two patients.
     """
-    one, other = _patient(workspace, first), _patient(workspace, second)
-    for key in ("PatientID", "PatientName"):
-        if key in one and key in other:
-            if one[key] != other[key]:
-                raise UnsupportedError(
-                    f"{first} and {second} are of different patients: their headers differ in {key}; attach two "
-                    "studies of the same patient"
-                )
-            return "same patient"
-    return ""
-
-
-def _patient(workspace: Workspace, image: str) -> dict[str, str]:
-    """Return hashes of who an image is of; of an image that a step made, of what it was made from."""
-    seen = {image}
-    while image.startswith("s"):
-        image = workspace.result(image, Image).source
-        if image in seen or not image:
-            return {}
-        seen.add(image)
-    headers, _ = workspace.dicom_headers(image)
-    found = {}
-    for key in ("PatientID", "PatientName"):
-        value = str(headers[0].get(key, "") or "") if headers else ""
-        plain = " ".join(value.replace("^", " ").upper().split())
-        if plain:
-            found[key] = hashlib.sha256(plain.encode()).hexdigest()
-    return found
+    one, other = patient_of_image(workspace, first), patient_of_image(workspace, second)
+    if key := one.differs_from(other):
+        raise UnsupportedError(
+            f"{first} and {second} are of different patients: their headers differ in {key}; attach two studies of the "
+            "same patient"
+        )
+    return "same patient" if one.may_be(other) else ""
 
 
 def require_same_region(first: AttachmentFacts, second: AttachmentFacts) -> None:
     """Refuse two images whose headers name body parts that do not overlap."""
-    regions = [
-        {n for n, parts in enumerate(_REGIONS) if f.body_part.replace(" ", "") in parts} for f in (first, second)
-    ]
-    if not all(regions):
-        return
-    if min(abs(a - b) for a in regions[0] for b in regions[1]) > 1:
+    if not same_region(first, second):
         raise UnsupportedError(
             f"{first.id} shows {first.body_part} and {second.id} shows {second.body_part}: different body parts "
             "cannot be laid on each other; attach two images of the same region"
         )
+
+
+def same_region(first: AttachmentFacts, second: AttachmentFacts) -> bool:
+    """Return whether two images may show the same part of the body: so far as both headers say."""
+    regions = [
+        {n for n, parts in enumerate(_REGIONS) if f.body_part.replace(" ", "") in parts} for f in (first, second)
+    ]
+    return not all(regions) or min(abs(a - b) for a in regions[0] for b in regions[1]) <= 1
 
 
 def require_usable(volume: Volume, image: str) -> None:

@@ -84,11 +84,9 @@ def aligned(workspace: Workspace, ids: tuple[str, str], kind: Kind, progress: Pr
     modalities = {workspace.image_facts(i).modality for i in ids}
     same = len(modalities) == 1 and "" not in modalities
     images = [to_itk(workspace.volume(i)) for i in ids]
-    pair = working_pair(images[0], images[1], same_modality=same)
+    pair = working_pair(images[0], images[1], same_modality=same, bending=kind == "deformable")
     there = align(pair, kind, lambda f, what: progress(0.6 * f, what), seed)
-    back = align(
-        Pair(pair.moving, pair.fixed, same), kind, lambda f, _: progress(0.6 + 0.35 * f, "aligning the other way"), seed
-    )
+    back = align(pair.turned(), kind, lambda f, _: progress(0.6 + 0.35 * f, "aligning the other way"), seed)
     progress(0.96, "judging the fit")
     return Alignment(there, _judged(pair, there, back, seed, ids), same, patient)
 

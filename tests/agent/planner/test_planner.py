@@ -251,3 +251,27 @@ def test_the_one_on_the_other_side_is_not_forgotten(default_planner: Planner, re
     assert isinstance(outcome, Plan)
     targets = [t for step in outcome.steps if step.tool == "segment" for t in step.args["targets"]]
     assert sorted(targets) == ["lung_left", "lung_right"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "attached", "calls"),
+    [
+        ("Compare with the prior in the PACS.", (planning.CHEST_CT,), [("fetch_study", "@img1"), ("compare", "@s1")]),
+        ("Look through my earlier readings for a prior of this and compare", (planning.CHEST_CT,), [("compare", None)]),
+        ("Compare with the old report", (planning.CHEST_CT, planning.REPORT), [("compare", "@rep1")]),
+        ("Compare with the previous scan.", (planning.CHEST_CT, planning.PRIOR_CT), [("compare", "@img2")]),
+    ],
+)
+def test_a_prior_is_taken_from_where_a_person_says(
+    request_: str, attached: tuple[planning.AttachmentFacts, ...], calls: list[tuple[str, str | None]]
+) -> None:
+    outcome = planning.planner().plan(request_, planning.facts(*attached)).outcome
+    assert isinstance(outcome, Plan)
+    assert [(s.tool, s.args.get("prior_of") or s.args.get("prior")) for s in outcome.steps] == calls
+
+
+@pytest.mark.parametrize("request_", ["Compare with the previous scan.", "Has it grown since last year?"])
+def test_a_prior_that_is_nowhere_is_asked_for(request_: str) -> None:
+    outcome = planning.planner().plan(request_, planning.facts(planning.CHEST_CT)).outcome
+    assert isinstance(outcome, Clarify)
+    assert "say where it lies" in outcome.question

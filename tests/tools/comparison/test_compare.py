@@ -232,6 +232,28 @@ def test_a_report_without_sizes_is_refused(reading: MakeReading, tmp_path: Path)
         run(ctx, prior="rep1")
 
 
+def test_a_report_that_states_change_in_words_is_quoted(reading: MakeReading, tmp_path: Path) -> None:
+    text = "Study of 12 March 2024. The liver is unchanged in size. New nodule in the spleen. No new effusion.\n"
+    ctx = reading(ball((22, 20, 18), 9), ball((22, 20, 18), 9), label="liver")
+    (tmp_path / "old.txt").write_text(f"FINDINGS: {text}", encoding="utf-8")
+    ctx.workspace.add_attachment(tmp_path / "old.txt", AttachmentFacts(id="rep1", kind="report"))
+    result = run(ctx, prior="rep1")
+    assert result.rows == ()
+    assert [(q.says, q.sentence) for q in result.quoted] == [
+        ("unchanged", "The liver is unchanged in size."),
+        ("new", "New nodule in the spleen."),
+        ("unchanged", "No new effusion."),
+    ]
+    assert result.prior_date == "12 March 2024"
+    assert any("is up to its own study" in note for note in result.notes)
+    assert any(note.startswith("img1: liver") and "ml" in note for note in result.notes)
+    first, *quotes = claims_of(kept(ctx, result))
+    assert first.text == "img1 against rep1: no size could be compared."
+    assert all(q.kind == "quoted" and q.evidence == ("rep1",) for q in quotes)
+    only_liver = run(ctx, prior="rep1", targets=["liver"])
+    assert [q.sentence for q in only_liver.quoted] == ["The liver is unchanged in size."]
+
+
 def test_an_earlier_result_is_compared(reading: MakeReading) -> None:
     ctx = reading(ball((22, 20, 18), 9), ball((22, 20, 18), 9), label="liver")
     row = Measurement(
