@@ -15,7 +15,7 @@ from agent.planner.arguments import Arguments, Wish, must_be_complete, unknown_s
 from agent.planner.conditions import limit_in
 from agent.planner.references import References, missing
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
-from agent.planner.slots import enumerated, labels_in, targets_in
+from agent.planner.slots import enumerated, implied_targets_in, labels_in, targets_in
 from agent.planner.text import words
 from tools.contract import Tool
 from tools.errors import ToolError
@@ -155,7 +155,7 @@ class Composer:
         targets = targets_in(wish.text)
         if mask := self._refs.mask(wish.text, targets):
             return [mask]
-        targets = targets or self._arguments.spoken_targets or targets_in(wish.request)
+        targets = targets or implied_targets_in(wish.text) or self._arguments.spoken_targets or targets_in(wish.request)
         unknown = "" if targets else unknown_structure(wish.text, tool)
         if not targets and not unknown:
             raise NeedsAnswerError("What shall be measured? Name a structure, for instance lungs, liver or brain.")

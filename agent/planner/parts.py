@@ -6,6 +6,7 @@ asks for a second thing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from agent.planner.examples import ExampleIndex, Scored
 from agent.planner.text import Clause, asking, is_form, joints, without_courtesy, written_out
 
 SECOND_CLEAR = 0.42  # both sides of a joint must ask for something this clearly to be two requests
+_NARROWS = re.compile(r"^\W*(?:and |but )?(?:no|not|without|excluding|except)\b", re.I)
 SECOND_SEEN = 0.3  # and the second must be seen in the unsplit text too: "effusion and edema" is one request
 
 
@@ -39,6 +41,8 @@ def parts_of(index: ExampleIndex, request: str) -> Parts:
     sides = scored[1 + len(found) :]
     best: dict[int, tuple[float, tuple[tuple[Clause, Scored], ...]]] = {}
     for i, (n, pair) in enumerate(splits):
+        if _NARROWS.match(pair[1]):
+            continue  # "reports with emphysema, no nodules" narrows the first request, it makes no second one
         left, right = sides[2 * i : 2 * i + 2]
         worth = _worth(scored[1 + n], left, right)
         if worth > best.get(n, (0.0, ()))[0]:

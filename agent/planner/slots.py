@@ -165,6 +165,12 @@ def targets_in(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def implied_targets_in(text: str) -> list[str]:
+    """Return the structures that a named quantity is measured on: the cardiothoracic ratio on heart and lungs."""
+    said = (targets for quantity, targets in words()["implied_targets"].items() if has_phrase(text, [quantity]))
+    return next(said, [])
+
+
 def landmarks_in(text: str) -> list[str]:
     """Return the landmarks that a text names."""
     found = [(at, name) for name, said in words()["landmarks"].items() if (at := has_phrase(text, said))]

@@ -21,7 +21,7 @@ _FILLERS = frozenset(
     {"the", "of", "a", "an", "my", "his", "her", "their", "this", "patient's", "sided", "hand", "side"}
 )
 _BOTH = frozenset({"both", "bilateral", "each", "all", "whole", "entire", "two"})
-_JOINERS = frozenset({"and", "or", "plus"})
+_JOINERS = frozenset({"and", "or", "plus", "versus", "vs", "against"})
 _ORDINALS = (
     "first", "second", "third", "fourth", "fifth", "sixth",
     "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",

@@ -7,7 +7,9 @@ from typing import Any
 import planning
 import pytest
 
-from agent.planner.slots import count_in, date_in, enumerated, fill, labels_in, patient_in, phrase_in, query_in, uid_in
+from agent.planner.slots import (
+    count_in, date_in, enumerated, fill, implied_targets_in, labels_in, patient_in, phrase_in, query_in, targets_in, uid_in,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,16 @@ def test_pacs_words() -> None:
     assert date_in("on 31.13.2023") == ""
     assert uid_in("get study 1.2.840.113619.2.55 now") == "1.2.840.113619.2.55"
     assert uid_in("resample to 1.5 mm") == ""
+
+
+def test_a_quantity_that_names_its_structures_by_itself() -> None:
+    assert implied_targets_in("What is the CTR?") == ["heart", "lungs"]
+    assert implied_targets_in("Emphysema index, please") == ["lungs"]
+    assert implied_targets_in("What is the volume?") == []
+
+
+def test_two_sides_told_apart() -> None:
+    assert targets_in("Left versus right kidney, volumes") == ["kidney_left", "kidney_right"]
 
 
 def test_findings_by_their_short_names() -> None:
