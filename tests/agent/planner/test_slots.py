@@ -8,7 +8,17 @@ import planning
 import pytest
 
 from agent.planner.slots import (
-    count_in, date_in, enumerated, fill, implied_targets_in, labels_in, patient_in, phrase_in, query_in, targets_in, uid_in,
+    count_in,
+    date_in,
+    enumerated,
+    fill,
+    implied_targets_in,
+    labels_in,
+    patient_in,
+    phrase_in,
+    query_in,
+    targets_in,
+    uid_in,
 )  # fmt: skip
 
 
