@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -64,7 +65,17 @@ def answer_of(reading: str, workspace: Workspace, record: RunRecord) -> Answer:
     entries = [e for e in record.lines() if e["event"] == "answer"]
     if not entries:
         raise ReadingError(f"reading {reading} has not answered yet; go on with it by '--resume {reading}'")
-    entry = entries[-1]
+    return answer_from(entries[-1], reading, workspace)
+
+
+def answer_from(entry: Mapping[str, Any], reading: str, workspace: Workspace) -> Answer:
+    """Build the answer that a line of the record holds.
+
+    Args:
+        entry: a line of the event "answer".
+        reading: the reading's id.
+        workspace: of the reading.
+    """
     artifacts = tuple(workspace.artifact(i) for i in entry["steps"] if workspace.has_artifact(i))
     drafts = [a for a in artifacts if a.kind == "report"]
     return Answer(

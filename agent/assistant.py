@@ -117,7 +117,7 @@ class Assistant:
         if reading is not None:
             self._must_exist(reading)
         reading_id = reading or new_reading_id()
-        return self._stream(reading_id, Turn(request=request), attachments)
+        return self.run(reading_id, Turn(request=request), attachments)
 
     async def aask(
         self,
@@ -170,7 +170,7 @@ class Assistant:
         if decision == "edit" and plan is None:
             raise ReadingError("decision 'edit' needs the plan to run instead")
         answer = {"decision": decision, "comment": comment, "plan": plan.model_dump(mode="json") if plan else None}
-        return self._stream(reading, Turn(decision=answer), ())
+        return self.run(reading, Turn(decision=answer))
 
     def cancel(self, reading: str) -> None:
         """Stop a running reading; what has finished is kept."""
@@ -312,9 +312,8 @@ class Assistant:
                 )
             return self._planner
 
-    # --- inside
-
-    def _stream(self, reading_id: str, turn: Turn, attachments: Sequence[Attachable]) -> Iterator[AnyEvent]:
+    def run(self, reading_id: str, turn: Turn, attachments: Sequence[Attachable] = ()) -> Iterator[AnyEvent]:
+        """Yield the events of one turn; what `stream` and `resume_stream` are made of."""
         cancelled = self._cancels[reading_id] = threading.Event()
 
         def work(emit: Emit) -> None:
@@ -323,12 +322,15 @@ class Assistant:
 
         return events_of(work, cancelled, f"reading-{reading_id}")
 
+    # --- inside
+
     def _attach(self, reading_id: str, items: Sequence[Attachable], emit: Emit) -> None:
         workspace = self._open(reading_id)
         is_new = not workspace.attachments() and all(e["event"] != "turn" for e in self.record(reading_id).lines())
         try:
             for item in items:
                 taken = attach(workspace, item)
+                self.record(reading_id).append("attached", id=taken.id, name=taken.file)
                 emit(Attached(facts=taken.facts, name=taken.file))
         except AttachmentError as error:
             emit(Failed(reading=reading_id, kind="attachment", message=str(error)))

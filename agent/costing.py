@@ -12,12 +12,27 @@ from tools.facts import AttachmentFacts
 from tools.registry import Registry
 
 if TYPE_CHECKING:
+    from tools.contract import Tool
     from tools.models.card import ModelCard
-    from tools.models.hub import Hub
+    from tools.models.hub import Choice, Hub
 
 _ASKS_FOR = ("targets", "labels", "target")  # parameters that say what a model must find
 _IN_MILLIMETRES = {"measure", "compare", "register", "landmarks"}
 _WITHOUT_MILLIMETRES = {"intensity", "ratio"}
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one step will take, and which model does it."""
+
+    seconds: float
+    device_memory_mb: int = 0
+    model: str = ""
+    """Name of the card; empty for a verb without models."""
+    why: str = ""
+    """Why the hub chose it."""
+    lacks: tuple[str, ...] = ()
+    """What is missing, with the command that mends it."""
 
 
 @dataclass(frozen=True)
@@ -39,38 +54,61 @@ def cost_of(plan: Plan, registry: Registry, hub: Hub, facts: Mapping[str, Attach
         facts: of every attachment and of every image that earlier steps made, by id.
     """
     ends: dict[str, float] = {}
-    memory = 0
-    lacks: list[str] = []
-    sources: dict[str, set[str]] = {}
+    costs = step_costs(plan, registry, hub, facts)
     for step in plan.steps:
-        tool = registry.get(step.tool)
-        seconds, step_memory = tool.cost.seconds, tool.cost.device_memory_mb
-        images = sources[step.id] = _images_behind(step, sources, facts)
-        if tool.unavailable:
-            lacks.append(f"{step.id} {step.tool}: cannot run in this version, {tool.unavailable}")
-        if (card := card_for(step, hub, facts)) is not None:
-            seconds, step_memory = max(seconds, card.seconds), max(step_memory, card.device_memory_mb)
-            status = hub.status(card)
-            if status.state != "ready":
-                lacks.append(f"{step.id} {step.tool}: {card.name} {status.state}; {status.remedy}")
-        lacks += _lacking_facts(step, images, facts)
         starts = max((ends.get(s, 0.0) for s in depends_on(step)), default=0.0)
-        ends[step.id] = starts + seconds
-        memory = max(memory, step_memory)
-    return PlanCost(max(ends.values(), default=0.0), memory, tuple(lacks))
+        ends[step.id] = starts + costs[step.id].seconds
+    memory = max((c.device_memory_mb for c in costs.values()), default=0)
+    lacks = tuple(f"{s.id} {s.tool}: {lack}" for s in plan.steps for lack in costs[s.id].lacks)
+    return PlanCost(max(ends.values(), default=0.0), memory, lacks)
+
+
+def step_costs(plan: Plan, registry: Registry, hub: Hub, facts: Mapping[str, AttachmentFacts]) -> dict[str, StepCost]:
+    """Return what each step will take; for the arguments see `cost_of`."""
+    sources: dict[str, set[str]] = {}
+    costs = {}
+    for step in plan.steps:
+        sources[step.id] = _images_behind(step, sources, facts)
+        costs[step.id] = _step_cost(step, registry.get(step.tool), hub, sources[step.id], facts)
+    return costs
+
+
+def _step_cost(step: Step, tool: Tool, hub: Hub, images: set[str], facts: Mapping[str, AttachmentFacts]) -> StepCost:
+    seconds, memory, model, why = tool.cost.seconds, tool.cost.device_memory_mb, "", ""
+    lacks = [f"cannot run in this version, {tool.unavailable}"] if tool.unavailable else []
+    if (choice := choice_for(step, hub, facts)) is not None:
+        card, model, why = choice.card, choice.card.name, choice.reason
+        seconds, memory = max(seconds, card.seconds), max(memory, card.device_memory_mb)
+        status = hub.status(card)
+        if status.state != "ready":
+            lacks.append(f"{card.name} {status.state}; {status.remedy}")
+    lacks += _lacking_facts(step, images, facts)
+    return StepCost(seconds, memory, model, why, tuple(lacks))
 
 
 def card_for(step: Step, hub: Hub, facts: Mapping[str, AttachmentFacts]) -> ModelCard | None:
     """Return the model that a step will use, as far as facts tell; None for a verb without models."""
+    choice = choice_for(step, hub, facts)
+    return choice.card if choice else None
+
+
+def choice_for(step: Step, hub: Hub, facts: Mapping[str, AttachmentFacts]) -> Choice | None:
+    """Return the model that a step will use and why; None for a verb without models."""
     image = str(step.args.get("image", "")).removeprefix("@")
     if image not in facts:
         return None
-    asked = next((step.args[name] for name in _ASKS_FOR if step.args.get(name)), ())
+    asked = targets_of(step)
     try:
         chosen_from = hub.narrowed(step.tool, step.model) if step.model else hub
-        return chosen_from.choose(step.tool, facts[image], (asked,) if isinstance(asked, str) else tuple(asked)).card
+        return chosen_from.choose(step.tool, facts[image], asked)
     except ToolError:
         return None  # a verb without models, or a plan that validation will refuse
+
+
+def targets_of(step: Step) -> tuple[str, ...]:
+    """Return what a step asks a model to find."""
+    asked = next((step.args[name] for name in _ASKS_FOR if step.args.get(name)), ())
+    return (asked,) if isinstance(asked, str) else tuple(asked)
 
 
 def _images_behind(step: Step, sources: Mapping[str, set[str]], facts: Mapping[str, AttachmentFacts]) -> set[str]:
@@ -90,7 +128,7 @@ def _lacking_facts(step: Step, images: set[str], facts: Mapping[str, AttachmentF
     needs_spacing = step.tool in _IN_MILLIMETRES and not (quantities and quantities <= _WITHOUT_MILLIMETRES)
     for image in sorted(images):
         if needs_spacing and facts[image].has_spacing is False:
-            yield f"{step.id} {step.tool}: {image} carries no spacing, so there will be no millimetres"
+            yield f"{image} carries no spacing, so there will be no millimetres"
     prior = str(step.args.get("prior") or "").removeprefix("@")
     if prior in facts and not facts[prior].prior:
-        yield f"{step.id} {step.tool}: {prior} was not attached as the prior study (--prior); is it the older one?"
+        yield f"{prior} was not attached as the prior study (--prior); is it the older one?"

@@ -40,6 +40,8 @@ class Turn:
 
     request: str | None = None
     decision: Mapping[str, Any] | None = None
+    plan: Plan | None = None
+    """With a request: what to run for it, made by a person."""
 
 
 def run_turn(run: RunContext, turn: Turn) -> None:
@@ -51,7 +53,7 @@ def run_turn(run: RunContext, turn: Turn) -> None:
     from agent.graph import build_graph
 
     started = time.monotonic()
-    with _reported(run), _locked(run.workspace.root), metered(meter_of(run)):
+    with _reported(run), locked(run.workspace.root), metered(meter_of(run)):
         with run.checkpoints.open(run.workspace.root) as saver:
             graph = build_graph(saver)
             config: RunnableConfig = {"configurable": {"thread_id": run.reading}}
@@ -107,7 +109,8 @@ def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) ->
     from agent.graph import with_decision
 
     if turn.request is not None:
-        return {"request": turn.request}
+        given = turn.plan.model_dump(mode="json") if turn.plan else None
+        return {"request": turn.request, "given": given}
     snapshot = graph.get_state(config)
     if any(task.interrupts for task in snapshot.tasks):
         decision = dict(turn.decision or {})
@@ -123,14 +126,10 @@ def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) ->
 
 def _check_edit(plan: Plan, run: RunContext) -> None:
     """Refuse an edited plan that could not run, before the pause is given up for it."""
-    from agent.nodes.plan import prior_result
-    from agent.planner.situation import Situation
-    from agent.planner.validate import Limits, Validator
+    from agent.nodes.plan import problem_of
 
-    situation = Situation(run.workspace.facts(), tuple(prior_result(a) for a in run.workspace.artifacts()))
-    limits = Limits(run.settings.max_steps, run.settings.max_seconds)
-    if problem := Validator(run.registry, run.hub, situation, limits).problem(plan):
-        raise ReadingError(f"the edited plan cannot be run: {problem.message.rstrip('.')}. The reading still waits.")
+    if problem := problem_of(plan, run):
+        raise ReadingError(f"the edited plan cannot be run: {problem.rstrip('.')}. The reading still waits.")
 
 
 def _answer(run: RunContext, state: State, seconds: float) -> None:
@@ -200,7 +199,7 @@ def _reported(run: RunContext) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold a reading for one process at a time; a killed process lets go by itself."""
     lock = FileLock(folder / ".lock")
     try:

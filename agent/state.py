@@ -10,6 +10,8 @@ class InputState(TypedDict):
 
     request: str
     attachments: NotRequired[list[str]]
+    given: NotRequired[dict[str, Any] | None]
+    """A plan that a person made, to be run in place of one for the request."""
 
 
 StepStatus = Literal["done", "failed", "skipped"]
@@ -33,6 +35,7 @@ class State(TypedDict, total=False):
 
     request: str
     attachments: list[str]
+    given: dict[str, Any] | None
     outcome: dict[str, Any]
     """The plan, question or refusal, as agent/plan.py has it."""
     decided_by: str

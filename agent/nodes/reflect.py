@@ -5,6 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from agent.context import RunContext
+from agent.nodes.plan import A_PERSON
 from agent.state import State
 
 
@@ -13,6 +14,8 @@ def reflect(state: State, runtime: Runtime[RunContext]) -> State:
     results = [(s["id"], state["results"][s["id"]]) for s in state["outcome"]["steps"]]
     mendable = [f"{step_id} {r['tool']}: {r['message']}" for step_id, r in results if r["retry"]]
     replans = state.get("replans", 0)
+    if state.get("decided_by") == A_PERSON:
+        return {"comment": None}  # a person's own plan is not changed behind their back
     if not mendable or replans >= runtime.context.settings.max_replans:
         return {"comment": None}
     if not runtime.context.open_planner().can_replan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -9,6 +10,7 @@ from langgraph.types import interrupt
 
 from agent.context import RunContext
 from agent.costing import cost_of
+from agent.nodes.plan import A_PERSON, planned_event
 from agent.pausing import Pause, reasons_to_ask
 from agent.plan import Decline, Plan
 from agent.state import State
@@ -18,6 +20,8 @@ def review(state: State, runtime: Runtime[RunContext]) -> State:
     """Go on, or pause until a person approves, edits or rejects the plan."""
     run = runtime.context
     plan = Plan.model_validate(state["outcome"])
+    if state.get("decided_by") == A_PERSON:
+        return {"decision": "approve", "comment": None}
     reasons = reasons_to_ask(plan, run.registry, run.settings, run.approval)
     if not reasons:
         return {"decision": "approve", "comment": None}
@@ -30,14 +34,22 @@ def review(state: State, runtime: Runtime[RunContext]) -> State:
         lacks=cost.lacks,
     )
     answer = interrupt(pause.model_dump(mode="json"))
-    run.record.append("decision", **answer)
     if answer["decision"] == "edit":
-        edited = answer["plan"]
-        steps = [*_already_run(state), *edited["steps"]]
-        return {"decision": "approve", "comment": None, "outcome": edited, "all_steps": steps}
+        return _edited(answer, state, run)
+    run.record.append("decision", **answer)
     if answer["decision"] == "reject":
         return _rejected(state, answer.get("comment"))
     return {"decision": "approve", "comment": None}
+
+
+def _edited(answer: dict[str, Any], state: State, run: RunContext) -> State:
+    """Run the person's own plan; it is not asked about again."""
+    plan = Plan.model_validate(answer["plan"])
+    cost = cost_of(plan, run.registry, run.hub, run.workspace.every_facts())
+    run.record.append("decision", **answer, cost=asdict(cost))
+    run.emit(planned_event(plan, cost, A_PERSON, 0.0))
+    steps = [*_already_run(state), *answer["plan"]["steps"]]
+    return {"decision": "approve", "comment": None, "outcome": answer["plan"], "all_steps": steps}
 
 
 def _rejected(state: State, comment: str | None) -> State:
