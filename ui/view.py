@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.events import (
@@ -20,11 +20,12 @@ from agent.events import (
     StepStarted,
     Tokens,
 )
-from agent.plan import Step
+from agent.plan import Condition, Step
 
 if TYPE_CHECKING:
     from agent.answer import Answer
     from agent.events import AnyEvent
+    from agent.pausing import Pause
     from tools.facts import AttachmentFacts
 
 StepState = Literal["waiting", "running", "done", "failed", "skipped"]
@@ -55,6 +56,10 @@ class StepView:
     seconds: float = 0.0
     marks: tuple[str, ...] = ()
     kind: str = ""
+    """Kind of its result, or of the error."""
+    model: str | None = None
+    """The model card that a person named."""
+    when: Condition | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,33 @@ class RunView:
     failed: Failed | None = None
     answer: Answer | None = None
     """The whole answer, once the run has ended."""
-    log: tuple[str, ...] = field(default=())
+    before: int = 0
+    """Its place in the line of runs, from 1; 0 once it has begun."""
+    pause: Pause | None = None
+    """The plan that waits for a person."""
+    sentences: tuple[Evidence, ...] = ()
+    """Sentences as they are held against their evidence, before the answer is whole."""
+    tokens: int = 0
+    """What language models have spent on the request so far."""
+    token_limit: int = 0
 
     @property
     def is_over(self) -> bool:
         """Whether the last event has come."""
         return self.answered is not None or self.failed is not None
+
+
+def resumed(view: RunView) -> RunView:
+    """Return a turn that ended, paused or was cut off, as it is when it goes on."""
+    return replace(view, answered=None, failed=None, answer=None, pause=None, sentences=())
+
+
+def view_of(request: str, reading: str, events: Iterable[AnyEvent], answer: Answer | None) -> RunView:
+    """Return a turn of the past."""
+    view = RunView(request=request, reading=reading)
+    for event in events:
+        view = fold(view, event)
+    return replace(view, answer=answer, reading=reading)
 
 
 def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: PLR0911  one for each event
@@ -89,24 +115,29 @@ def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: PLR0911  one for e
         case Planning():
             return replace(view, planning_by=event.by, planning_since=event.at)
         case Planned():
-            return replace(view, planning_by="", planned=event, steps=_with_plan(view.steps, event.plan.steps))
+            steps = _with_plan(view.steps, event.plan.steps)
+            return replace(view, planning_by="", planned=event, steps=steps, pause=None)
         case StepStarted() | Progress() | StepFinished() | StepFailed():
-            return replace(view, steps=_with_step(view.steps, event))
+            return replace(view, steps=_with_step(view.steps, event), pause=None)
         case Answered():
             return replace(view, planning_by="", answered=event, reading=event.reading)
         case Failed():
             return replace(view, planning_by="", failed=event, reading=event.reading or view.reading)
         case Paused():
-            return replace(view, planning_by="", reading=event.reading)
-        case Tokens() | Evidence():
-            return view  # for programs: the answer shows what came of them
+            return replace(view, planning_by="", reading=event.reading, pause=event.pause)
+        case Tokens():
+            return replace(view, tokens=event.used, token_limit=event.limit)
+        case Evidence():
+            return replace(view, sentences=(*view.sentences, event))
 
 
 def _with_plan(steps: tuple[StepView, ...], planned: tuple[Step, ...]) -> tuple[StepView, ...]:
     """Keep what has run; steps of an earlier plan that never started are gone."""
     kept = tuple(s for s in steps if s.state != "waiting")
     known = {s.id for s in kept}
-    return kept + tuple(StepView(s.id, s.tool, s.args) for s in planned if s.id not in known)
+    return kept + tuple(
+        StepView(s.id, s.tool, s.args, model=s.model, when=s.when) for s in planned if s.id not in known
+    )
 
 
 def _with_step(
