@@ -126,20 +126,26 @@ def _renamed(step: Step, new_ids: Mapping[str, str]) -> Step:
     return step.model_copy(update={"id": new_ids[step.id], "args": json.loads(args.replace('"@@', '"@')), "when": when})
 
 
-def again_stream(assistant: Assistant, reading: str, step_id: str, model: str | None = None) -> Iterator[AnyEvent]:
-    """Run a step of a reading again with another model; yield the events.
+def again_stream(
+    assistant: Assistant, reading: str, step_id: str, model: str | None = None
+) -> tuple[str, Iterator[AnyEvent]]:
+    """Run a step of a reading again with another model; return what this is called, and the events.
 
     Raises:
         ReadingError: the reading has no such step, or its plan still waits for a decision.
     """
-    plan = Plan(steps=tuple(_steps_of_turn(assistant, reading, step_id)))
+    steps = _steps_of_turn(assistant, reading, step_id)
     made = [a.id for a in assistant.workspace(reading).artifacts()]
-    again = plan_again(plan.steps, step_id, model, made)
-    old = next(s for s in plan.steps if s.id == step_id)
-    assistant.record(reading).append("again", step=step_id, model=model, runs_as=[s.id for s in again.steps])
+    plan = plan_again(steps, step_id, model, made)
+    tool = next(s.tool for s in steps if s.id == step_id)
     by = f" with {model}" if model else ""
-    request = f"Run {step_id} ({old.tool}) again{by}, and what was built on it."
-    return assistant.run(reading, Turn(request=request, plan=again))
+    request = f"Run {step_id} ({tool}) again{by}, and what was built on it."
+
+    def events() -> Iterator[AnyEvent]:
+        assistant.record(reading).append("again", step=step_id, model=model, runs_as=[s.id for s in plan.steps])
+        yield from assistant.run(reading, Turn(request=request, plan=plan))
+
+    return request, events()
 
 
 def _steps_of_turn(assistant: Assistant, reading: str, step_id: str) -> list[Step]:

@@ -53,6 +53,7 @@ def build_page(page: Page, owners: Owners) -> gr.Blocks:
             modality=cases.modality,
             series=cases.series,
             rooms=(cases, viewer, *tabs, settings, conversation),
+            blocks=blocks,
         )
         for room in shared.rooms:
             room.wire(shared)

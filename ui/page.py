@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from agent.again import again_stream
 from agent.attach import Attach
+from agent.errors import ReadingError
+from agent.history import turns_of
 from ui.components.study import EMPTY, brought_html
 from ui.components.turn import figures_html, files_html, progress_html, request_html, results_html
 from ui.samples import Sample, sample_path
 from ui.shelf import Shelf
-from ui.streaming import Start, views
+from ui.streaming import GoingRun, GoingRuns, Start
 from ui.uploads import Brought, bring
-from ui.view import AttachmentView, RunView
+from ui.view import AttachmentView, RunView, resumed, view_of
 
 if TYPE_CHECKING:
     from agent.answer import Answer
-    from agent.assistant import Assistant
+    from agent.assistant import Assistant, Decision
+    from agent.events import AnyEvent
+    from agent.plan import Plan
     from ui.components.turn import LinkTo
 
+OnEvent = Callable[["AnyEvent"], None]
 ANY_MODALITY = "as the file says"
 
 
@@ -44,6 +49,10 @@ class PageState:
     asked: str = ""
     """The request that is about to run, and what it attaches."""
     attaches: tuple[Attach, ...] = ()
+    run: str = ""
+    """Id of the run that goes on; empty between runs."""
+    seen: int = 0
+    """Length of the reading's record when it was read: a longer one has news."""
 
     @property
     def attached(self) -> list[AttachmentView]:
@@ -57,6 +66,7 @@ class Page:
     def __init__(self, assistant: Assistant, shelf: Shelf) -> None:
         self._assistant = assistant
         self._shelf = shelf
+        self.runs = GoingRuns()
 
     # --- what is attached
 
@@ -100,45 +110,118 @@ class Page:
         """Make an empty reading and return its id."""
         return self._assistant.begin()
 
-    async def ask(self, state: PageState) -> AsyncGenerator[tuple[PageState, RunView]]:
-        """Run the request of the state and yield the state with the run as far as it is."""
-        reading = state.reading or self._assistant.begin()
+    def opened(self, reading: str) -> PageState:
+        """Return a reading as its record has it, for a page that was loaded anew.
+
+        Raises:
+            ReadingError: no such reading.
+        """
+        seen = self._size(reading)  # asked first: what comes after is news
+        turns = tuple(view_of(t.request, reading, t.events, t.answer) for t in turns_of(self._assistant, reading))
+        going = self.runs.going(reading)
+        if going is not None:
+            return PageState(reading=reading, turns=turns[: going.turns_before], run=going.id, seen=seen)
+        return PageState(reading=reading, turns=turns, seen=seen)
+
+    def ask(self, state: PageState) -> PageState:
+        """Start the request of the state.
+
+        Raises:
+            ReadingError: the reading is running already.
+        """
         request, attachments = state.asked, state.attaches
-        state = replace(state, reading=reading)
+        state = replace(state, reading=state.reading or self._assistant.begin(), asked="", attaches=())
 
-        def start(on_event: Any) -> Any:
-            return self._assistant.ask(request, attachments, reading=reading, on_event=on_event)
+        def start(on_event: OnEvent) -> Answer:
+            return self._assistant.ask(request, attachments, reading=state.reading, on_event=on_event)
 
-        async with aclosing(self._run(RunView(request=request, reading=reading), start)) as run:
-            async for view in run:
-                yield state, view
+        return self._started(state, RunView(request=request, reading=state.reading), start)
 
-    async def decide(self, state: PageState, *, approve: bool) -> AsyncGenerator[tuple[PageState, RunView]]:
-        """Go on with the plan that waits, or reject it."""
-        last = state.turns[-1]
-        state = replace(state, turns=state.turns[:-1])
-        first = replace(last, answered=None, failed=None, answer=None)
+    def decide(
+        self, state: PageState, decision: Decision, *, comment: str | None = None, plan: Plan | None = None
+    ) -> PageState:
+        """Start what was decided on the plan that waits.
 
-        def start(on_event: Any) -> Any:
-            decision: Any = "approve" if approve else "reject"
-            return self._assistant.resume(state.reading, decision=decision, on_event=on_event)
+        Raises:
+            ReadingError: it was decided on elsewhere, or the plan is another one now.
+        """
+        shown = state.turns[-1] if state.turns else None
+        if not self._assistant.is_waiting(state.reading):
+            raise ReadingError("This plan was decided on already, in another tab. Here is what came of it.")
+        waits = self._assistant.answer(state.reading).pause
+        if shown is None or (shown.pause and waits and shown.pause.plan != waits.plan):
+            raise ReadingError("The plan was changed in another tab. Look at it again before you decide.")
 
-        async with aclosing(self._run(first, start)) as run:
-            async for view in run:
-                yield state, view
+        def start(on_event: OnEvent) -> Answer:
+            return self._assistant.resume(
+                state.reading, decision=decision, comment=comment, plan=plan, on_event=on_event
+            )
 
-    async def _run(self, first: RunView, start: Start) -> AsyncGenerator[RunView]:
-        view = first
+        return self._started(replace(state, turns=state.turns[:-1]), resumed(shown), start)
+
+    def go_on(self, state: PageState) -> PageState:
+        """Go on with a turn that was cut off; finished steps are not run again.
+
+        Raises:
+            ReadingError: the reading is running already.
+        """
+        if self._assistant.is_waiting(state.reading):
+            raise ReadingError("The plan of this reading waits for a decision.")
+        cut_off = resumed(state.turns[-1])
+
+        def start(on_event: OnEvent) -> Answer:
+            return self._assistant.resume(state.reading, on_event=on_event)
+
+        return self._started(replace(state, turns=state.turns[:-1]), cut_off, start)
+
+    def run_again(self, state: PageState, step: str, model: str | None) -> PageState:
+        """Run a step again, with another model if one is named, and what was built on it.
+
+        Raises:
+            ReadingError: there is no such step, or the reading is running or waits for a decision.
+        """
+        request, events = again_stream(self._assistant, state.reading, step, model)
+
+        def start(on_event: OnEvent) -> Answer:
+            for event in events:
+                on_event(event)
+            return self._assistant.answer(state.reading)
+
+        return self._started(state, RunView(request=request, reading=state.reading), start)
+
+    def _started(self, state: PageState, view: RunView, start: Start) -> PageState:
+        run = GoingRun(view, start, turns_before=len(state.turns))
+        self.runs.start(run)
+        return replace(state, run=run.id)
+
+    def run_of(self, state: PageState) -> GoingRun | None:
+        """Return the run that a page must show: its own, or one that another tab started."""
+        own = self.runs.recent(state.run) if state.run else None
+        return own or (self.runs.going(state.reading) if state.reading else None)
+
+    def ended(self, state: PageState, view: RunView) -> PageState:
+        """Return the state after a run."""
+        size = self._size(state.reading)
+        reading = state.reading if size else ""  # its first file was refused: nothing was kept of it
+        return replace(state, reading=reading, turns=(*state.turns, view), run="", seen=size)
+
+    def has_news(self, state: PageState, tab: str) -> bool:
+        """Return whether something happened to a reading that its tab does not show: in another tab, or elsewhere."""
+        if not state.reading:
+            return False
+        if (going := self.runs.going(state.reading)) is not None:
+            return tab not in going.lookers
+        return not state.run and self._size(state.reading) != state.seen
+
+    def _size(self, reading: str) -> int:
         try:
-            async for view in views(first, start):
-                yield view
-        finally:
-            if not view.is_over:  # the tab was closed: stop, what has finished is kept
-                self._assistant.cancel(view.reading)
+            return self._assistant.record(reading).path.stat().st_size
+        except OSError:
+            return 0
 
     def stop(self, state: PageState) -> None:
-        """Stop the run of this tab."""
-        if state.reading:
+        """Stop the run of this reading, or take it out of the line."""
+        if state.reading and not self.runs.leave_line(state.reading):
             self._assistant.cancel(state.reading)
 
     def leave(self, state: PageState) -> None:

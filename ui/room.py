@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import gradio as gr
 
+    from agent.attach import Attach
     from ui.owners import Owners
     from ui.page import Page, PageState, StudyState
     from ui.view import RunView
@@ -17,8 +18,8 @@ Updates = dict[Any, Any]
 """Component → its new value or properties, as Gradio takes them from an event."""
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """For events that are the page's own and no endpoint."""
-CONCURRENT_RUNS = 2  # the rest waits in the queue: two cores, one device
-RUNS = PRIVATE | {"concurrency_limit": CONCURRENT_RUNS, "concurrency_id": "runs"}
+FOLLOWS = PRIVATE | {"concurrency_limit": None}
+"""For events that only look at a run; how many work at once is decided in ui/streaming.py."""
 
 
 class Room(Protocol):
@@ -62,6 +63,21 @@ class Shared:
     series: gr.Dropdown
     """Which of several series is meant."""
     rooms: tuple[Room, ...]
+    blocks: gr.Blocks
+    """The page itself, for what happens when it loads."""
+
+    def asked(self, state: PageState, request: str, attaches: tuple[Attach, ...], who: Any) -> PageState:
+        """Return the state with what is asked, in a reading that is the asker's."""
+        return replace(self.opened(state, who), asked=request.strip(), attaches=attaches)
+
+    def come_back(self, who: gr.Request) -> Updates:
+        """Return the page of the reading that its address names, as it is now, to whom it belongs."""
+        from ui.page import PageState, StudyState
+
+        reading = str(who.query_params.get("reading", ""))
+        state = self.page.opened(reading) if self.owners.owner_may(who, reading) else PageState()
+        run = self.page.run_of(state)
+        return self.everything(StudyState(), state, run.view if run else None)
 
     def opened(self, state: PageState, request: Any) -> PageState:
         """Return the state with a reading that is the asker's; one is begun where there is none."""

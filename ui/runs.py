@@ -1,14 +1,18 @@
-"""A run as updates of the page: the request is shown at once, then each event, then what came of it."""
+"""A run as updates of the page: each event as it comes, then what came of it; the same in every tab that looks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import gradio as gr
+
+from agent.errors import RunError
+from tools.errors import ToolError
+from ui.components.html import text
 from ui.page import PageState, StudyState
-from ui.view import RunView
+from ui.streaming import views
 
 if TYPE_CHECKING:
     from ui.room import Shared, Updates
@@ -20,34 +24,46 @@ class Runs:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
 
-    def begin(self, study: StudyState, state: PageState, request: str, modality: str, series: str | None) -> Updates:
-        """Show the request at once, before the queue lets it run."""
-        attaches = self._shared.page.attachments(study, modality, series)
-        state = replace(state, asked=request.strip(), attaches=attaches)
-        return self._shared.everything(StudyState(), state, RunView(request=state.asked))
+    def start(self, study: StudyState, state: PageState, begin: Callable[[PageState], PageState]) -> Updates:
+        """Start a run and show it at once; where it cannot start, say why and show the reading as it is now.
 
-    async def ask(self, study: StudyState, state: PageState) -> AsyncGenerator[Updates]:
-        """Run the request of the state; each update shows the run as far as it is."""
-        if not state.asked:
-            yield {self._shared.state: state}
+        Args:
+            study: what the next request attaches.
+            state: the reading.
+            begin: starts it.
+        """
+        page = self._shared.page
+        try:
+            state = begin(state)
+        except (RunError, ToolError) as error:
+            gr.Warning(text(error))
+            state = page.opened(state.reading)
+        run = page.run_of(state)
+        return self._shared.everything(study, state, run.view if run else None)
+
+    async def follow(self, study: StudyState, state: PageState, who: gr.Request) -> AsyncGenerator[Updates]:
+        """Show the run that goes on, from wherever it is to its end; then the reading with what came of it."""
+        shared, page = self._shared, self._shared.page
+        run = page.run_of(state)
+        if run is None:
+            if state.reading and page.has_news(state, ""):
+                yield shared.everything(study, page.opened(state.reading), None)
+            else:
+                yield {shared.state: state}
             return
-        async with aclosing(self._follow(study, self._shared.page.ask(state))) as updates:
-            async for update in updates:
-                yield update
+        if state.run != run.id:  # another tab started it
+            state = page.opened(state.reading)
+        tab, first = str(who.session_hash), True
+        run.lookers.add(tab)
+        try:
+            async with aclosing(views(run)) as seen:
+                async for view in seen:
+                    yield shared.everything(study, state, view) if first else shared.live_outputs(state, view)
+                    first = False
+            yield shared.everything(study, page.ended(state, run.view), None)
+        finally:
+            run.lookers.discard(tab)
 
-    async def decide(self, approve: bool, study: StudyState, state: PageState) -> AsyncGenerator[Updates]:
-        """Run the plan that waits, or reject it."""
-        async with aclosing(self._follow(study, self._shared.page.decide(state, approve=approve))) as updates:
-            async for update in updates:
-                yield update
-
-    async def _follow(
-        self, study: StudyState, run: AsyncGenerator[tuple[PageState, RunView]]
-    ) -> AsyncGenerator[Updates]:
-        shared, state, view, first = self._shared, PageState(), RunView(), True
-        async with aclosing(run):
-            async for state, view in run:
-                yield shared.everything(study, state, view) if first else shared.live_outputs(state, view)
-                first = False
-        state = replace(state, turns=(*state.turns, view), asked="", attaches=())
-        yield shared.everything(study, state, None)
+    def look(self, state: PageState, pulse: int, who: gr.Request) -> int:
+        """Return another number when something happened that this tab does not show."""
+        return pulse + 1 if self._shared.page.has_news(state, str(who.session_hash)) else pulse

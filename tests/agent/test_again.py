@@ -70,7 +70,7 @@ def test_a_step_runs_again_with_the_model_that_a_person_chose(tmp_path, nifti_ct
     with pytest.raises(ReadingError, match="waits for a decision"):
         again_stream(assistant, reading, "s1", "slow")
     assistant.resume(reading)
-    events = list(again_stream(assistant, reading, "s1", "slow"))
+    events = list(again_stream(assistant, reading, "s1", "slow")[1])
     planned = next(e for e in events if isinstance(e, Planned))
     assert planned.decided_by == "a person"
     assert [e.step for e in events if isinstance(e, StepStarted)] == ["s2"]  # not asked for a second time
@@ -84,7 +84,7 @@ def test_a_step_runs_again_with_the_model_that_a_person_chose(tmp_path, nifti_ct
 def test_a_model_that_does_not_fit_is_refused_with_its_reason(tmp_path, nifti_ct) -> None:
     assistant = assistant_with(OnePlan(Plan(steps=STEPS[:1])), tmp_path)
     reading = assistant.ask("segment", [nifti_ct]).reading
-    events = list(again_stream(assistant, reading, "s1", "for-mr"))
+    events = list(again_stream(assistant, reading, "s1", "for-mr")[1])
     assert events[-1].outcome == "declined"
     assert "for-mr" in events[-1].claims[0].text
     assert [a.id for a in assistant.workspace(reading).artifacts()] == ["s1"]
@@ -93,6 +93,6 @@ def test_a_model_that_does_not_fit_is_refused_with_its_reason(tmp_path, nifti_ct
 def test_the_next_request_is_planned_as_ever(make_assistant, nifti) -> None:
     assistant = make_assistant(plan_of(("wait", {})), plan_of(("wait", {"seconds": 0.1})))
     reading = assistant.ask("wait", [nifti]).reading
-    list(again_stream(assistant, reading, "s1"))
+    list(again_stream(assistant, reading, "s1")[1])
     answer = assistant.ask("wait more", reading=reading)
     assert [a.id for a in answer.artifacts] == ["s3"]

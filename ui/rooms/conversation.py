@@ -8,15 +8,19 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.states import can_go_on
 from ui.components.study import EMPTY
 from ui.components.turn import progress_html, request_html
 from ui.page import Page, PageState, StudyState
-from ui.room import PRIVATE, RUNS, Shared, Updates
+from ui.room import FOLLOWS, PRIVATE, Shared, Updates
+from ui.rooms.deciding import Deciding
 from ui.runs import Runs
 from ui.view import RunView
 
 ASK = "Ask about the study …"
+ASK_MORE = "Ask a follow-up question …"
 NOTHING_ASKED = "Write what should be done with the study."
+LOOK_S = 2  # how often a tab looks whether another one did something to its reading
 EXAMPLES = (
     "Segment the lungs, measure volume and mean density, find similar reports and draft findings and impression.",
     "What is this image?",
@@ -34,9 +38,8 @@ class Conversation:
             with gr.Column(elem_id="rr-talk"):
                 self.history = gr.HTML(EMPTY, elem_id="rr-history", apply_default_css=False)
                 self.steps = gr.HTML("", elem_id="rr-now", apply_default_css=False)
-            with gr.Row(visible=False, elem_id="rr-decision") as self.decision:
-                self.approve = gr.Button("Run this plan", variant="primary", size="sm")
-                self.reject = gr.Button("Do not run it", size="sm")
+            self.deciding = Deciding(page)
+            self.go_on = gr.Button("Go on from where it stopped", size="sm", visible=False, elem_id="rr-go-on")
             with gr.Row(elem_id="rr-examples") as self.examples:
                 self.example_buttons = [gr.Button(e, size="sm") for e in EXAMPLES]
             with gr.Row(elem_id="rr-composer"):
@@ -48,25 +51,29 @@ class Conversation:
                 self.stop = gr.Button(
                     "Stop", variant="stop", scale=0, min_width=64, visible=False, elem_id="rr-stop"
                 )  # fmt: skip
+            self.pulse = gr.State(0)
+            self.timer = gr.Timer(LOOK_S)
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
-        return [self.history, self.steps, self.request, self.ask, self.stop, self.decision, self.examples]
+        own = [self.history, self.steps, self.request, self.ask, self.stop, self.go_on, self.examples]
+        return [*own, *self.deciding.outputs()]
 
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return the conversation as far as it is."""
         del study
         running = view is not None
-        last = state.turns[-1].answer if state.turns else None
-        waits = not running and last is not None and last.outcome == "waiting"
-        return {
+        last = state.turns[-1] if state.turns else None
+        own: Updates = {
             self.history: self._page.history_html(state) if state.turns or not running else "",
             self.steps: _now(view) if view else "",
             self.ask: gr.Button(visible=not running),
             self.stop: gr.Button(visible=running),
-            self.decision: gr.Row(visible=waits),
+            self.go_on: gr.Button(visible=not running and bool(state.reading) and last is not None and can_go_on(last)),
             self.examples: gr.Row(visible=not running and not state.turns),
+            self.request: gr.Textbox(placeholder=ASK_MORE if state.turns else ASK),
         }
+        return own | self.deciding.updates(state, None if running else last)
 
     def live(self, state: PageState, view: RunView) -> Updates:
         """Return the run as far as it is."""
@@ -74,9 +81,10 @@ class Conversation:
         return {self.steps: _now(view)}
 
     def wire(self, shared: Shared) -> None:
-        """Wire asking, deciding and stopping."""
+        """Wire asking, deciding, stopping, and coming back."""
         runs = Runs(shared)
         study, outputs = [shared.study, shared.state], shared.outputs()
+        follow: dict[str, Any] = {"fn": runs.follow, "inputs": study, "outputs": outputs} | FOLLOWS
 
         def begin(
             brought: StudyState, state: PageState, request: str, modality: str, series: str | None, who: gr.Request
@@ -84,19 +92,25 @@ class Conversation:
             """Show the request at once, or say that there is none."""
             if not request.strip():
                 return {self.request: gr.Textbox(value="", placeholder=NOTHING_ASKED)}
-            state = shared.opened(state, who)
-            shown = runs.begin(brought, state, request, modality, series)
-            return shown | {self.request: gr.Textbox(value="", placeholder=ASK)}
+            asked = shared.asked(state, request, self._page.attachments(brought, modality, series), who)
+            shown = runs.start(StudyState(), asked, self._page.ask)
+            return shown | {self.request: gr.Textbox(value="", placeholder=ASK_MORE)}
 
         asked = [*study, self.request, shared.modality, shared.series]
         for trigger in (self.ask.click, self.request.submit):
-            begun = trigger(begin, asked, outputs, queue=False, **PRIVATE)
-            begun.success(runs.ask, study, outputs, **RUNS)
-        for button, approve in ((self.approve, True), (self.reject, False)):
-            button.click(partial(runs.decide, approve), study, outputs, **RUNS)
+            trigger(begin, asked, outputs, queue=False, **PRIVATE).success(**follow)
         for button, example in zip(self.example_buttons, EXAMPLES, strict=True):
             button.click(partial(str, example), [], [self.request], queue=False, **PRIVATE)
         self.stop.click(self._page.stop, [shared.state], [], queue=False, **PRIVATE)
+
+        def go_on(brought: StudyState, state: PageState) -> Updates:
+            return runs.start(brought, state, self._page.go_on)
+
+        self.go_on.click(go_on, study, outputs, queue=False, **PRIVATE).success(**follow)
+        self.deciding.wire(shared, runs, follow)
+        self.timer.tick(runs.look, [shared.state, self.pulse], [self.pulse], queue=False, **PRIVATE)
+        self.pulse.change(**follow)
+        shared.blocks.load(shared.come_back, [], outputs, queue=False, **PRIVATE).success(**follow)
 
 
 def _now(view: RunView) -> str:

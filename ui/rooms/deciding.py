@@ -1,0 +1,99 @@
+"""The plan that waits for a person: run it, change it, or reject it with a word on what should be different."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from agent.errors import RunError
+from tools.errors import ToolError
+from ui.components.html import element, text
+from ui.components.pause import checked_plan_html
+from ui.page import Page, PageState, StudyState
+from ui.room import PRIVATE, Shared, Updates
+
+if TYPE_CHECKING:
+    from ui.runs import Runs
+    from ui.view import RunView
+
+DIFFERENT = "What should be different? With a word here it is planned anew."
+
+
+class Deciding:
+    """The buttons below a plan that waits, and the editor of the plan."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        with gr.Column(visible=False, elem_id="rr-decision") as self.area:
+            with gr.Row(elem_id="rr-decision-row"):
+                self.approve = gr.Button("Run this plan", variant="primary", size="sm", elem_id="rr-approve")
+                self.edit = gr.Button("Change it …", size="sm", elem_id="rr-edit")
+                self.reject = gr.Button("Do not run it", size="sm", elem_id="rr-reject")
+            self.comment = gr.Textbox(
+                label="If you reject it", placeholder=DIFFERENT, lines=1, max_lines=3, elem_id="rr-comment"
+            )
+            with gr.Column(visible=False, elem_id="rr-plan-editor") as self.editor:
+                self.text = gr.Textbox(
+                    label="The plan, step by step (JSON)", lines=9, max_lines=18, elem_id="rr-plan-text"
+                )
+                self.problem = gr.HTML("", elem_id="rr-plan-problem", apply_default_css=False)
+                self.run_edited = gr.Button("Run the changed plan", variant="primary", size="sm", elem_id="rr-run-edited")
+
+    def outputs(self) -> list[Any]:
+        """Return the components that follow the reading."""
+        return [self.area, self.comment, self.editor, self.text, self.problem]
+
+    def updates(self, state: PageState, last: RunView | None) -> Updates:
+        """Return the area as it is for the last turn; None while a run goes on."""
+        del state
+        waits = last is not None and last.answer is not None and last.answer.outcome == "waiting"
+        return {
+            self.area: gr.Column(visible=waits),
+            self.comment: gr.Textbox(value=""),
+            self.editor: gr.Column(visible=False),
+            self.text: "",
+            self.problem: "",
+        }
+
+    def wire(self, shared: Shared, runs: Runs, follow: dict[str, Any]) -> None:
+        """Wire the decision."""
+        page, study, outputs = self._page, [shared.study, shared.state], shared.outputs()
+
+        def approve(brought: StudyState, state: PageState) -> Updates:
+            return runs.start(brought, state, lambda s: page.decide(s, "approve"))
+
+        def reject(brought: StudyState, state: PageState, comment: str) -> Updates:
+            said = comment.strip() or None
+            return runs.start(brought, state, lambda s: page.decide(s, "reject", comment=said))
+
+        def run_edited(brought: StudyState, state: PageState, written: str) -> Updates:
+            try:
+                plan = page.edited_plan(state, written)
+            except (RunError, ToolError) as error:
+                return {self.problem: element("p", text(error), css="rr-problem", role="alert")}
+            return runs.start(brought, state, lambda s: page.decide(s, "edit", plan=plan))
+
+        self.approve.click(approve, study, outputs, queue=False, **PRIVATE).success(**follow)
+        self.reject.click(reject, [*study, self.comment], outputs, queue=False, **PRIVATE).success(**follow)
+        self.run_edited.click(run_edited, [*study, self.text], outputs, queue=False, **PRIVATE).success(**follow)
+        shown = [self.editor, self.text, self.problem]
+        self.edit.click(self._open_editor, [shared.state], shown, queue=False, **PRIVATE)
+        self.text.input(
+            self._check, [shared.state, self.text], [self.problem], trigger_mode="always_last", queue=False, **PRIVATE
+        )
+
+    def _open_editor(self, state: PageState) -> tuple[Any, ...]:
+        pause = state.turns[-1].pause if state.turns else None
+        steps = [s.model_dump(mode="json") for s in pause.plan.steps] if pause else []
+        written = "[\n" + ",\n".join("  " + json.dumps(step, ensure_ascii=False) for step in steps) + "\n]"
+        return gr.Column(visible=True), written, self._check(state, written)
+
+    def _check(self, state: PageState, written: str) -> str:
+        """Say whether the plan as it is written could run, and what it would cost."""
+        try:
+            plan = self._page.edited_plan(state, written)
+        except (RunError, ToolError) as error:
+            return element("p", text(error), css="rr-problem", role="status")
+        return checked_plan_html(plan, self._page.costs(state, plan))
