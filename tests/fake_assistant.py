@@ -22,6 +22,7 @@ from agent.events import (
     AnyEvent,
     Attached,
     Failed,
+    Paused,
     Planned,
     Planning,
     Progress,
@@ -29,12 +30,17 @@ from agent.events import (
     StepFinished,
     StepStarted,
 )
+from agent.pausing import Pause
 from agent.plan import Plan, Step
 from agent.record import RunRecord
 from agent.settings import Settings
 from knowledge.assets import Assets
+from knowledge.search import Knowledge
+from tools.errors import UnavailableError
 from tools.facts import AttachmentFacts
+from tools.models.hub import Hub
 from tools.places import Place, Region, Span
+from tools.registry import Registry
 from tools.results import Claim, Draft, Hits, MaskEntry, Masks, Measurement, Measurements, ReportHit, ToolResult
 from tools.workspace import Artifact, Provenance, Workspace
 
@@ -147,6 +153,17 @@ class FakeAssistant:
     answers: dict[str, Answer] = field(default_factory=dict)
 
     @property
+    def registry(self) -> Registry:
+        return Registry.installed()
+
+    @property
+    def hub(self) -> Hub:
+        return Hub([])
+
+    def open_knowledge(self) -> Knowledge:
+        raise UnavailableError("no report store in this test")
+
+    @property
     def assets(self) -> Assets:
         return Assets(self.settings.cache_dir)
 
@@ -167,10 +184,10 @@ class FakeAssistant:
 
     def is_waiting(self, reading: str) -> bool:
         self.workspace(reading)
-        return is_waiting(self._record(reading))
+        return is_waiting(self.record(reading))
 
     def answer(self, reading: str) -> Answer:
-        return answer_of(reading, self.workspace(reading), self._record(reading))
+        return answer_of(reading, self.workspace(reading), self.record(reading))
 
     def ask(
         self,
@@ -201,7 +218,9 @@ class FakeAssistant:
                 has_spacing=True,
             )
             workspace.add_attachment(path, facts)
+            self.record(reading).append("attached", id=facts.id, name=path.name)
             emit(Attached(facts=facts, name=path.name))
+        self.record(reading).append("turn", request=request, decision=None)
         return self._run(request, reading, emit)
 
     def resume(
@@ -216,9 +235,17 @@ class FakeAssistant:
         self.calls.append({"resume": reading, "decision": decision, "comment": comment})
         self.decisions.append(decision)
         self.workspace(reading)
+        self.record(reading).append("turn", request=None, decision={"decision": decision, "comment": comment})
+        if decision != "approve" or plan:
+            given = plan.model_dump(mode="json") if plan else None
+            self.record(reading).append("decision", decision=decision, comment=comment, plan=given)
         return self._run("resumed", reading, on_event or (lambda event: None))
 
-    def _run(self, request: str, reading: str, emit: Callable[[AnyEvent], None]) -> Answer:
+    def _run(self, request: str, reading: str, on_event: Callable[[AnyEvent], None]) -> Answer:
+        def emit(event: AnyEvent) -> None:
+            self._keep(reading, event)
+            on_event(event)
+
         emit(Planning(by="scripted"))
         if self.step_seconds:
             time.sleep(self.step_seconds)
@@ -239,13 +266,33 @@ class FakeAssistant:
             failures += [failure] if failure else []
         return self._end(request, reading, emit, plan, failures)
 
+    def _keep(self, reading: str, event: AnyEvent) -> None:
+        """Write down what a real reading's record holds."""
+        record = self.record(reading)
+        match event:
+            case Planned():
+                outcome = event.plan.model_dump(mode="json")
+                cost = {"seconds": event.estimated_seconds, "device_memory_mb": 0, "lacks": []}
+                record.append("plan", outcome=outcome, decided_by=event.decided_by, seconds=event.seconds, cost=cost)
+            case StepStarted():
+                record.append("step started", step=event.step, tool=event.tool, args=event.args)
+            case StepFinished():
+                artifact = self.workspace(reading).artifact(event.step)
+                record.append("step finished", artifact=artifact.model_dump(mode="json"))
+            case StepFailed():
+                record.append("step failed", step=event.step, tool=event.tool, kind=event.kind, message=event.message)
+            case Failed():
+                record.append("run failed", kind=event.kind, message=event.message)
+
     def _step(
         self, reading: str, step: Step, result: ToolResult, files: Mapping[str, bytes], emit: Callable[[AnyEvent], None]
     ) -> dict[str, str] | None:
         emit(StepStarted(step=step.id, tool=step.tool, args=step.args))
         for tenth in range(10 if self.step_seconds else 0):
             if self.cancelled[reading].wait(self.step_seconds / 10):
-                raise RunError("the run was cancelled; what had finished is kept")
+                message = "the run was cancelled; what had finished is kept"
+                emit(Failed(reading=reading, kind="cancelled", message=message))
+                raise RunError(message)
             emit(Progress(step=step.id, fraction=(tenth + 1) / 10, message=f"slice {tenth + 1} of 10"))
         if why := self.fails.get(step.id):
             emit(StepFailed(step=step.id, tool=step.tool, seconds=0.1, kind="unsupported", message=why))
@@ -285,7 +332,11 @@ class FakeAssistant:
         self, request: str, reading: str, emit: Callable[[AnyEvent], None], plan: Plan | None,
         failures: list[dict[str, str]], outcome: str | None = None,
     ) -> Answer:  # fmt: skip
-        self._record(reading).append(
+        pause = None
+        if plan and outcome == "waiting":
+            reasons = ("every plan is shown before it runs",)
+            pause = Pause(plan=plan, reasons=reasons, estimated_seconds=14, device_memory_mb=0)
+        self.record(reading).append(
             "answer",
             request=request,
             outcome=outcome or self.outcome,
@@ -295,10 +346,13 @@ class FakeAssistant:
             held_back=list(self.held_back),
             failures=failures,
             seconds=3.2,
+            pause=pause.model_dump(mode="json") if pause else None,
         )
         answer = self.answer(reading)
+        if pause:
+            emit(Paused(reading=reading, pause=pause))
         emit(Answered(reading=reading, outcome=answer.outcome, claims=self.claims, held_back=self.held_back))
         return answer
 
-    def _record(self, reading: str) -> RunRecord:
+    def record(self, reading: str) -> RunRecord:
         return RunRecord(self.settings.readings_dir.absolute() / reading / "record.jsonl")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 32
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("bus.js", "page.js")
-STYLES = ("page.css", "layout.css")
+SCRIPTS = ("bus.js", "page.js", "reading.js")
+STYLES = ("page.css", "layout.css", "reading.css")
 
 
 def build_page(page: Page, owners: Owners) -> gr.Blocks:

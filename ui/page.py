@@ -12,8 +12,11 @@ from agent.again import again_stream
 from agent.attach import Attach
 from agent.errors import ReadingError
 from agent.history import turns_of
+from ui.components.files import files_tab_html
+from ui.components.pause import pause_html
 from ui.components.study import EMPTY, brought_html
-from ui.components.turn import figures_html, files_html, progress_html, request_html, results_html
+from ui.components.turn import figures_html, progress_html, request_html, results_html
+from ui.looking import Looking
 from ui.samples import Sample, sample_path
 from ui.shelf import Shelf
 from ui.streaming import GoingRun, GoingRuns, Start
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from agent.assistant import Assistant, Decision
     from agent.events import AnyEvent
     from agent.plan import Plan
-    from ui.components.turn import LinkTo
+    from tools.workspace import Artifact
 
 OnEvent = Callable[["AnyEvent"], None]
 ANY_MODALITY = "as the file says"
@@ -67,6 +70,7 @@ class Page:
         self._assistant = assistant
         self._shelf = shelf
         self.runs = GoingRuns()
+        self.look = Looking(assistant, self._link)
 
     # --- what is attached
 
@@ -231,20 +235,17 @@ class Page:
 
     # --- what is shown
 
-    def turn_html(self, view: RunView) -> str:
+    def turn_html(self, state: PageState, view: RunView) -> str:
         """Return one finished turn."""
-        return request_html(view) + progress_html(view, time.time()) + self.results(view)
+        pause = ""
+        if view.pause is not None and view.answer is not None and view.answer.outcome == "waiting":
+            pause = pause_html(view.pause, self.look.costs(state.reading, view.pause.plan))
+        shown = pause or progress_html(view, time.time())
+        return request_html(view) + shown + results_html(view)
 
     def history_html(self, state: PageState) -> str:
         """Return every finished turn, or what an empty page says."""
-        return "".join(f'<section class="rr-turn">{self.turn_html(t)}</section>' for t in state.turns) or EMPTY
-
-    def results(self, view: RunView) -> str:
-        """Return what a run made, with addresses of its files."""
-        if view.answer is None and view.failed is None:
-            return ""
-        folder = Path(view.answer.folder) if view.answer else Path()
-        return results_html(view, lambda path: self._shelf.put(path, folder))
+        return "".join(f'<section class="rr-turn">{self.turn_html(state, t)}</section>' for t in state.turns) or EMPTY
 
     def study_html(self, study: StudyState, state: PageState) -> str:
         """Return what is attached and what will be."""
@@ -252,17 +253,30 @@ class Page:
 
     def pictures_html(self, state: PageState) -> str:
         """Return the pictures that the last answer made."""
-        answer = next((t.answer for t in reversed(state.turns) if t.answer), None)
-        return figures_html(answer, self._link_to(answer)) if answer else ""
+        answer = last_answer(state)
+        return figures_html(answer, lambda path: self._link(path, Path(answer.folder))) if answer else ""
 
-    def files_html(self, answer: Answer) -> str:
-        """Return the files of an answer, with their addresses."""
-        return files_html(answer, self._link_to(answer))
+    def artifacts(self, state: PageState) -> list[Artifact]:
+        """Return every result of the reading."""
+        return self._assistant.workspace(state.reading).artifacts() if state.reading else []
 
-    def _link_to(self, answer: Answer) -> LinkTo:
-        return lambda path: self._shelf.put(path, Path(answer.folder))
+    def files_html(self, state: PageState) -> str:
+        """Return the files of the reading, with their addresses."""
+        if not state.reading:
+            return ""
+        folder = self._assistant.workspace(state.reading).root
+        return files_tab_html(self.artifacts(state), folder, lambda path: self._link(path, folder))
+
+    def _link(self, path: Path, folder: Path) -> str:
+        return self._shelf.put(path, folder)
 
     def settings_lines(self) -> list[tuple[str, str]]:
         """Return what the page runs with: a name and a value a line."""
         settings = self._assistant.settings
         return [("Readings lie in", str(settings.readings_dir)), ("Device", settings.device)]
+
+
+def last_answer(state: PageState) -> Answer | None:
+    """Return the last answer that is more than a plan that waits."""
+    answers = [t.answer for t in state.turns if t.answer and t.answer.outcome != "waiting"]
+    return answers[-1] if answers else None

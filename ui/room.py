@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    import gradio as gr
+import gradio as gr
 
+if TYPE_CHECKING:
     from agent.attach import Attach
     from ui.owners import Owners
     from ui.page import Page, PageState, StudyState

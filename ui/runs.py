@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -58,9 +59,13 @@ class Runs:
         try:
             async with aclosing(views(run)) as seen:
                 async for view in seen:
-                    yield shared.everything(study, state, view) if first else shared.live_outputs(state, view)
+                    if first:
+                        yield await asyncio.to_thread(shared.everything, study, state, view)
+                    else:
+                        yield shared.live_outputs(state, view)
                     first = False
-            yield shared.everything(study, page.ended(state, run.view), None)
+            ended = page.ended(state, run.view)
+            yield await asyncio.to_thread(shared.everything, study, ended, None)  # reads files: the loop stays free
         finally:
             run.lookers.discard(tab)
 

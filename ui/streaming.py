@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -166,7 +166,7 @@ class GoingRuns:
             run.place(place)
 
 
-async def views(run: GoingRun) -> AsyncIterator[RunView]:
+async def views(run: GoingRun) -> AsyncGenerator[RunView]:
     """Yield the view now, whenever an event changed it, once a second while it runs, and at its end.
 
     Whoever stops listening stops nothing.

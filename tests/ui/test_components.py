@@ -11,16 +11,23 @@ from agent.events import Failed, StepStarted
 from tests.fake_assistant import FakeAssistant
 from tools.facts import AttachmentFacts
 from tools.results import Claim
+from ui.components.evidence import EvidenceView, evidence_tab_html
+from ui.components.files import files_tab_html
 from ui.components.html import element, text
+from ui.components.measurements import measurements_tab_html
+from ui.components.plan import plan_tab_html
+from ui.components.report import draft_html
 from ui.components.study import brought_html
 from ui.components.turn import progress_html, request_html, results_html
+from ui.looking import Looking
 from ui.uploads import Brought
 from ui.view import AttachmentView, RunView, fold
 
 POISON = '<img src=x onerror="alert(1)">**bold** [a](javascript:alert(1)) ${1+1} {{1+1}} @children \x1b[31m'
 ALLOWED = {
     "div", "p", "ul", "ol", "li", "b", "span", "i", "em", "time", "code", "h3", "h4", "small", "table", "thead",
-    "tbody", "tr", "th", "td", "figure", "figcaption", "a", "img", "q", "article", "section",
+    "tbody", "tr", "th", "td", "figure", "figcaption", "a", "img", "article", "section", "button", "header",
+    "blockquote", "mark", "details", "summary", "dl", "dt", "dd", "svg", "path", "g", "title", "rect", "text", "s",
 }  # fmt: skip
 
 
@@ -54,7 +61,23 @@ def _finished(assistant: FakeAssistant, request: str = "Segment the lungs.") -> 
 
 
 def _whole(view: RunView) -> str:
-    return request_html(view) + progress_html(view, 0.0) + results_html(view, lambda path: f"/files/key/{path.name}")
+    html = request_html(view) + progress_html(view, 0.0) + results_html(view)
+    if view.answer is None:
+        return html
+    made = view.answer.artifacts
+    tabs = (
+        measurements_tab_html(made),
+        evidence_tab_html(_evidence(view)),
+        files_tab_html(made, Path(view.answer.folder), lambda path: f"/files/key/{path.name}"),
+        plan_tab_html(view, {}, {a.id: a for a in made}, 0.0),
+        draft_html(view.answer),
+    )
+    return html + "".join(tabs)
+
+
+def _evidence(view: RunView) -> EvidenceView:
+    assistant = FakeAssistant()
+    return Looking(assistant, lambda path, folder: f"/files/key/{path.name}").evidence(view.answer)
 
 
 @given(st.text())
@@ -68,7 +91,6 @@ def test_an_answer_has_its_evidence_pictures_measurements_draft_and_files():
     found = Tags(_whole(_finished(FakeAssistant())))
     for part in ("3,701 ml", "−827.3 HU", "CXR1234", "hyperexpanded", "Draft report", "Impression", "NIfTI pixdim"):
         assert part in found.shown
-    assert ("src", "/files/key/key-image.png") in found.attributes
     downloads = {value for name, value in found.attributes if name == "download"}
     assert downloads == {"lungs.nii.gz", "key-image.png", "draft.md", "record.jsonl"}
     assert found.tags <= ALLOWED
@@ -87,7 +109,7 @@ def test_poisoned_text_from_everywhere_stays_text():
     html = _whole(view) + brought_html([Brought(Path("x"), POISON, problem=POISON)], view.attachments)
     found = Tags(html)
     assert found.tags <= ALLOWED
-    assert not [a for a in found.attributes if a[0].startswith("on") or "javascript:" in a[1]]
+    assert not [a for a in found.attributes if a[0].startswith("on") or (a[0] in ("href", "src") and ":" in a[1])]
     assert found.shown.count("onerror") >= 7  # it is there, as text
     assert "\x1b" not in html
     assert "${" not in html
@@ -106,7 +128,6 @@ def test_a_question_back_and_a_refusal_look_different_from_an_answer(outcome):
     html = _whole(_finished(FakeAssistant(outcome=outcome, claims=(claim,))))
     assert f"rr-{outcome}" in html
     assert "rr-plan" not in html  # there is none
-    assert "rr-files" not in html
     assert "Which of the two images?" in html
 
 
@@ -123,12 +144,12 @@ def test_marks_are_shown_at_the_step():
     story = FakeAssistant().story
     step, masks, files = story[0]
     view = _finished(FakeAssistant(story=[(step, masks.model_copy(update={"marks": ("synthetic",)}), files)]))
-    assert '<em class="rr-mark">synthetic</em>' in progress_html(view, 0.0)
+    assert "SYNTHETIC: not a real image" in progress_html(view, 0.0)
 
 
 def test_an_error_is_shown_as_such():
     view = fold(RunView(request="x"), Failed(reading="r", kind="bug", message="the disk is full"))
-    html = results_html(view, str)
+    html = results_html(view)
     assert 'role="alert"' in html
     assert "the disk is full" in html
 

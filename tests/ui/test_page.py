@@ -1,14 +1,22 @@
 """What the page's events do, as values."""
 
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from agent.attach import Attach
+from agent.errors import ReadingError, RunError
 from agent.settings import Settings
 from tests.fake_assistant import FakeAssistant
+from ui.components.states import can_go_on
 from ui.page import ANY_MODALITY, Page, PageState, StudyState
 from ui.samples import SAMPLES, Sample
 from ui.shelf import Shelf
+from ui.streaming import views
 from ui.uploads import Brought
-from ui.view import RunView
 
 
 def _page(assistant=None):
@@ -16,11 +24,12 @@ def _page(assistant=None):
 
 
 async def _asked(page, state, request="Segment the lungs.", attaches=()):
-    from dataclasses import replace
+    return await _seen(page, page.ask(replace(state, asked=request, attaches=tuple(attaches))))
 
-    state = replace(state, asked=request, attaches=tuple(attaches))
-    state, view = [step async for step in page.ask(state)][-1]
-    return replace(state, turns=(*state.turns, view)), view
+
+async def _seen(page, state):
+    view = [view async for view in views(page.run_of(state))][-1]
+    return page.ended(state, view), view
 
 
 async def test_a_follow_up_stays_in_its_reading_and_attaches_nothing_again(ct):
@@ -79,56 +88,129 @@ def test_every_sample_of_the_page_is_in_the_catalogue():
 async def test_two_tabs_never_share_a_reading_or_a_file():
     assistant, shelf = FakeAssistant(), Shelf()
     page = Page(assistant, shelf)
-    first, one = await _asked(page, PageState(), "canary one")
-    second, two = await _asked(page, PageState(), "canary two")
+    first, _ = await _asked(page, PageState(), "canary one")
+    second, _ = await _asked(page, PageState(), "canary two")
     assert first.reading != second.reading
-    html_one, html_two = page.history_html(first), page.history_html(second)
-    assert "canary one" in html_one
-    assert "canary two" not in html_one
-    assert set(_addresses(html_one)).isdisjoint(_addresses(html_two))
-    page.leave(first)
-    assert all(shelf.get(a.split("/")[2]) is None for a in _addresses(html_one))
-    assert all(shelf.get(a.split("/")[2]) is not None for a in _addresses(html_two))
-    assert one.answer is not None
-    assert two.answer is not None
+    assert "canary one" in page.history_html(first)
+    assert "canary two" not in page.history_html(first)
+    one, two = _addresses(page.files_html(first)), _addresses(page.files_html(second))
+    assert one
+    assert set(one).isdisjoint(two)
 
 
 def _addresses(html):
     return [part.split('"')[0] for part in html.split('href="')[1:]]
 
 
-async def test_a_closed_tab_stops_its_run():
-    assistant = FakeAssistant(step_seconds=5)
-    run = _page(assistant).ask(PageState(asked="Segment the lungs."))
-    await anext(run)
-    await run.aclose()
-    assert {"cancel": assistant.calls[0]["reading"]} in assistant.calls
-
-
 async def test_stop_cancels_and_keeps_the_reading():
     assistant = FakeAssistant(step_seconds=1)
     page, seen = _page(assistant), []
-    async for state, view in page.ask(PageState(asked="Segment the lungs.")):
+    state = page.ask(PageState(asked="Segment the lungs."))
+    async for view in views(page.run_of(state)):
         seen.append(view)
         if view.steps and view.steps[0].state == "running":
             page.stop(state)
     assert "cancelled" in seen[-1].failed.message
     assert assistant.workspace(seen[-1].reading).root.is_dir()
+    html = page.history_html(page.ended(state, seen[-1]))
+    assert "Stopped by you" in html
 
 
-async def test_a_waiting_plan_runs_after_approval():
+async def test_a_waiting_plan_is_shown_and_runs_after_approval():
     assistant = FakeAssistant(waits=1)
     page = _page(assistant)
     state, view = await _asked(page, PageState())
     assert view.answer.outcome == "waiting"
-    _, view = [step async for step in page.decide(state, approve=True)][-1]
+    html = page.history_html(state)
+    assert "every plan is shown before it runs" in html
+    assert "About 14 s to run" in html
+    state, view = await _seen(page, page.decide(state, "approve"))
     assert assistant.decisions == ["approve"]
+    assert view.answer.outcome == "answered"
+    assert len(state.turns) == 1
+
+
+async def test_two_tabs_cannot_both_decide():
+    page = _page(FakeAssistant(waits=1))
+    state, _ = await _asked(page, PageState())
+    await _seen(page, page.decide(state, "approve"))
+    with pytest.raises(ReadingError, match="decided on already, in another tab"):
+        page.decide(state, "reject")
+
+
+async def test_a_plan_that_changed_elsewhere_is_not_approved_unseen():
+    assistant = FakeAssistant(waits=2)
+    page = _page(assistant)
+    state, _ = await _asked(page, PageState())
+    assistant.story = assistant.story[:2]
+    await _seen(page, page.decide(state, "reject", comment="only measure"))
+    with pytest.raises(ReadingError, match="changed in another tab"):
+        page.decide(state, "approve")
+    _, view = await _seen(page, page.decide(page.opened(state.reading), "approve"))
     assert view.answer.outcome == "answered"
 
 
-async def test_errors_and_failed_readings_are_shown():
-    from agent.errors import RunError
+async def test_a_reloaded_page_comes_back_to_the_same_state(ct):
+    assistant = FakeAssistant(held_back=("Nonsense. — held back: nothing says so",))
+    page = _page(assistant)
+    state, _ = await _asked(page, PageState(), attaches=[Attach(ct)])
+    state, _ = await _asked(page, state, "And then?")
+    after = Page(FakeAssistant(settings=assistant.settings), Shelf())  # another process
+    again = after.opened(state.reading)
+    assert again.reading == state.reading
+    assert [t.request for t in again.turns] == ["Segment the lungs.", "And then?"]
+    assert [a.name for a in again.attached] == ["ct.nii.gz"]
+    assert _without_times(after.history_html(again)) == _without_times(page.history_html(state))
+    assert not after.has_news(again, "tab")
 
+
+def _without_times(html):
+    return re.sub(r"<time>[^<]*</time>|/files/[^\"]+", "", html)
+
+
+async def test_a_reload_while_it_runs_finds_the_run():
+    page = _page(FakeAssistant(step_seconds=0.1))
+    state = page.ask(PageState(asked="Segment the lungs."))
+    other = page.opened(state.reading)
+    assert other.run == state.run
+    assert other.turns == ()
+    assert page.has_news(replace(other, run=""), "another tab")
+    _, view = await _seen(page, other)
+    assert view.answer.outcome == "answered"
+
+
+async def test_a_run_that_was_killed_can_be_gone_on_with():
+    page = _page(assistant := FakeAssistant())
+    reading = assistant.begin()
+    assistant.record(reading).append("turn", request="Segment the lungs.", decision=None)
+    state = page.opened(reading)
+    assert "Cut off" in page.history_html(state)
+    assert can_go_on(state.turns[-1])
+    state, view = await _seen(page, page.go_on(state))
+    assert view.answer.outcome == "answered"
+    assert len(state.turns) == 1
+
+
+async def test_what_another_tab_did_is_news():
+    page = _page(FakeAssistant())
+    state, _ = await _asked(page, PageState())
+    assert not page.has_news(state, "one")
+    await _asked(page, page.opened(state.reading), "more")
+    assert page.has_news(state, "one")
+
+
+async def test_a_reading_whose_first_file_was_refused_is_forgotten(tmp_path):
+    page = _page(make := FakeAssistant())
+    run = page.ask(PageState(asked="x", attaches=(Attach(tmp_path / "no.dcm"),)))
+    view = [v async for v in views(page.run_of(run))][-1]
+    assert "does not exist" in view.failed.message
+    shutil.rmtree(make.workspace(run.reading).root)  # as the assistant does with a reading that holds nothing
+    state = page.ended(run, view)
+    assert state.reading == ""
+    assert "This file cannot be used" in page.history_html(state)
+
+
+async def test_errors_and_failed_readings_are_shown():
     page = _page(FakeAssistant(raises=RunError("the disk is full: free some space and resume")))
     state, view = await _asked(page, PageState())
     assert view.failed is not None
@@ -137,7 +219,6 @@ async def test_errors_and_failed_readings_are_shown():
 
 def test_an_empty_page_says_what_to_do():
     assert "Attach an image or take a sample case" in _page().history_html(PageState())
-    assert _page().results(RunView(request="x")) == ""
 
 
 def test_leaving_before_asking_is_no_error():

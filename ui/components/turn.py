@@ -6,35 +6,28 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ui.components.citing import held_back_html, marks_html, sentence_html
+from ui.components.graph import SIGNS, STATE_WORDS
 from ui.components.html import element, image, text
+from ui.components.states import busy_html, cut_off_html, failure_html, partial_html
 from ui.render import (
-    Cited,
     FileLine,
     argument_text,
-    bytes_text,
     cited_of,
     decider_text,
     facts_text,
     figures_of,
-    files_of,
     measurements_of,
-    paragraphs_of,
-    quantity_text,
     seconds_text,
-    target_text,
-    value_text,
 )
 
 if TYPE_CHECKING:
     from agent.answer import Answer
-    from tools.results import Claim, Measurement
     from ui.view import RunView, StepView
 
 LinkTo = Callable[[Path], str]
 """Returns the address under which the page's own session can fetch a file of the reading."""
 
-_SIGNS = {"waiting": "○", "running": "◔", "done": "✓", "failed": "✕", "skipped": "–"}
-_STATE_WORDS = {"waiting": "waiting", "running": "running", "done": "done", "failed": "failed", "skipped": "skipped"}
 _ENDINGS = {
     "clarify": "A question back",
     "declined": "Declined",
@@ -65,32 +58,50 @@ def progress_html(view: RunView, now: float) -> str:
         now: seconds since the epoch.
     """
     if view.planned is None and not view.steps:
-        return "" if view.is_over else element("div", _pending(view, now), css="rr-plan", role="status")
+        return "" if view.is_over else element("div", _pending(view, now), _tokens(view), css="rr-plan", role="status")
     steps = "".join(step_html(s, now) for s in view.steps)
-    return element("div", _plan_head(view), element("ol", steps), _lacks(view), css="rr-plan")
+    lacks = _lacks(view) if view.pause is None else ""  # a pause tells them itself
+    return element("div", _plan_head(view), element("ol", steps), lacks, _tokens(view), css="rr-plan") + _checked(view)
 
 
 def _pending(view: RunView, now: float) -> str:
     if view.planning_by:
         seconds = seconds_text(max(0.0, now - view.planning_since))
-        return _busy(f"Planning with {view.planning_by}", seconds)
-    return _busy("Reading the files" if view.reading else "In the queue", "")
+        return busy_html(f"Planning with {view.planning_by}", seconds)
+    if view.before:
+        others = "one run is" if view.before == 1 else f"{view.before} runs are"
+        return busy_html(f"In the queue: {others} before yours" if view.before > 1 else "In the queue: yours is next")
+    return busy_html("Reading the files")
 
 
-def _busy(words: str, seconds: str) -> str:
-    return element(
-        "p", element("i", css="rr-dot"), text(words), element("time", text(seconds)) if seconds else "", css="rr-busy"
-    )
+def _tokens(view: RunView) -> str:
+    """What language models were asked so far; nothing where none was."""
+    if not view.tokens or view.is_over:
+        return ""
+    return element("p", text(f"{view.tokens:,} of {view.token_limit:,} tokens of the language model"), css="rr-tokens")
+
+
+def _checked(view: RunView) -> str:
+    """Sentences as they are checked, before the answer is whole."""
+    if view.is_over or not view.sentences:
+        return ""
+    held = sum(not s.holds for s in view.sentences)
+    rows = [sentence_html(s.claim) for s in view.sentences if s.holds]
+    note = element("p", text(f"{held} held back so far"), css="rr-soft") if held else ""
+    return element("div", *rows, note, busy_html("Checking sentences against their evidence"), css="rr-answer")
 
 
 def _plan_head(view: RunView) -> str:
     if view.planned is None:
         return ""
     planned = view.planned
-    parts = [f"by {decider_text(planned.decided_by)}", f"in {seconds_text(planned.seconds)}"]
-    if not view.is_over:
+    by = planned.decided_by if planned.decided_by == "a person" else f"by {decider_text(planned.decided_by)}"
+    parts = ["by a person" if planned.decided_by == "a person" else by]
+    if planned.seconds:
+        parts.append(f"in {seconds_text(planned.seconds)}")
+    if not view.is_over and planned.estimated_seconds:
         parts.append(f"about {seconds_text(planned.estimated_seconds)} to run")
-    elif view.answer is not None:
+    elif view.answer is not None and view.answer.outcome != "waiting":
         parts.append(f"answered after {seconds_text(view.answer.seconds)}")
     return element("h3", text("Plan"), element("small", text(" · ".join(parts))))
 
@@ -104,81 +115,75 @@ def _lacks(view: RunView) -> str:
 def step_html(step: StepView, now: float) -> str:
     """Return one step: its state, tool, arguments, time, and progress or result."""
     seconds = now - step.started_at if step.state == "running" else step.seconds
-    shown = seconds_text(max(0.0, seconds)) if step.state in ("running", "done", "failed") else ""
-    marks = "".join(element("em", text(m), css="rr-mark") for m in step.marks)
+    shown = seconds_text(max(0.0, seconds)) if step.state in ("running", "done", "failed") and seconds else ""
     bar = ""
     if step.state == "running":
-        bar = element("div", element("div", style=f"width:{step.fraction:.0%}"), css="rr-bar")
+        bar = element(
+            "div", element("div", style=f"width:{step.fraction:.0%}"), css="rr-bar", role="progressbar",
+            aria_valuenow=f"{step.fraction * 100:.0f}", aria_valuemin="0", aria_valuemax="100",
+            aria_label=f"{step.id} {step.tool}",
+        )  # fmt: skip
+    words = f"{STATE_WORDS[step.state]}: " if step.state in ("failed", "skipped") else ""
     return element(
         "li",
-        element("span", text(_SIGNS[step.state]), css="rr-sign", title=_STATE_WORDS[step.state]),
+        element("span", text(SIGNS[step.state]), css="rr-sign", title=STATE_WORDS[step.state]),
         element(
             "div",
             element("b", text(step.tool)),
             evidence_html([step.id]),
             element("code", text(argument_text(step.args))),
-            marks,
+            marks_html(step.marks),
         ),
         element("time", text(shown)),
-        element("p", text(step.message)) if step.message else "",
+        element("p", text(words + step.message)) if step.message else "",
         bar,
         css=f"rr-step rr-{step.state}",
-        id=f"{step.id}",
     )
 
 
-def results_html(view: RunView, link_to: LinkTo) -> str:
-    """Return what a finished run made: sentences, pictures, measurements, reports, draft, files."""
+def results_html(view: RunView) -> str:
+    """Return what a finished turn says: its sentences, what is held back, what failed; the rest is in the tabs."""
     if view.failed is not None:
-        return error_html(view.failed.message)
+        return failure_html(view.failed.kind, view.failed.message)
     answer = view.answer
     if answer is None:
+        return cut_off_html()
+    if answer.outcome == "waiting" and view.pause is not None:
         return ""
-    parts = [
-        _sentences(answer),
-        _held_back(answer),
-        figures_html(answer, link_to),
-        measurements_html(answer),
-        cited_html(cited_of(answer.artifacts)),
-        draft_html(answer),
-        files_html(answer, link_to),
-    ]
+    parts = [_sentences(answer), held_back_html(answer.held_back), partial_html(answer.failures), _elsewhere(answer)]
     return element("div", *parts, css="rr-results")
 
 
-def error_html(message: str) -> str:
-    """Return what stopped a run."""
-    return element("div", element("b", text("Stopped")), element("p", text(message)), css="rr-error", role="alert")
-
-
 def _sentences(answer: Answer) -> str:
+    marks = {a.id: a.marks for a in answer.artifacts}
     spoken = [c for c in answer.claims if c.kind != "quoted"]
     if not spoken:
         return ""
     title = _ENDINGS.get(answer.outcome)
     head = element("h3", text(title)) if title else ""
-    return element("div", head, *(_sentence(c) for c in spoken), css=f"rr-answer rr-{answer.outcome}")
+    rows = [sentence_html(c, [m for i in c.evidence for m in marks.get(i, ())]) for c in spoken]
+    return element("div", head, *rows, css=f"rr-answer rr-{answer.outcome}")
 
 
-def _sentence(claim: Claim) -> str:
-    note = ""
-    if claim.kind in ("model opinion", "model score", "not examined"):
-        note = element("em", text(claim.kind), css="rr-mark")
-    return element("p", text(claim.text), " ", evidence_html(claim.evidence), note)
+def _elsewhere(answer: Answer) -> str:
+    """Say what lies in the tabs, each a button that opens its tab."""
+    found = (
+        ("Evidence", len(cited_of(answer.artifacts)), "similar report"),
+        ("Measurements", len(measurements_of(answer.artifacts)), "measurement"),
+        ("Report", int(answer.draft is not None), "draft report"),
+        ("Files", len(answer.files), "file"),
+    )
+    buttons = [
+        element("button", text(f"{n} {what}{'' if n == 1 else 's'}"), type="button", css="rr-small", data_tab=tab)
+        for tab, n, what in found
+        if n
+    ]
+    return element("div", *buttons, css="rr-elsewhere") if buttons else ""
 
 
 def evidence_html(evidence: Iterable[str]) -> str:
     """Return evidence ids as small marks."""
     return "".join(element("span", text(e), css="rr-id") for e in evidence)
-
-
-def _held_back(answer: Answer) -> str:
-    if not answer.held_back:
-        return ""
-    rows = "".join(element("li", text(s)) for s in answer.held_back)
-    return element(
-        "div", element("h3", text("Held back: not supported by the evidence")), element("ul", rows), css="rr-held"
-    )
 
 
 def figures_html(answer: Answer, link_to: LinkTo) -> str:
@@ -192,66 +197,3 @@ def _figure(file: FileLine, link_to: LinkTo) -> str:
     caption = f"{file.step} {file.tool}: {file.path.name}"
     picture = element("a", image(address, caption), href=address, target="_blank", rel="noopener")
     return element("figure", picture, element("figcaption", text(caption)))
-
-
-def measurements_html(answer: Answer) -> str:
-    """Return every number that was measured, as a table."""
-    rows = measurements_of(answer.artifacts)
-    if not rows:
-        return ""
-    head = "".join(element("th", text(h)) for h in ("Structure", "Quantity", "Value", "Spacing from", ""))
-    body = "".join(_measurement(step, row) for step, row in rows)
-    table = element("table", element("thead", element("tr", head)), element("tbody", body))
-    return element("div", element("h3", text("Measurements")), table, css="rr-measures")
-
-
-def _measurement(step: str, row: Measurement) -> str:
-    return element(
-        "tr",
-        element("td", text(target_text(row.target))),
-        element("td", text(quantity_text(row))),
-        element("td", text(value_text(row)), css="rr-value"),
-        element("td", text(row.spacing_source or "–"), css="rr-source"),
-        element("td", evidence_html([step])),
-    )
-
-
-def cited_html(cited: list[Cited]) -> str:
-    """Return the report sentences that were found."""
-    if not cited:
-        return ""
-    rows = "".join(
-        element("li", evidence_html([c.report_id]), element("q", text(c.sentence)), element("small", text(c.section)))
-        for c in cited
-    )
-    title = element("h3", text("Similar reports"), element("small", text("of other patients, quoted word for word")))
-    return element("div", title, element("ul", rows), css="rr-cited")
-
-
-def draft_html(answer: Answer) -> str:
-    """Return the draft report."""
-    if answer.draft is None:
-        return ""
-    draft = answer.draft
-    parts = "".join(
-        element("h4", text(p.title)) + "".join(_sentence(c) for c in p.claims) for p in paragraphs_of(draft)
-    )
-    head = element(
-        "h3", text("Draft report"), element("small", text(f"worded by {draft.worded_by}, to be read and signed"))
-    )
-    return element("article", head, parts, css="rr-draft")
-
-
-def files_html(answer: Answer, link_to: LinkTo) -> str:
-    """Return every file, with its address."""
-    if not answer.artifacts:
-        return ""
-    files = [*files_of(answer), FileLine("", "", Path(answer.folder) / "record.jsonl", "run record")]
-    rows = "".join(_file(f, link_to) for f in files)
-    return element("div", element("h3", text("Files")), element("ul", rows), css="rr-files")
-
-
-def _file(file: FileLine, link_to: LinkTo) -> str:
-    size = bytes_text(file.path.stat().st_size) if file.path.is_file() else "missing"
-    link = element("a", text(file.path.name), href=link_to(file.path), download=file.path.name)
-    return element("li", link, element("small", text(" · ".join(p for p in (file.step, file.what, size) if p))))

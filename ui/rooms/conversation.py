@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.html import element
 from ui.components.states import can_go_on
 from ui.components.study import EMPTY
 from ui.components.turn import progress_html, request_html
@@ -51,12 +52,13 @@ class Conversation:
                 self.stop = gr.Button(
                     "Stop", variant="stop", scale=0, min_width=64, visible=False, elem_id="rr-stop"
                 )  # fmt: skip
+            self.where = gr.HTML("", elem_id="rr-where", apply_default_css=False)
             self.pulse = gr.State(0)
             self.timer = gr.Timer(LOOK_S)
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
-        own = [self.history, self.steps, self.request, self.ask, self.stop, self.go_on, self.examples]
+        own = [self.history, self.steps, self.request, self.ask, self.stop, self.go_on, self.examples, self.where]
         return [*own, *self.deciding.outputs()]
 
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
@@ -71,6 +73,7 @@ class Conversation:
             self.stop: gr.Button(visible=running),
             self.go_on: gr.Button(visible=not running and bool(state.reading) and last is not None and can_go_on(last)),
             self.examples: gr.Row(visible=not running and not state.turns),
+            self.where: element("i", data_reading=state.reading, hidden="hidden"),
             self.request: gr.Textbox(placeholder=ASK_MORE if state.turns else ASK),
         }
         return own | self.deciding.updates(state, None if running else last)

@@ -39,7 +39,9 @@ class Deciding:
                     label="The plan, step by step (JSON)", lines=9, max_lines=18, elem_id="rr-plan-text"
                 )
                 self.problem = gr.HTML("", elem_id="rr-plan-problem", apply_default_css=False)
-                self.run_edited = gr.Button("Run the changed plan", variant="primary", size="sm", elem_id="rr-run-edited")
+                self.run_edited = gr.Button(
+                    "Run the changed plan", variant="primary", size="sm", elem_id="rr-run-edited"
+                )
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
@@ -70,7 +72,7 @@ class Deciding:
 
         def run_edited(brought: StudyState, state: PageState, written: str) -> Updates:
             try:
-                plan = page.edited_plan(state, written)
+                plan = page.look.edited_plan(state.reading, written)
             except (RunError, ToolError) as error:
                 return {self.problem: element("p", text(error), css="rr-problem", role="alert")}
             return runs.start(brought, state, lambda s: page.decide(s, "edit", plan=plan))
@@ -93,7 +95,7 @@ class Deciding:
     def _check(self, state: PageState, written: str) -> str:
         """Say whether the plan as it is written could run, and what it would cost."""
         try:
-            plan = self._page.edited_plan(state, written)
+            plan = self._page.look.edited_plan(state.reading, written)
         except (RunError, ToolError) as error:
             return element("p", text(error), css="rr-problem", role="status")
-        return checked_plan_html(plan, self._page.costs(state, plan))
+        return checked_plan_html(plan, self._page.look.costs(state.reading, plan))

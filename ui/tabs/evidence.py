@@ -6,13 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from ui.components.turn import cited_html
-from ui.page import Page, PageState, StudyState
-from ui.render import cited_of
+from ui.components.evidence import evidence_tab_html
+from ui.components.states import empty_html
+from ui.page import Page, PageState, StudyState, last_answer
 from ui.room import Quiet, Updates
 from ui.view import RunView
 
-EMPTY = '<p class="rr-nothing">No evidence yet. It comes with the answer.</p>'
+EMPTY = empty_html("No evidence yet.", "It comes with the answer: every sentence points at what it rests on.")
 
 
 class EvidenceTab(Quiet):
@@ -30,6 +30,8 @@ class EvidenceTab(Quiet):
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return what the tab shows of a reading."""
         del study, view
-        answer = next((t.answer for t in reversed(state.turns) if t.answer), None)
-        shown = cited_html(cited_of(answer.artifacts)) if answer else ""
-        return {self.shown: f'<section class="rr-turn">{shown}</section>' if shown else EMPTY}
+        answer = last_answer(state)
+        if answer is None:
+            return {self.shown: EMPTY}
+        shown = evidence_tab_html(self._page.look.evidence(answer))
+        return {self.shown: f'<section class="rr-turn">{shown}</section>'}

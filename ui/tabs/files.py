@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.states import empty_html
 from ui.page import Page, PageState, StudyState
 from ui.room import Quiet, Updates
 from ui.view import RunView
 
-EMPTY = '<p class="rr-nothing">No files yet.</p>'
+EMPTY = empty_html("No files yet.", "Masks, tables and reports that steps write are listed here.")
 
 
 class FilesTab(Quiet):
@@ -28,6 +29,5 @@ class FilesTab(Quiet):
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return what the tab shows of a reading."""
         del study, view
-        answer = next((t.answer for t in reversed(state.turns) if t.answer), None)
-        shown = self._page.files_html(answer) if answer else ""
+        shown = self._page.files_html(state)
         return {self.shown: f'<section class="rr-turn">{shown}</section>' if shown else EMPTY}

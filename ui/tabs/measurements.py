@@ -6,12 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from ui.components.turn import measurements_html
+from ui.components.measurements import measurements_tab_html
+from ui.components.states import empty_html
 from ui.page import Page, PageState, StudyState
 from ui.room import Quiet, Updates
 from ui.view import RunView
 
-EMPTY = '<p class="rr-nothing">Nothing has been measured yet.</p>'
+EMPTY = empty_html("Nothing has been measured yet.", "Ask for a volume, a diameter or a density.")
 
 
 class MeasurementsTab(Quiet):
@@ -29,6 +30,5 @@ class MeasurementsTab(Quiet):
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return what the tab shows of a reading."""
         del study, view
-        answer = next((t.answer for t in reversed(state.turns) if t.answer), None)
-        shown = measurements_html(answer) if answer else ""
+        shown = measurements_tab_html(self._page.artifacts(state))
         return {self.shown: f'<section class="rr-turn">{shown}</section>' if shown else EMPTY}

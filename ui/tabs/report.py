@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui.components.turn import draft_html
-from ui.page import Page, PageState, StudyState
+from ui.components.report import draft_html
+from ui.page import Page, PageState, StudyState, last_answer
 from ui.room import Quiet, Updates
 from ui.view import RunView
 
@@ -29,6 +29,6 @@ class ReportTab(Quiet):
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return what the tab shows of a reading."""
         del study, view
-        answer = next((t.answer for t in reversed(state.turns) if t.answer), None)
+        answer = last_answer(state)
         shown = draft_html(answer) if answer else ""
         return {self.shown: f'<section class="rr-turn">{shown}</section>' if shown else EMPTY}
