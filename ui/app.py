@@ -48,7 +48,7 @@ def build_page(page: Page, owners: Owners) -> gr.Blocks:
         shared = Shared(
             page=page,
             owners=owners,
-            state=gr.State(PageState(), delete_callback=page.leave),
+            state=gr.State(PageState()),
             study=gr.State(StudyState()),
             modality=cases.modality,
             series=cases.series,

@@ -228,11 +228,6 @@ class Page:
         if state.reading and not self.runs.leave_line(state.reading):
             self._assistant.cancel(state.reading)
 
-    def leave(self, state: PageState) -> None:
-        """Stop lending the files of a reading whose tab is gone."""
-        if state.reading:
-            self._shelf.take_back(self._assistant.workspace(state.reading).root)
-
     # --- what is shown
 
     def turn_html(self, state: PageState, view: RunView) -> str:

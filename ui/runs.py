@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -13,10 +12,8 @@ from agent.errors import RunError
 from tools.errors import ToolError
 from ui.components.html import text
 from ui.page import PageState, StudyState
+from ui.room import Shared, Updates  # at run time too: Gradio reads the annotations of its events
 from ui.streaming import views
-
-if TYPE_CHECKING:
-    from ui.room import Shared, Updates
 
 
 class Runs:

@@ -76,13 +76,15 @@ def test_upload_run_and_results(tab, image):
     assert tab.locator("#rr-talk .rr-step").count() == 4
     assert tab.locator("#rr-talk .rr-waiting").count() >= 1  # the plan is there before its steps have run
     assert tab.is_visible("#rr-stop")
-    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
-    assert "3,701 ml" in tab.inner_text("#rr-talk .rr-measures")
-    assert "CXR1234" in tab.inner_text("#rr-talk .rr-cited")
-    assert tab.locator("#rr-talk .rr-done").count() == 4
-    assert tab.evaluate("document.querySelector('#rr-talk .rr-lightbox img').naturalWidth") == 256
+    tab.wait_for_selector("#rr-talk .rr-results", timeout=60_000)
+    assert tab.locator("#rr-talk .rr-done").count() == 4  # folded up, and still there
+    tab.click("#rr-talk .rr-elsewhere >> text=measurements")
+    assert "3,701 ml" in tab.inner_text("#rr-measurements .rr-measures")
+    tab.click("#rr-talk .rr-elsewhere >> text=similar reports")
+    assert "CXR1234" in tab.inner_text("#rr-evidence .rr-cards")
+    tab.click("#rr-talk .rr-elsewhere >> text=files")
     with tab.expect_download() as download:
-        tab.click("#rr-talk .rr-files >> text=draft.md")
+        tab.click("#rr-files >> text=draft.md")
     assert Path(download.value.path()).read_bytes() == b"# Draft\n"
     assert tab.is_visible("#rr-ask")
     assert tab.errors == []
@@ -90,7 +92,7 @@ def test_upload_run_and_results(tab, image):
 
 def test_the_page_works_without_any_network(tab, address):
     _ask(tab, "Segment the lungs.")
-    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
+    tab.wait_for_selector("#rr-talk .rr-results", timeout=60_000)
     outside = [u for u in tab.asked if not u.startswith((address, "data:", "blob:"))]
     assert outside == []
 
@@ -137,7 +139,7 @@ def test_names_and_requests_are_text_never_markup(tab, image):
         tab,
         '<img src=x onerror="window.hacked=1"> ${window.hacked=1} {{window.hacked=1}} **x** <script>hacked=1</script>',
     )
-    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
+    tab.wait_for_selector("#rr-talk .rr-results", timeout=60_000)
     assert tab.evaluate("window.hacked") is None
     shown = tab.inner_text(".rr-request p")
     assert "<img src=x onerror=" in shown
@@ -152,21 +154,21 @@ def test_two_tabs_have_their_own_readings(tab, browser, address):
     _ask(tab, "canary one")
     _ask(other, "canary two")
     for page in (tab, other):
-        page.wait_for_selector("#rr-talk .rr-draft", timeout=90_000)
+        page.wait_for_selector("#rr-talk .rr-results", timeout=90_000)
     assert "canary one" in tab.inner_text("#rr-talk")
     assert "canary two" not in tab.inner_text("#rr-talk")
     assert "canary one" not in other.inner_text("#rr-talk")
-    one = set(re.findall(r'/files/[^"]+', tab.inner_html("#rr-talk")))
+    one = set(re.findall(r'/files/[^"]+', tab.inner_html("#rr-files")))
     assert one
-    assert one.isdisjoint(re.findall(r'/files/[^"]+', other.inner_html("#rr-talk")))
+    assert one.isdisjoint(re.findall(r'/files/[^"]+', other.inner_html("#rr-files")))
     other.context.close()
 
 
 def test_a_follow_up_keeps_the_conversation_and_a_new_reading_empties_it(tab):
     _ask(tab, "first request")
-    tab.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
+    tab.wait_for_selector("#rr-talk .rr-results", timeout=60_000)
     _ask(tab, "second request")
-    tab.wait_for_function("document.querySelectorAll('#rr-talk .rr-draft').length === 2", timeout=60_000)
+    tab.wait_for_function("document.querySelectorAll('#rr-talk .rr-results').length === 2", timeout=60_000)
     assert tab.inner_text("#rr-talk").index("first request") < tab.inner_text("#rr-talk").index("second request")
     tab.click("#rr-new")
     tab.wait_for_selector("#rr-talk .rr-empty")
@@ -205,7 +207,7 @@ def test_a_waiting_plan_runs_after_a_click(browser, tmp_path):
         page.wait_for_selector("#rr-ask")
         _ask(page, "Export everything.")
         page.wait_for_selector("#rr-decision >> text=Run this plan")
-        assert page.locator("#rr-talk .rr-draft").count() == 0  # nothing ran before the decision
+        assert page.locator("#rr-talk .rr-results").count() == 0  # nothing ran before the decision
         page.click("text=Run this plan")
-        page.wait_for_selector("#rr-talk .rr-draft", timeout=60_000)
+        page.wait_for_selector("#rr-talk .rr-results", timeout=60_000)
         page.close()

@@ -3,13 +3,11 @@
 import re
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from agent.attach import Attach
 from agent.errors import ReadingError, RunError
-from agent.settings import Settings
 from tests.fake_assistant import FakeAssistant
 from ui.components.states import can_go_on
 from ui.page import ANY_MODALITY, Page, PageState, StudyState
@@ -219,8 +217,3 @@ async def test_errors_and_failed_readings_are_shown():
 
 def test_an_empty_page_says_what_to_do():
     assert "Attach an image or take a sample case" in _page().history_html(PageState())
-
-
-def test_leaving_before_asking_is_no_error():
-    _page().leave(PageState())
-    assert Settings().readings_dir == Path(Settings().readings_dir)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agent.costing import StepCost
     from ui.view import StepView
 
-BOX_WIDTH, BOX_HEIGHT = 150, 58
+BOX_WIDTH, BOX_HEIGHT = 156, 58
 GAP_X, GAP_Y = 34, 14
 MARGIN = 6
 SIGNS = {"waiting": "○", "running": "◔", "done": "✓", "failed": "✕", "skipped": "–"}
@@ -100,7 +100,7 @@ def _node(box: _Box, cost: StepCost | None, now: float) -> str:
     inside = [
         element("title", text(_said(step, cost))),
         element("rect", x=str(box.x), y=str(box.y), width=str(BOX_WIDTH), height=str(BOX_HEIGHT), rx="7"),
-        _line(box, 19, f"{SIGNS[step.state]} {step.tool.replace('_', ' ')}", "rr-node-tool"),
+        _line(box, 19, _short(f"{SIGNS[step.state]} {step.tool.replace('_', ' ')}", 17), "rr-node-tool"),
         element("text", text(step.id), x=str(box.x + BOX_WIDTH - 9), y=str(box.y + 19), css="rr-node-id"),
         _line(box, 35, _second_line(step, cost), "rr-node-small"),
         _line(box, 50, _third_line(step, cost, now), "rr-node-small"),

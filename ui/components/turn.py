@@ -60,8 +60,12 @@ def progress_html(view: RunView, now: float) -> str:
     if view.planned is None and not view.steps:
         return "" if view.is_over else element("div", _pending(view, now), _tokens(view), css="rr-plan", role="status")
     steps = "".join(step_html(s, now) for s in view.steps)
-    lacks = _lacks(view) if view.pause is None else ""  # a pause tells them itself
-    return element("div", _plan_head(view), element("ol", steps), lacks, _tokens(view), css="rr-plan") + _checked(view)
+    if view.answer is not None and view.answer.outcome == "answered":  # the sentences matter now: the steps fold up
+        folded = element("details", element("summary", _plan_head(view)), element("ol", steps), _lacks(view))
+        return element("div", folded, css="rr-plan")
+    return element(
+        "div", _plan_head(view), element("ol", steps), _lacks(view), _tokens(view), css="rr-plan"
+    ) + _checked(view)
 
 
 def _pending(view: RunView, now: float) -> str:
