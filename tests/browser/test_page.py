@@ -158,6 +158,8 @@ def test_two_tabs_have_their_own_readings(tab, browser, address):
     assert "canary one" in tab.inner_text("#rr-talk")
     assert "canary two" not in tab.inner_text("#rr-talk")
     assert "canary one" not in other.inner_text("#rr-talk")
+    for page in (tab, other):
+        page.click("#rr-talk .rr-elsewhere >> text=files")
     one = set(re.findall(r'/files/[^"]+', tab.inner_html("#rr-files")))
     assert one
     assert one.isdisjoint(re.findall(r'/files/[^"]+', other.inner_html("#rr-files")))

@@ -29,14 +29,16 @@
     const buttons = document.querySelectorAll('#rr-tabs button[role="tab"]');
     [...buttons].find((button) => button.textContent.trim() === name)?.click();
   };
-  const goTo = (id) => {
-    openTab("Evidence");
-    requestAnimationFrame(() => {
-      const card = document.querySelector(`#rr-evidence [data-source="${CSS.escape(id)}"]`);
-      if (!card) return;
+  const TRIES = 20; // a tab is drawn when it is opened for the first time
+  const goTo = (id, tries = TRIES) => {
+    if (tries === TRIES) openTab("Evidence");
+    const card = document.querySelector(`#rr-evidence [data-source="${CSS.escape(id)}"]`);
+    if (card) {
       card.scrollIntoView({ block: "nearest" });
       card.focus({ preventScroll: true });
-    });
+    } else if (tries > 0) {
+      setTimeout(() => goTo(id, tries - 1), 50);
+    }
   };
   const copy = async (button) => {
     const said = button.textContent;
