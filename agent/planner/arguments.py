@@ -15,6 +15,11 @@ from tools.contract import Tool
 
 _PRONOUN = re.compile(r"\b(?:it|its|them|their|they|these|those|this|that|each)\b", re.I)
 _MEANS = re.compile(r"\b(?:with|using|via|by|through)\s+(?:the |a |an |your )?[\w.-]+\s*$", re.I)
+_LABELLED = re.compile(
+    r"(?:img|images?|films?|scans?|nos?\.?|numbers?)\s*#?(\d+)(?:\s*(?:-|–|to|through)\s*(?:img|image)?\s*#?(\d+))?"
+    r"\s*(?:are|is|:|=|as|shows?|being)?\s+([a-z]\w*)",
+    re.I,
+)
 _SKULL_STRIP = re.compile(
     r"skull[- ]?strip|(?:remove|strip|peel|take|cut)\w* (?:off |away )?(?:the )?skull\b|without the skull|de-?skull",
     re.I,
@@ -63,6 +68,7 @@ class Arguments:
             "query": self._query,
             "finding": self._finding,
             "target": self._target,
+            "labels": self._labels,
         }
         for name in names:
             if name in special:
@@ -107,6 +113,19 @@ class Arguments:
         if not said:
             raise NeedsAnswerError("Which finding shall be explained? Name it, for instance pneumonia or effusion.")
         args["finding"] = said[0]
+
+    def _labels(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
+        """Of images to learn from: one label each, where the person gives them all by number."""
+        if "examples" not in tool.refs:
+            return
+        args.pop("labels", None)
+        said: dict[int, str] = {}
+        for first, last, label in _LABELLED.findall(wish.request):
+            said |= {number: label.lower() for number in range(int(first), int(last or first) + 1)}
+        numbers = [int(f.id.removeprefix("img")) for f in self._situation.attached("image")]
+        if said and all(number in said for number in numbers):
+            args["labels"] = [said[number] for number in numbers]
+            args.pop("target", None)  # its words are the labels
 
     def _target(self, tool: Tool, wish: Wish, args: dict[str, Any]) -> None:
         if args.get("target"):

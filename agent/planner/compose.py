@@ -36,6 +36,8 @@ _USUAL_TARGETS = {
     "ABDOMEN": "liver",
 }
 _HOUNSFIELD = re.compile(r"\b(?:hu|hounsfield)\b", re.I)
+MIN_LABELLED = 4  # fewer images are a study and its series, not examples with labels
+_CLASSIFIER = re.compile(r"\bclassif\w+|\btell\w* (?:\w+ )*apart\b|\bdistinguish\w*|\blabell?ed images\b", re.I)
 _IN_PACS = re.compile(r"\b(?:pacs|archive|vna|dicomweb)\b", re.I)
 _PAIRED_QUANTITIES = {"ratio"}
 
@@ -124,6 +126,8 @@ class Composer:
             found = [self._refs.image(wish.text, self._fitting(tool, name, args))] if is_required else []
         elif tuple(kinds) == ("mask",):
             found = self._masks(tool, wish, args, is_list=is_list) if is_required else []  # it makes its own else
+        elif name == "examples":
+            found = self._learned_from(wish)
         elif name == "artifacts":
             found = [self._artifact(kinds, wish, args)]
         else:
@@ -142,6 +146,18 @@ class Composer:
             current, prior = self._refs.current_and_prior(f"{wish.text} {wish.request}")
             return current if name == "current" else prior
         return ""
+
+    def _learned_from(self, wish: Wish) -> list[str]:
+        """Return the masks to learn from, else the images, where there are several that could have labels."""
+        masks = [m.id for m in self._situation.attached("mask")] or self._refs.results(("mask",))
+        images = [i.id for i in self._situation.attached("image")]
+        if masks and not (_CLASSIFIER.search(wish.request) and len(images) > len(masks)):
+            return masks
+        if len(images) < MIN_LABELLED:
+            raise NeedsAnswerError(
+                "There is nothing to learn from. Attach masks of the structure, or images with one label each."
+            )
+        return images
 
     def _masks(self, tool: Tool, wish: Wish, args: dict[str, Any], *, is_list: bool) -> list[str]:
         if is_list:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tools.errors import BadInputError
 from tools.imaging.volume import Volume
 from tools.models.runtimes.base import Progress
-from tools.training import state
 from tools.training.metrics import Interval, auc, paired_interval
 from tools.training.pictures import Picture, PictureOptions, picture_of
+from tools.training.run import RunSettings, Watch, begin
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -37,16 +37,14 @@ class LabelledImage:
     label: str
 
 
-@dataclass(frozen=True)
-class ClassifierSettings:
-    """How to train."""
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSettings(RunSettings):
+    """How to train a classifier."""
 
     epochs: int = 20
     batch: int = 16
     learning_rate: float = 3e-3
     side_px: int = 128
-    seed: int = 0
-    device: str = "cpu"
 
 
 class LabelResult(NamedTuple):
@@ -101,8 +99,7 @@ def train_classifier(
     seen = np.stack([picture_of(i.volume, picture) for i in images])
     truth = np.array([labels.index(i.label) for i in images])
     train, tune, test = _split(truth, settings.seed)
-    run = _Run(settings, progress, state_file, len(labels))
-    network, history = _fit(seen[train], truth[train], run)
+    network, history = _fit((seen[train], truth[train]), len(labels), settings, Watch(progress, state_file))
     progress(0.95, "judging on what was held out")
     tuned, judged = (_scores(network, seen[rows], settings.device) for rows in (tune, test))
     results = tuple(
@@ -145,47 +142,36 @@ def _split(truth: Rows, seed: int) -> tuple[Rows, Rows, Rows]:
     return train, tuned, judged
 
 
-@dataclass(frozen=True)
-class _Run:
-    settings: ClassifierSettings
-    progress: Progress
-    state_file: Path
-    labels: int
-
-
-def _fit(seen: Picture, truth: Rows, run: _Run) -> tuple[Module, list[float]]:
+def _fit(
+    given: tuple[Picture, Rows], labels: int, settings: ClassifierSettings, watch: Watch
+) -> tuple[Module, list[float]]:
     import torch
     from torch.nn.functional import cross_entropy
 
-    settings = run.settings
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        network = make_network(run.labels).to(settings.device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
-    generator = torch.Generator().manual_seed(settings.seed)
-    name = state.fingerprint(asdict(settings), [seen, truth])
-    history = state.restore(run.state_file, name, network, optimiser, generator)
-    counts = np.bincount(truth, minlength=run.labels)
-    weight = torch.tensor(len(truth) / (run.labels * counts), dtype=torch.float32, device=settings.device)
+    seen, truth = given
+    run = begin(lambda: make_network(labels), settings, watch, asdict(settings), [seen, truth])
+    network, generator = run.network, run.generator
+    counts = np.bincount(truth, minlength=labels)
+    weight = torch.tensor(len(truth) / (labels * counts), dtype=torch.float32, device=settings.device)
     images, wanted = torch.from_numpy(seen)[:, None], torch.from_numpy(truth)
     network.train()
-    for epoch in range(len(history), settings.epochs):
+    for epoch in range(len(run.history), settings.epochs):
         losses = []
         order = torch.randperm(len(wanted), generator=generator)
         for start in range(0, len(order), settings.batch):
             rows = order[start : start + settings.batch]
-            run.progress(0.05 + 0.9 * epoch / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}")
+            watch.progress(0.05 + 0.9 * epoch / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}")
             if len(rows) < 2:
                 continue  # batch normalisation needs two
             logits = network(_varied(images[rows], generator).to(settings.device))
             loss = cross_entropy(logits, wanted[rows].to(settings.device), weight=weight)
-            optimiser.zero_grad()
+            run.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
-            optimiser.step()
+            run.optimiser.step()
             losses.append(float(loss.detach()))
-        history.append(float(np.mean(losses)))
-        state.save(run.state_file, name, history, network, optimiser, generator)
-    return network, history
+        run.history.append(float(np.mean(losses)))
+        run.keep()
+    return network, run.history
 
 
 def _varied(batch: Tensor, generator: Generator) -> Tensor:

@@ -13,8 +13,8 @@ import numpy as np
 from tools.errors import BadInputError
 from tools.imaging.volume import BoolArray, Volume
 from tools.models.runtimes.base import Progress
-from tools.training import state
 from tools.training.metrics import Interval, mean_interval, overlap, pooled_dice_interval
+from tools.training.run import RunSettings, Watch, begin
 from tools.training.slices import FloatStack, SliceOptions, mask_stack, options_for, padded, stack_of, with_context
 from tools.training.split import Split, split_slices
 
@@ -36,17 +36,15 @@ class Example:
     """bool (i, j, k) of the volume; a slice without a voxel inside is an example of what the target is not."""
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(RunSettings):
+    """How to train a segmenter."""
 
     epochs: int = 30
     batch: int = 8
     learning_rate: float = 1e-2
     pixel_mm: float | None = None
     """Side of an input pixel; None: 1/96 of the first image's longest in-plane side."""
-    seed: int = 0
-    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def train_segmenter(
     stacks = [stack_of(e.volume, options).array for e in examples]
     masks = [mask_stack(e.mask, e.volume, options) for e in examples]
     split = split_slices([m.max(axis=(1, 2)) >= 0.5 for m in masks], options.context, settings.seed)
-    run = _Run(options, settings, progress, state_file)
+    run = _Run(options, settings, Watch(progress, state_file))
     network, history = _fit(stacks, masks, split, run)
     progress(0.95, "judging on what was held out")
     held_out = _judge(network, stacks, masks, split, run)
@@ -149,50 +147,43 @@ def _default_pixel(volume: Volume) -> float | None:
 class _Run:
     options: SliceOptions
     settings: TrainingSettings
-    progress: Progress
-    state_file: Path
+    watch: Watch
 
 
 def _fit(
     stacks: Sequence[FloatStack], masks: Sequence[FloatStack], split: Split, run: _Run
 ) -> tuple[Module, list[float]]:
-    import torch
     from monai.losses import DiceCELoss
 
     settings = run.settings
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        network = make_network(run.options.channels).to(settings.device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
-    generator = torch.Generator().manual_seed(settings.seed)
     told = {**asdict(settings), **run.options.model_dump(), "train": [t.tolist() for t in split.train]}
-    name = state.fingerprint(told, [*stacks, *masks])
-    history = state.restore(run.state_file, name, network, optimiser, generator)
+    begun = begin(lambda: make_network(run.options.channels), settings, run.watch, told, [*stacks, *masks])
+    network, generator = begun.network, begun.generator
     loss_of = DiceCELoss(sigmoid=True, batch=True)
     shows = [mask.max(axis=(1, 2)) >= 0.5 for mask in masks]
     pairs = [(image, int(number)) for image, numbers in enumerate(split.train) for number in numbers]
     with_target = [pair for pair in pairs if shows[pair[0]][pair[1]]]
     without = [pair for pair in pairs if not shows[pair[0]][pair[1]]]
     network.train()
-    for epoch in range(len(history), settings.epochs):
+    for epoch in range(len(begun.history), settings.epochs):
         rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
-        for group in optimiser.param_groups:
+        for group in begun.optimiser.param_groups:
             group["lr"] = rate
         losses = []
         seen_now = _epoch(with_target, without, generator)
         for start in range(0, len(seen_now), settings.batch):
             done = (epoch + start / len(seen_now)) / settings.epochs
-            run.progress(0.05 + 0.9 * done, f"epoch {epoch + 1} of {settings.epochs}")
+            run.watch.progress(0.05 + 0.9 * done, f"epoch {epoch + 1} of {settings.epochs}")
             chosen = seen_now[start : start + settings.batch]
             seen, wanted = _varied(*_batch(chosen, stacks, masks, run.options), generator)
             loss = loss_of(network(seen.to(settings.device)), wanted.to(settings.device))
-            optimiser.zero_grad()
+            begun.optimiser.zero_grad()
             loss.backward()
-            optimiser.step()
+            begun.optimiser.step()
             losses.append(float(loss.detach()))
-        history.append(float(np.mean(losses)))
-        state.save(run.state_file, name, history, network, optimiser, generator)
-    return network, history
+        begun.history.append(float(np.mean(losses)))
+        begun.keep()
+    return network, begun.history
 
 
 def _epoch(

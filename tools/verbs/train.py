@@ -8,55 +8,90 @@ import numpy as np
 from pydantic import Field
 
 from tools.claims import readable
-from tools.contract import Cost, MaskRef, ToolContext, tool
+from tools.contract import REF_PATTERN, Cost, Ref, ToolContext, tool
 from tools.errors import BadInputError, UnavailableError
 from tools.examples import examples_of
 from tools.results import HeldOut, LabelNext, TrainedModel
+from tools.training.by_labels import CURVE, STATE, LabelledIds, classifier_from
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tools.imaging.volume import Volume
     from tools.models.card import ModelCard
     from tools.training.segmentation import Example, TrainedSegmenter
 
-STATE = "training-state.pt"
-CURVE = "training-curve.png"
+ExampleRef = Annotated[str, Field(pattern=REF_PATTERN), Ref(("mask", "image"))]
 NEXT = 8
 
 
 @tool(cost=Cost(seconds=300), timeout_s=7200, needs_approval=True, examples=examples_of("train"))
 def train(
     ctx: ToolContext,
-    examples: Annotated[list[MaskRef], Field(min_length=1, description="masks to learn from, each of its image")],
-    target: Annotated[str, Field(min_length=1, max_length=60, description="what the new model shall segment")],
-    epochs: Annotated[int, Field(ge=1, le=1000, description="how often every slice is learned from")] = 30,
+    examples: Annotated[
+        list[ExampleRef],
+        Field(min_length=1, description="masks to learn from, each of its image; or images that have one label each"),
+    ],
+    target: Annotated[
+        str | None, Field(min_length=1, max_length=60, description="what the new model shall segment, or tell apart")
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        Field(description="for images: the label of each, in the same order; none: how their file names begin"),
+    ] = None,
+    epochs: Annotated[int, Field(ge=1, le=1000, description="how often every example is learned from")] = 30,
 ) -> TrainedModel:
-    """Train a segmentation model on the person's own labels and register it as a new model card.
+    """Train a segmenter on the person's own masks, or a classifier on images with labels, as a new model card.
 
-    A quarter is held out: whole images where there are three or more, else blocks of slices. The model is judged on
-    that, with a bootstrap interval. A stopped training goes on where it was when the same step runs again.
+    Part is held out and judged on: of masks a quarter, whole images where there are three or more, else blocks of
+    slices; of labelled images a fifth. With a bootstrap interval. A stopped training goes on where it was when the same
+    step runs again.
 
     Raises:
-        BadInputError: an empty mask, a mask on another grid than its image, too few slices, or kinds of image mixed.
+        BadInputError: an empty mask, a mask on another grid than its image, too few examples, one label only, another
+            count of labels than images, or kinds of image mixed.
         UnavailableError: no folder of weights is set.
     """
-    from tools.training.cards import save_segmenter
-    from tools.training.segmentation import TrainingSettings, train_segmenter
-
     weights_dir = ctx.hub.weights_dir
     if weights_dir is None:
         raise UnavailableError(
             "no folder of weights is set, so a new model cannot be kept; set READINGROOM_WEIGHTS_DIR"
         )
-    given = _examples(ctx, examples)
+    kinds = {ctx.workspace.kind_of(e) for e in examples}
+    if len(kinds) > 1:
+        raise BadInputError("examples: masks teach a segmenter, labelled images a classifier; give one or the other")
+    if kinds == {"image"}:
+        return classifier_from(ctx, weights_dir, LabelledIds(tuple(examples), labels, target), epochs)
+    if labels:
+        raise BadInputError("labels: they go with images; what a mask outlines is the target")
+    return _segmenter(ctx, weights_dir, examples, target, epochs)
+
+
+def _segmenter(ctx: ToolContext, weights_dir: Path, masks: list[str], target: str | None, epochs: int) -> TrainedModel:
+    from tools.training.cards import save_segmenter
+    from tools.training.segmentation import TrainingSettings, train_segmenter
+
+    given = _examples(ctx, masks)
+    meant = target or _common_target(ctx, masks)
     settings = TrainingSettings(epochs=epochs, seed=ctx.seed, device=ctx.device)
     state_file = ctx.folder / STATE
     trained = train_segmenter([e for _, e in given], settings, ctx.progress, state_file)
     ctx.progress(0.96, "writing the card")
-    card = save_segmenter(weights_dir, target, trained, [e.volume for _, e in given])
+    card = save_segmenter(weights_dir, meant, trained, [e.volume for _, e in given])
     ctx.hub.adopt(card)
     state_file.unlink(missing_ok=True)
-    figures = _drawn(ctx, trained, target)
+    figures = _drawn(ctx, trained, meant)
     return _result(ctx, card, trained, given, figures)
+
+
+def _common_target(ctx: ToolContext, masks: list[str]) -> str:
+    """Return what all masks outline, by their own names."""
+    named = {target for mask in masks for target, _, _ in ctx.workspace.masks(mask)}
+    if len(named) != 1:
+        raise BadInputError(
+            f"target: the masks outline {', '.join(sorted(named))}; name what the new model shall segment"
+        )
+    return readable(named.pop())
 
 
 def _examples(ctx: ToolContext, masks: list[str]) -> list[tuple[str, Example]]:

@@ -275,3 +275,13 @@ def test_a_prior_that_is_nowhere_is_asked_for(request_: str) -> None:
     outcome = planning.planner().plan(request_, planning.facts(planning.CHEST_CT)).outcome
     assert isinstance(outcome, Clarify)
     assert "say where it lies" in outcome.question
+
+
+def test_labels_are_taken_by_number() -> None:
+    films = [planning.FILM.model_copy(update={"id": f"img{n}"}) for n in range(1, 13)]
+    request = "Train a classifier on these images: img1 to img6 are benign, img7-img12 malignant"
+    outcome = planning.planner().plan(request, planning.facts(*films)).outcome
+    assert isinstance(outcome, Plan)
+    (step,) = outcome.steps
+    assert step.args["examples"] == [f"@img{n}" for n in range(1, 13)]
+    assert step.args["labels"] == ["benign"] * 6 + ["malignant"] * 6

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.tools.training.test_classification import film
 from tools.contract import ToolContext
-from tools.errors import BadInputError, UnavailableError
+from tools.errors import BadInputError, CancelledError, UnavailableError
 from tools.facts import AttachmentFacts
 from tools.imaging.geometry import to_orientation
 from tools.imaging.nifti import write_nifti
@@ -18,6 +19,7 @@ from tools.models.hub import Hub
 from tools.results import MaskEntry, Masks
 from tools.testing import NoModel, chest_phantom, phantom_reading
 from tools.training.metrics import overlap
+from tools.verbs.classify import classify
 from tools.verbs.segment import segment
 from tools.verbs.train import train
 from tools.workspace import Workspace
@@ -80,6 +82,100 @@ def test_a_mask_of_another_grid_is_refused(ctx: MakeCtx, reading: Workspace) -> 
 def test_without_a_folder_of_weights_nothing_is_trained(ctx: MakeCtx) -> None:
     with pytest.raises(UnavailableError, match="READINGROOM_WEIGHTS_DIR"):
         train(ctx(hub=Hub.installed()), examples=["s1"], target="x", epochs=1)
+
+
+# --- images with labels
+
+
+@pytest.fixture
+def films_reading(tmp_path: Path) -> Workspace:
+    """Twelve films img1 … img12: those with a bright square are called square_N, the others empty_N."""
+    workspace = Workspace(tmp_path / "films")
+    for number in range(1, 13):
+        bright = number <= 6
+        volume = film(bright, number)
+        path = tmp_path / f"{'square' if bright else 'empty'}_{number:02d}.nii.gz"
+        write_nifti(path, np.asarray(volume.array), volume)
+        facts = AttachmentFacts(id=f"img{number}", modality="CR", body_part="CHEST", dims=2)
+        workspace.add_attachment(path, facts)
+    return workspace
+
+
+def every(workspace: Workspace) -> list[str]:
+    return list(workspace.facts())
+
+
+@pytest.fixture
+def films_ctx(films_reading: Workspace, tmp_path: Path) -> Callable[..., ToolContext]:
+    hub = Hub.installed(weights_dir=tmp_path / "weights")
+
+    def make(step: str = "s1", **more: object) -> ToolContext:
+        return ToolContext(
+            workspace=films_reading, step_id=step, hub=hub, open_knowledge=SimpleNamespace, open_llm=NoModel, **more
+        )
+
+    return make
+
+
+def test_labelled_images_become_a_classifier_that_classify_uses(films_ctx: MakeCtx, films_reading: Workspace) -> None:
+    made = train(films_ctx(), examples=every(films_reading), epochs=6)
+    assert made.target == "empty, square"
+    assert made.trained_on == 8
+    assert {row.figure for row in made.held_out} == {"AUC, square", "AUC, empty"}
+    assert any("how the file names begin: empty (6), square (6)" in note for note in made.notes)
+    scores = classify(films_ctx("s2"), image="img1", labels=["square"])
+    assert scores.model is not None
+    assert scores.model.card == made.card
+    assert not (films_ctx().folder / "training-state.pt").exists()
+
+
+def test_labels_may_be_said(films_ctx: MakeCtx, films_reading: Workspace) -> None:
+    labels = ["Bright Spot"] * 6 + ["plain"] * 6
+    made = train(films_ctx(), examples=every(films_reading), labels=labels, target="spots", epochs=1)
+    assert (made.card, made.target) == ("spots-own", "bright_spot, plain")
+
+
+def test_a_cancelled_classifier_goes_on_where_it_was(films_ctx: MakeCtx, films_reading: Workspace) -> None:
+    told: list[str] = []
+
+    def stop(fraction: float, what: str) -> None:
+        told.append(what)
+        if what.startswith("epoch 3"):
+            raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError):
+        train(films_ctx(on_progress=stop), examples=every(films_reading), epochs=4)
+    assert (films_ctx().folder / "training-state.pt").is_file()
+    told.clear()
+    made = train(films_ctx(on_progress=lambda _, what: told.append(what)), examples=every(films_reading), epochs=4)
+    assert not any(what.startswith(("epoch 1", "epoch 2")) for what in told)
+    at_once = train(films_ctx("s3"), examples=every(films_reading), epochs=4)
+    assert at_once.card == made.card  # the same weights: the same model
+
+
+@pytest.mark.parametrize(
+    ("examples", "labels", "said"),
+    [
+        (range(1, 13), ["a"] * 12, "at least two labels are needed to tell apart, got only 'a'"),
+        (range(1, 13), ["a", "b"], "12 images need as many labels"),
+        (range(1, 9), None, "'empty' has 2 images; at least 5"),
+        ([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], None, "stands there twice"),
+        (range(1, 13), [" "] * 12, "an empty one"),
+    ],
+    ids=["one class", "mismatch", "too few", "twice", "empty"],
+)
+def test_labels_that_teach_nothing_are_refused(
+    films_ctx: MakeCtx, examples: list[int], labels: list[str] | None, said: str
+) -> None:
+    with pytest.raises(BadInputError, match=said):
+        train(films_ctx(), examples=[f"img{n}" for n in examples], labels=labels, epochs=1)
+
+
+def test_masks_and_images_do_not_mix(ctx: MakeCtx) -> None:
+    with pytest.raises(BadInputError, match="one or the other"):
+        train(ctx(), examples=["s1", "img1"], target="x")
+    with pytest.raises(BadInputError, match="labels: they go with images"):
+        train(ctx(), examples=["s1"], labels=["x"])
 
 
 def _masks(reading: Workspace, found: Masks):  # type: ignore[no-untyped-def]
