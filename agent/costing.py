@@ -75,7 +75,7 @@ def step_costs(plan: Plan, registry: Registry, hub: Hub, facts: Mapping[str, Att
 
 def _step_cost(step: Step, tool: Tool, hub: Hub, images: set[str], facts: Mapping[str, AttachmentFacts]) -> StepCost:
     seconds, memory, model, why = tool.cost.seconds, tool.cost.device_memory_mb, "", ""
-    lacks = [f"cannot run in this version, {tool.unavailable}"] if tool.unavailable else []
+    lacks: list[str] = []
     if (choice := choice_for(step, hub, facts)) is not None:
         card, model, why = choice.card, choice.card.name, choice.reason
         seconds, memory = max(seconds, card.seconds), max(memory, card.device_memory_mb)

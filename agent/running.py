@@ -141,8 +141,8 @@ class RunningStep:
         run.emit(Progress(step=self.step.id, fraction=fraction, message=message))
 
     def _is_isolated(self, run: RunContext) -> bool:
-        if self.tool.isolated or self.tool.unavailable:
-            return self.tool.isolated
+        if self.tool.isolated:
+            return True
         card = card_for(self.step, self.hub, run.workspace.every_facts())
         return card is not None and card.isolated
 

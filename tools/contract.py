@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from tools.errors import BadInputError, CancelledError, UnavailableError
+from tools.errors import BadInputError, CancelledError
 from tools.facts import ArtifactKind, AttachmentFacts, Requires
 from tools.pacs.client import Pacs, no_pacs
 from tools.results import ToolResult
@@ -217,17 +217,9 @@ class Tool:
     timeout_s: float = 600.0
     isolated: bool = False
     """Whether it runs in a process of its own, because it may sit in one native call that nothing else stops."""
-    unavailable: str = ""
-    """Why it cannot run in this version; empty: it can. The planner knows the verb all the same."""
 
     def __call__(self, ctx: ToolContext, **args: Any) -> ToolResult:
-        """Run the function with validated arguments.
-
-        Raises:
-            UnavailableError: this version has the verb's definition, and nothing behind it yet.
-        """
-        if self.unavailable:
-            raise UnavailableError(f"{self.name} cannot run in this version: {self.unavailable}")
+        """Run the function with validated arguments."""
         return self.function(ctx, **args)
 
     @property
@@ -280,7 +272,6 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
     sends: bool = False,
     timeout_s: float = 600.0,
     isolated: bool = False,
-    unavailable: str = "",
 ) -> Callable[[Callable[..., ToolResult]], Tool]:
     """Turn a typed, documented function into a tool.
 
@@ -294,7 +285,6 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
         timeout_s: after how many seconds a run is stopped.
         isolated: run it in a process of its own, so that it can be stopped even inside one long native call. It is
             lent images and models, but no report store and no language model.
-        unavailable: why it cannot run in this version; empty: it can.
 
     Raises:
         TypeError: at definition, when the docstring, a description or the result type is missing.
@@ -329,7 +319,6 @@ def tool(  # noqa: PLR0913  keywords that a tool is declared with, all optional
             sends=sends,
             timeout_s=timeout_s,
             isolated=isolated,
-            unavailable=unavailable,
         )
 
     return define

@@ -135,11 +135,8 @@ def stored_reports(folder: Path) -> int:
 def _tools(assistant: Assistant) -> Iterator[Check]:
     registry = assistant.registry
     state: State = "ok" if len(registry) else "missing"
-    able = [t.name for t in registry if not t.unavailable]
-    yield Check("tools", state, f"{len(able)} tools: {', '.join(sorted(able))}")
-    later = sorted(t.name for t in registry if t.unavailable)
-    if later:
-        yield Check("tools", "optional", f"{len(later)} can be planned but not run in this version: {', '.join(later)}")
+    names = sorted(t.name for t in registry)
+    yield Check("tools", state, f"{len(names)} tools: {', '.join(names)}")
     for broken in registry.broken:
         ours: State = "missing" if broken.distribution == "readingroom" else "optional"
         detail = f"{broken.name} of {broken.distribution} could not be loaded: {broken.reason}"

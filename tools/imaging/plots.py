@@ -1,4 +1,4 @@
-"""Plots: histograms, agreement of repeated measures, curves. The one door to matplotlib."""
+"""Plots: scores, histograms, agreement of repeated measures, curves. The one door to matplotlib."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tools.imaging.render import PALETTE
 from tools.imaging.volume import AnyArray
+from tools.results import LabelScore
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +18,46 @@ if TYPE_CHECKING:
 NOTICE = "Research use only, not for diagnosis"
 MAX_CURVES = 7
 BINS = 120
+MAX_BARS = 40
+ROW_INCHES = 0.26
+_REACHED, _BELOW, _UNJUDGED = "#e69f00", "#56b4e9", "#6e7682"  # Okabe and Ito's palette, and gray
+
+
+def scores_png(rows: Sequence[LabelScore], path: Path, *, title: str) -> str:
+    """Draw scores as bars, each with a line at its operating point, highest margin first.
+
+    Args:
+        rows: what to draw; at most MAX_BARS are.
+        path: the file to write; its folder exists.
+        title: a line above the bars.
+
+    Returns:
+        What is shown, in one sentence, for a reader who does not see it.
+    """
+    shown = sorted(rows, key=_margin, reverse=True)[:MAX_BARS]
+
+    def draw(axes: Axes) -> None:
+        names = [row.label.replace("_", " ")[:40] for row in shown]
+        colours = [_UNJUDGED if r.above is None else _REACHED if r.above else _BELOW for r in shown]
+        places = range(len(shown))
+        axes.barh(places, [row.score for row in shown], color=colours, height=0.7)
+        for place, row in zip(places, shown, strict=True):
+            axes.text(1.01, place, f"{row.score:.2f}", va="center", fontsize=9)
+            if row.operating_point is not None:
+                axes.plot([row.operating_point] * 2, [place - 0.45, place + 0.45], color="black", linewidth=1.8)
+        axes.set_yticks(places, names)
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlim(0, 1)
+        key = "black line: operating point; orange: reached; gray: has none, not judged"
+        axes.set_xlabel(f"score, 0 to 1 ({key})", loc="left", fontsize=8)
+
+    _plot(path, draw, title, height_inches=1.4 + ROW_INCHES * len(shown))
+    left_out = f" ({len(rows) - len(shown)} more are in the table)" if len(rows) > len(shown) else ""
+    return f"{len(shown)} scores as bars, each with its operating point{left_out}"
+
+
+def _margin(row: LabelScore) -> tuple[bool, float]:
+    return row.operating_point is not None, row.score - (row.operating_point or 0.0)
 
 
 def histogram_png(values: Mapping[str, AnyArray], path: Path, *, unit: str, title: str = "") -> str:
@@ -165,13 +206,15 @@ def panels_of_films_png(
         figure.savefig(path, metadata={"Software": None})
 
 
-def _plot(path: Path, draw: Any, title: str) -> None:
+def _plot(path: Path, draw: Any, title: str, *, height_inches: float = 4.2) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from tools.workspace import writing
 
-    figure = Figure(figsize=(7.2, 4.2), dpi=110, layout="constrained")  # no pyplot: its state is shared by threads
+    figure = Figure(
+        figsize=(7.2, height_inches), dpi=110, layout="constrained"
+    )  # no pyplot: its state is shared by threads
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)

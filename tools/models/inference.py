@@ -17,7 +17,7 @@ from tools.errors import UnavailableError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Window = tuple[slice, slice, slice]
+Window = tuple[slice, ...]
 SMALLEST_PATCH = 32  # networks that halve their input five times take multiples of 32
 MEMORY_SHARE = 0.9  # of what is free now: the rest belongs to whoever works beside us
 
@@ -42,12 +42,20 @@ class SlidingWindow:
     """Whether sums stay on the network's device; else they are in main memory, which holds whole bodies."""
 
     @classmethod
-    def of_monai(cls, inferer: Any) -> SlidingWindow:
-        """Take over the settings of a `monai.inferers.SlidingWindowInferer`."""
+    def of_monai(cls, inferer: Any, *, slice_axis: int | None = None) -> SlidingWindow:
+        """Take over the settings of a `monai.inferers.SlidingWindowInferer`.
+
+        Args:
+            inferer: MONAI's.
+            slice_axis: for networks of single slices: the axis along which patches are one voxel thick.
+        """
         blend: Literal["constant", "gaussian"] = "gaussian" if str(inferer.mode).endswith("gaussian") else "constant"
         scale = inferer.sigma_scale
+        patch = [int(n) for n in inferer.roi_size]
+        if slice_axis is not None:
+            patch.insert(slice_axis, 1)
         return cls(
-            patch_size=tuple(int(n) for n in inferer.roi_size),
+            patch_size=tuple(patch),
             overlap=float(inferer.overlap if not isinstance(inferer.overlap, Sequence) else max(inferer.overlap)),
             batch=int(inferer.sw_batch_size),
             blend=blend,
@@ -90,9 +98,10 @@ class SlidingWindow:
         """
         padded, crop = self._padded(image)
         sums = self._summed(padded, network, device, progress)
-        return sums[:, :, crop[0], crop[1], crop[2]]
+        inside: Window = (slice(None), slice(None), *crop)
+        return sums[inside]
 
-    def _padded(self, image: Tensor) -> tuple[Tensor, list[slice]]:
+    def _padded(self, image: Tensor) -> tuple[Tensor, Window]:
         """Enlarge an image to at least one patch, evenly on both sides."""
         import torch
 
@@ -106,7 +115,7 @@ class SlidingWindow:
         if any(pads):
             options = {"value": self.padding_value} if self.padding_mode == "constant" else {}
             plain = torch.nn.functional.pad(plain, pads, mode=self.padding_mode, **options)
-        return plain, crop
+        return plain, tuple(crop)
 
     def _patch(self, image: Tensor) -> tuple[int, ...]:
         return tuple(n if n > 0 else have for n, have in zip(self.patch_size, image.shape[2:], strict=True))
@@ -146,7 +155,8 @@ class SlidingWindow:
                 sums = torch.zeros((1, logits.shape[1], *image.shape[2:]), device=keep_at)
             logits = logits.to(keep_at, torch.float32)
             for row, window in zip(logits, batch, strict=True):
-                sums[0, :, window[0], window[1], window[2]] += row * weight
+                place: tuple[int | slice, ...] = (0, slice(None), *window)
+                sums[place] += row * weight
                 counts[window] += weight
             progress((number + 1) / len(batches))
         assert sums is not None  # noqa: S101  there is at least one window
@@ -156,7 +166,7 @@ class SlidingWindow:
         """Start the way of patches to the device; on a GPU it goes on beside the computation."""
         import torch
 
-        patches = torch.cat([image[:, :, window[0], window[1], window[2]] for window in windows])
+        patches = torch.cat([image[(slice(None), slice(None), *window)] for window in windows])
         if torch.device(device).type != "cuda" or patches.device.type != "cpu":
             return patches.to(device)
         aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's stubs leave it open

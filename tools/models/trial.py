@@ -14,7 +14,7 @@ from tools.errors import BadInputError, ToolError, UnsupportedError
 from tools.imaging.volume import Volume
 from tools.models.card import ModelCard
 from tools.models.hub import Choice, Hub
-from tools.models.runtimes.base import Prompt
+from tools.models.runtimes.base import Prompt, image_of, silent
 
 _SIDE = 96
 _STEP_MM = 2.0  # so that the made head or chest has the size of a real one
@@ -96,9 +96,9 @@ def _run(runtime: Any, card: ModelCard, volume: Volume) -> str:
 def _segment(runtime: Any, card: ModelCard, volume: Volume) -> str:
     if not card.targets:
         prompt = _prompt(card, volume)
-        masks = {"what was pointed at": runtime.segment_prompted(volume, prompt, _silent)}
+        masks = {"what was pointed at": runtime.segment_prompted(volume, prompt, silent)}
     else:
-        masks = dict(runtime.segment(volume, card.targets[:1], _silent).masks)
+        masks = dict(runtime.segment(volume, card.targets[:1], silent).masks)
     for target, mask in masks.items():
         if mask.shape != volume.shape or mask.dtype != np.bool_:
             raise BadInputError(
@@ -117,30 +117,30 @@ def _prompt(card: ModelCard, volume: Volume) -> Prompt:
 
 
 def _classify(runtime: Any, card: ModelCard, volume: Volume) -> str:
-    rows = runtime.classify(volume, (), _silent)
+    rows = runtime.classify(volume, (), silent)
     if any(not math.isfinite(row.score) for row in rows):
         raise BadInputError("it gives scores that are no numbers: the weights or the runtime are wrong")
     return f"runs: {len(rows)} scores"
 
 
 def _detect(runtime: Any, card: ModelCard, volume: Volume) -> str:
-    return f"runs: {len(runtime.detect(volume, card.targets[0] if card.targets else '', _silent))} boxes"
+    return f"runs: {len(runtime.detect(volume, card.targets[0] if card.targets else '', silent))} boxes"
 
 
 def _ground(runtime: Any, card: ModelCard, volume: Volume) -> str:
-    return f"runs: {len(runtime.ground(volume, 'the heart', _silent).boxes)} boxes"
+    return f"runs: {len(runtime.ground(volume, 'the heart', silent).boxes)} boxes"
 
 
 def _landmarks(runtime: Any, card: ModelCard, volume: Volume) -> str:
-    return f"runs: {len(runtime.landmarks(volume, card.targets[:1], _silent))} points"
+    return f"runs: {len(runtime.landmarks(volume, card.targets[:1], silent))} points"
 
 
 def _answer(runtime: Any, card: ModelCard, volume: Volume) -> str:
-    return f"runs: {len(str(runtime.answer(volume, 'What does this image show?', _silent)).split())} words"
+    return f"runs: {len(str(runtime.answer(volume, 'What does this image show?', silent)).split())} words"
 
 
 def _synthesize(runtime: Any, card: ModelCard, volume: Volume) -> str:
-    return f"runs: an image of {runtime.synthesize(volume, {}, _silent).shape}"
+    return f"runs: an image of {image_of(runtime.synthesize(volume, {}, silent)).shape}"
 
 
 def _embed(runtime: Any, card: ModelCard, volume: Volume) -> str:
@@ -150,10 +150,6 @@ def _embed(runtime: Any, card: ModelCard, volume: Volume) -> str:
     if not np.isfinite(vectors).all():
         raise BadInputError("it gives vectors that are no numbers: the weights or the runtime are wrong")
     return f"runs: a vector of {vectors.shape[1]} numbers"
-
-
-def _silent(done: float, what: str) -> None:
-    """Take no notice of progress."""
 
 
 _ATTEMPTS: Mapping[str, Callable[[Any, ModelCard, Volume], str]] = {

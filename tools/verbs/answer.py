@@ -13,6 +13,7 @@ from tools.preconditions import needs_model
 from tools.results import ModelUse, Text
 
 if TYPE_CHECKING:
+    from tools.facts import AttachmentFacts
     from tools.imaging.volume import Volume
     from tools.models.hub import Choice
     from tools.models.runtimes.base import AnswerRuntime
@@ -67,11 +68,16 @@ def answer(
         figures=(SEEN,),
         model=said.model,
         marks=("opinion",),
-        notes=(OPINION, *said.notes, *facts.doubts, f"The model was shown {shown}."),
+        notes=(OPINION, *said.notes, *_doubts(choice, facts), f"The model was shown {shown}."),
         image=image,
         question=question,
         answer=said.answer,
     )
+
+
+def _doubts(choice: Choice | None, facts: AttachmentFacts) -> tuple[str, ...]:
+    """Return what was let pass without being known; an endpoint has no card that says what it needs."""
+    return choice.card.facts_needed.unsure(facts) if choice else facts.doubts
 
 
 def _local(ctx: ToolContext, image: str) -> tuple[Choice | None, str]:

@@ -42,7 +42,7 @@ def classify(
         UnavailableError: the model's weights or package are missing; says how to get them.
         BadInputError: the image is blank or holds values that are no numbers.
     """
-    from tools.imaging.chart import scores_png
+    from tools.imaging.plots import scores_png
 
     facts = ctx.workspace.image_facts(image)
     choice = ctx.hub.choose("classify", facts, labels or ())

@@ -42,7 +42,8 @@ def detect(
         UnsupportedError: no model finds this target on this kind of image; says why.
         UnavailableError: the model's weights or package are missing; says how to get them.
     """
-    choice = ctx.hub.choose("detect", ctx.workspace.image_facts(image), (target,))
+    facts = ctx.workspace.image_facts(image)
+    choice = ctx.hub.choose("detect", facts, (target,))
     name = choice.card.named(target) or target
     volume = ctx.workspace.volume(image)
     ctx.progress(0.02, f"{choice.card.title}: loading")
@@ -61,7 +62,12 @@ def detect(
         files=(KEY_IMAGE,),
         figures=(KEY_IMAGE,),
         model=used.model,
-        notes=(*used.notes, *choice.card.limits_for((name,)), f"Key image: {shown}."),
+        notes=(
+            *used.notes,
+            *choice.card.facts_needed.unsure(facts),
+            *choice.card.limits_for((name,)),
+            f"Key image: {shown}.",
+        ),
         image=image,
         looked_for=name,
         boxes=boxes,

@@ -40,7 +40,8 @@ def find_similar(
 
     words = " ".join((text or "").split())
     volume = ctx.workspace.volume(image)
-    choice = ctx.hub.choose("find_similar", ctx.workspace.image_facts(image))
+    facts = ctx.workspace.image_facts(image)
+    choice = ctx.hub.choose("find_similar", facts)
     knowledge = ctx.open_knowledge()
 
     def look(encoder: ImageEncoder) -> list[SimilarImage]:
@@ -62,7 +63,7 @@ def find_similar(
         query=f"images like {like}",
         hits=hits,
         model=used.model,
-        notes=(*used.notes, *notes),
+        notes=(*used.notes, *notes, *choice.card.facts_needed.unsure(facts)),
     )
 
 

@@ -48,7 +48,8 @@ def landmarks(
     Raises:
         UnsupportedError: no model knows these points on this kind of image; says why.
     """
-    choice = ctx.hub.choose("landmarks", ctx.workspace.image_facts(image), tuple(targets or ()))
+    facts = ctx.workspace.image_facts(image)
+    choice = ctx.hub.choose("landmarks", facts, tuple(targets or ()))
     names = tuple(dict.fromkeys(choice.card.named(word) or word for word in targets or choice.card.targets))
     volume = ctx.workspace.volume(image)
     outlines = _given(ctx, image, mask, volume) if mask else {}
@@ -67,7 +68,13 @@ def landmarks(
         files=(KEY_IMAGE,),
         figures=(KEY_IMAGE,),
         model=used.model,
-        notes=(*used.notes, *notes, *choice.card.limits_for(have), f"Key image: {shown}."),
+        notes=(
+            *used.notes,
+            *notes,
+            *choice.card.facts_needed.unsure(facts),
+            *choice.card.limits_for(have),
+            f"Key image: {shown}.",
+        ),
         image=image,
         points=points,
     )
@@ -127,12 +134,10 @@ def _outlined(
 
 
 def _one_outline(runtime: Any, volume: Volume, structure: str) -> BoolArray:
-    mask: BoolArray = runtime.segment(volume, (structure,), _silent).masks[structure]
+    from tools.models.runtimes.base import silent
+
+    mask: BoolArray = runtime.segment(volume, (structure,), silent).masks[structure]
     return mask
-
-
-def _silent(done: float, what: str) -> None:
-    """Progress of a part whose steps are not told."""
 
 
 def _point(found: FoundPoint, volume: Volume) -> Point:
@@ -163,8 +168,8 @@ def _draw(ctx: ToolContext, image: str, volume: Volume, points: Sequence[Point])
     from tools.imaging.render import overlay_png
 
     marks = {readable(point.name): _ball(point, volume) for point in points}
-    title = f"{image}: {len(points)} landmarks" if points else f"{image}: no landmark found"
-    return overlay_png(volume, marks, ctx.folder / KEY_IMAGE, title=title)
+    count = "1 landmark" if len(points) == 1 else f"{len(points)} landmarks" if points else "no landmark found"
+    return overlay_png(volume, marks, ctx.folder / KEY_IMAGE, title=f"{image}: {count}")
 
 
 def _ball(point: Point, volume: Volume) -> BoolArray:

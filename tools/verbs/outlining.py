@@ -54,7 +54,8 @@ def choices_for(hub: Hub, facts: AttachmentFacts, targets: Sequence[str]) -> lis
 
 def outline_targets(ctx: ToolContext, image: str, series: Sequence[str], targets: Sequence[str]) -> list[Outlined]:
     """Outline targets with the models that the hub chooses, one after the other."""
-    choices = choices_for(ctx.hub, ctx.workspace.image_facts(image), targets)
+    facts = ctx.workspace.image_facts(image)
+    choices = choices_for(ctx.hub, facts, targets)
     if series and len(choices) > 1:
         raise BadInputError("series: these targets need several models; ask for the one that takes series alone")
     for choice, share in choices:
@@ -69,7 +70,8 @@ def outline_targets(ctx: ToolContext, image: str, series: Sequence[str], targets
         call = partial(_segmented, volumes=volumes, targets=share, progress=progress)
         used = ctx.hub.use(choice, call)
         masks = {name: _checked(used.value.masks[name], name, volumes[0].shape) for name in share}
-        notes = (*used.notes, *used.value.notes, *choice.card.limits_for(share))
+        doubts = choice.card.facts_needed.unsure(facts)
+        notes = (*used.notes, *used.value.notes, *doubts, *choice.card.limits_for(share))
         outlined.append(Outlined(masks, used.model, choice.card.title, notes))
     return outlined
 
@@ -94,7 +96,8 @@ def outline_prompted(ctx: ToolContext, image: str, asked: SegmentPrompt, name: s
     progress(0.0, f"{choice.card.title}: loading")
     used = ctx.hub.use(choice, lambda runtime: runtime.segment_prompted(volume, prompt, progress))
     masks = {name: _checked(used.value, name, volume.shape)}
-    notes = (*used.notes, f"{name}: {asked.said}.", *choice.card.limits_for((name,)))
+    doubts = choice.card.facts_needed.unsure(facts)
+    notes = (*used.notes, f"{name}: {asked.said}.", *doubts, *choice.card.limits_for((name,)))
     return Outlined(masks, used.model, choice.card.title, notes)
 
 

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
     from tools.imaging.volume import Volume
     from tools.models.hub import Hub
+    from tools.models.runtimes.base import Synthesized
 
 Output = Literal["drr", "by_model"]
 View = Literal["frontal", "ap", "lateral", "oblique"]
 PIXELS = 512
 FILM = "film.nii.gz"
 PICTURE = "film.png"
+LABELS = "labels.nii.gz"
+NO_CT = "image: a digitally reconstructed radiograph is projected from a CT: attach one"
+NOTHING = AttachmentFacts(id="img0", dims=3)
+"""What a generator starts from where no image is named."""
 _SAYS = {
     "ap": ["anteroposterior", "antero-posterior"],
     "frontal": ["pa", "posteroanterior", "postero-anterior", "from the front", "front view"],
@@ -35,7 +40,13 @@ _VIEW_POSITION = {"frontal": "PA", "ap": "AP", "lateral": "LL", "oblique": ""}
 
 
 def _check(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: Hub) -> None:
-    image = facts.get(str(args.get("image", "")))
+    named = args.get("image")
+    if named is None:
+        if args.get("output") != "by_model":
+            raise BadInputError(NO_CT)
+        hub.choose("synthesize", NOTHING)
+        return
+    image = facts.get(str(named))
     if image is None:
         return
     if args.get("output") == "by_model":
@@ -47,7 +58,10 @@ def _check(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: H
 @tool(precheck=_check, cost=Cost(seconds=10, device_memory_mb=1500), timeout_s=3600, examples=examples_of("synthesize"))
 def synthesize(
     ctx: ToolContext,
-    image: Annotated[ImageRef, Field(description="the CT to project, or the image that a model starts from")],
+    image: Annotated[
+        ImageRef | None,
+        Field(description="the CT to project, or the image that a model starts from; none: a model starts from noise"),
+    ] = None,
     output: Annotated[
         Output,
         Field(
@@ -71,6 +85,8 @@ def synthesize(
     """
     if output == "by_model":
         return _generated(ctx, image)
+    if image is None:
+        raise BadInputError(NO_CT)
     from tools.imaging.nifti import write_nifti
     from tools.projection.film import film
 
@@ -179,27 +195,46 @@ def _notes(volume: Volume, angles: Sequence[Angles]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _generated(ctx: ToolContext, image: str) -> Image:
-    """Let a generator card make an image."""
+def _generated(ctx: ToolContext, image: str | None) -> Image:
+    """Let a generator card make an image, from another or from noise."""
     from dataclasses import replace
 
     from tools.imaging.nifti import write_nifti
     from tools.imaging.render import overlay_png
+    from tools.models.runtimes.base import image_of
     from tools.projection.film import SYNTHETIC_NOTE, burned
 
-    choice = ctx.hub.choose("synthesize", ctx.workspace.image_facts(image))
-    source = ctx.workspace.volume(image)
+    facts = NOTHING if image is None else ctx.workspace.image_facts(image)
+    choice = ctx.hub.choose("synthesize", facts)
+    source = None if image is None else ctx.workspace.volume(image)
     used = ctx.hub.use(
         choice,
         lambda runtime: runtime.synthesize(
             source, {"seed": float(ctx.seed)}, lambda f, what: ctx.progress(0.9 * f, what)
         ),
     )
-    made: Volume = used.value
+    made = image_of(used.value)
     marked = replace(made, array=burned(made.array), header={**made.header, **SYNTHETIC_NOTE})
     write_nifti(ctx.folder / FILM, marked.array, marked)
     overlay_png(marked, {}, ctx.folder / PICTURE, title=f"synthetic image by {choice.card.name}")
-    facts = AttachmentFacts(
+    files, told = _labels(ctx, used.value, marked)
+    start = "noise" if image is None else image
+    return Image(
+        summary=f"A synthetic image was made from {start} with {choice.card.title}.",
+        files=(FILM, PICTURE, *files),
+        figures=(PICTURE,),
+        model=used.model,
+        marks=("synthetic",),
+        notes=("Synthetic: no scanner took this image.", *told, *used.notes, *choice.card.limits_for(())),
+        source=image or "",
+        file=FILM,
+        units=made.units,
+        facts=_facts_of(ctx, made),
+    )
+
+
+def _facts_of(ctx: ToolContext, made: Volume) -> AttachmentFacts:
+    return AttachmentFacts(
         id=ctx.step_id,
         modality=made.modality,
         modality_source="synthetic",
@@ -207,15 +242,20 @@ def _generated(ctx: ToolContext, image: str) -> Image:
         dims=made.dims,
         has_spacing=made.spacing_source is not None,
     )
-    return Image(
-        summary=f"A synthetic image was made from {image} with {choice.card.title}.",
-        files=(FILM, PICTURE),
-        figures=(PICTURE,),
-        model=used.model,
-        marks=("synthetic",),
-        notes=("Synthetic: no scanner took this image.", *used.notes, *choice.card.limits_for(())),
-        source=image,
-        file=FILM,
-        units=made.units,
-        facts=facts,
+
+
+def _labels(ctx: ToolContext, made: Volume | Synthesized, image: Volume) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Write the labels that came with an image; return their file and what a reader must know."""
+    from tools.imaging.nifti import write_nifti
+    from tools.models.runtimes.base import Synthesized as WithLabels
+
+    if not isinstance(made, WithLabels):
+        return (), ()
+    if made.labels is None:
+        return (), made.notes
+    write_nifti(ctx.folder / LABELS, made.labels, image)
+    names = ", ".join(f"{number} {name}" for number, name in sorted(made.names.items()))
+    return (LABELS,), (
+        f"{LABELS} holds the labels that the image was made to show, synthetic too: {names}.",
+        *made.notes,
     )

@@ -36,10 +36,7 @@ def list_tools(
 
     registry, terminal = Registry.installed(), Terminal()
     if as_json:
-        tools = [
-            {"name": t.name, "kind": t.kind, "description": t.description, "unavailable": t.unavailable}
-            for t in registry
-        ]
+        tools = [{"name": t.name, "kind": t.kind, "description": t.description} for t in registry]
         terminal.json({"tools": tools, "broken": [vars(b) for b in registry.broken]})
         return
     if as_markdown:
@@ -50,11 +47,10 @@ def list_tools(
         )  # a terminal's width would break its lines
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("", "name", "gives", "what it does"):
+    for column in ("name", "gives", "what it does"):
         table.add_column(column)
     for tool in registry:
-        lacks = f" Not yet: {tool.unavailable}." if tool.unavailable else ""
-        table.add_row("–" if lacks else "✓", tool.name, tool.kind, tool.description + lacks)
+        table.add_row(tool.name, tool.kind, tool.description)
     terminal.show(table)
     for broken in registry.broken:
         terminal.note(f"{broken.name} of {broken.distribution} could not be loaded: {broken.reason}", style="yellow")
@@ -68,8 +64,6 @@ def markdown_table(tools: Iterable[Tool], cards: Iterable[ModelCard]) -> list[st
 
 
 def _runs(tool: Tool, cards: Iterable[ModelCard]) -> str:
-    if tool.unavailable:
-        return "not yet"
     behind = {"explain": "classify"}.get(tool.name, tool.name)
     models = [card for card in cards if card.verb == behind]
     brought = models and all(card.weights is not None and card.weights.file for card in models)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tools.contract import ToolContext
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.facts import Requires
 from tools.models.hub import CardStatus, Used
 from tools.results import ModelUse
 from tools.verbs.answer import answer
@@ -38,7 +39,10 @@ class Local:
 
 
 def hub(state: str, *, fits: bool = True) -> SimpleNamespace:
-    card = SimpleNamespace(name="local-vl", title="Local VL", limits_for=lambda targets: ("No medical training.",))
+    needs = Requires(body_part=("CHEST",), view=("PA",))
+    card = SimpleNamespace(
+        name="local-vl", title="Local VL", limits_for=lambda targets: ("No medical training.",), facts_needed=needs
+    )
 
     def choose(verb: str, facts: object) -> SimpleNamespace:
         if not fits:
@@ -72,6 +76,7 @@ def test_a_local_model_answers_and_pixels_stay(ctx: ToolContext) -> None:
     assert result.model is not None
     assert result.model.card == "local-vl"
     assert "No medical training." in result.notes
+    assert "img1 does not name its view; that it is PA was taken as given." in result.notes
     assert result.notes[0].startswith("The answer is a model's opinion")
     assert llm.pictures == []
 

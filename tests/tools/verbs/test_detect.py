@@ -33,10 +33,17 @@ def scan() -> Volume:
 
 @pytest.fixture
 def reading(tmp_path: Path) -> Callable[..., ToolContext]:
-    def make(volume: Volume, hub: Hub) -> ToolContext:
+    def make(volume: Volume, hub: Hub, **known: object) -> ToolContext:
         workspace = Workspace(tmp_path / "reading")
         write_nifti(tmp_path / "img.nii.gz", np.asarray(volume.array), volume)
-        facts = {"id": "img1", "modality": "CT", "modality_source": "voxel values", "body_part": "CHEST", "dims": 3}
+        facts: dict[str, object] = {
+            "id": "img1",
+            "modality": "CT",
+            "modality_source": "voxel values",
+            "body_part": "CHEST",
+            "dims": 3,
+        }
+        facts |= known
         workspace.add_attachment(tmp_path / "img.nii.gz", AttachmentFacts.model_validate(facts))
         return ToolContext(workspace=workspace, step_id="s1", hub=hub, open_knowledge=_never, open_llm=_never)
 
@@ -65,6 +72,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
         "name": "nodules", "title": "A nodule detector", "verb": "detect", "runtime": "hu_threshold", "version": "1",
         "targets": ["nodule"], "aliases": {"lung_nodules": "nodule"}, "modality": ["CT"], "requires": "it is CT",
         "seconds": 1, "licence": "MIT", "source": "test", "limits": ["Only nodules of 3 mm and more."],
+        "body_part": ["CHEST"],
     }  # fmt: skip
     return Hub([ModelCard.model_validate(card)])
 
@@ -91,6 +99,12 @@ def test_boxes_come_in_voxels_and_mm_with_a_picture(reading: Callable[..., ToolC
     )
     assert "Only nodules of 3 mm and more." in result.notes
     assert (ctx.folder / result.figures[0]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_the_guard_took_as_given_stands_in_the_notes(reading: Callable[..., ToolContext], hub: Hub) -> None:
+    result = run(reading(scan(), hub, body_part="", doubts=("img1 is called CT and holds few bright voxels.",)))
+    assert "img1 does not name its body part; that it shows the chest was taken as given." in result.notes
+    assert "img1 is called CT and holds few bright voxels." in result.notes
 
 
 def test_nothing_above_the_operating_point_is_a_result(

@@ -14,6 +14,7 @@ from knowledge.report import report_from_sections
 from knowledge.search import Knowledge
 from tools.contract import ToolContext
 from tools.errors import UnavailableError
+from tools.facts import Requires
 from tools.models.hub import Used
 from tools.results import ModelUse
 from tools.similar import add_images, picture_of
@@ -45,7 +46,7 @@ def knowledge(tmp_path: Path) -> Iterator[Knowledge]:
 
 @pytest.fixture
 def ctx(make_ctx, knowledge: Knowledge) -> ToolContext:
-    card = SimpleNamespace(name="quarters")
+    card = SimpleNamespace(name="quarters", facts_needed=Requires(view=("PA",)))
     hub = SimpleNamespace(
         choose=lambda verb, facts: SimpleNamespace(card=card, reason=f"serves {verb}"),
         use=lambda choice, call: Used(
@@ -80,6 +81,7 @@ def test_the_image_itself_comes_first_with_its_report(ctx: ToolContext, knowledg
     assert result.hits[1].why.endswith("its report is not stored")
     assert result.model is not None
     assert result.model.card == "quarters"
+    assert "img1 does not name its view; that it is PA was taken as given." in result.notes
 
 
 class Reads(Quarters):
@@ -95,7 +97,7 @@ def test_words_find_images_where_the_encoder_reads_them(ctx: ToolContext, knowle
     top = np.zeros((8, 8), np.float32)
     top[:4] = 1
     used = lambda choice, call: Used(call(Reads()), ModelUse(card="reads", runtime="test", version="1"))  # noqa: E731
-    card = SimpleNamespace(name="reads")
+    card = SimpleNamespace(name="reads", facts_needed=Requires())
     hub = SimpleNamespace(choose=lambda verb, facts: SimpleNamespace(card=card, reason="test"), use=used)
     knowledge.images(Reads()).put([("top", "R1", top), ("bottom", "gone", 1 - top)])
 

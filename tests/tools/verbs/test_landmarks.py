@@ -14,6 +14,7 @@ from tools.facts import AttachmentFacts
 from tools.imaging.geometry import to_orientation, voxel_to_world, world_to_voxel
 from tools.imaging.nifti import write_nifti
 from tools.imaging.read import read_image
+from tools.imaging.render import overlay_png
 from tools.imaging.volume import BoolArray, Volume
 from tools.models.hub import Hub
 from tools.models.runtimes.landmarks_from_masks import LandmarksFromMasks
@@ -130,7 +131,14 @@ def run(ctx: ToolContext, **args: object) -> Points:
     return result
 
 
-def test_points_come_in_voxels_and_mm_with_a_picture(reading: MakeReading) -> None:
+def test_points_come_in_voxels_and_mm_with_a_picture(reading: MakeReading, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: list[str] = []
+
+    def drawn(*given: object, title: str) -> str:
+        titles.append(title)
+        return overlay_png(*given, title=title)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr("tools.imaging.render.overlay_png", drawn)
     volume, airways = fork()
     ctx = reading(volume, {"airways": airways})
     result = run(ctx, targets=["carina"], mask="@mask1")
@@ -138,6 +146,7 @@ def test_points_come_in_voxels_and_mm_with_a_picture(reading: MakeReading) -> No
     assert point.position_mm == pytest.approx((156.0, 120.0, 117.0), abs=1.5)
     assert point.position_mm == pytest.approx(tuple(voxel_to_world(volume, np.array(point.voxel))), abs=0.05)
     assert "carina at (" in result.summary
+    assert titles == ["img1: 1 landmark"]
     assert result.model is not None
     assert result.model.card == "landmarks-from-masks"
     assert (ctx.folder / result.figures[0]).read_bytes().startswith(b"\x89PNG")

@@ -85,6 +85,11 @@ def test_the_result_names_model_reason_limits_and_key_image(reading: MakeReading
     assert (ctx.folder / "key-image.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_the_guard_took_as_given_stands_in_the_notes(reading: MakeReading) -> None:
+    result = run(reading(chest().volume, body_part="", doubts=("img1 is called CT and may be none.",)), ["body"])
+    assert "img1 is called CT and may be none." in result.notes
+
+
 def test_what_is_not_there_is_reported_as_not_found(reading: MakeReading) -> None:
     phantom = chest()
     array = np.array(phantom.volume.array)

@@ -15,6 +15,8 @@ from tools.contract import ToolContext
 from tools.errors import BadInputError, CancelledError, UnsupportedError
 from tools.facts import AttachmentFacts
 from tools.imaging.nifti import read_nifti, write_nifti
+from tools.imaging.volume import Volume
+from tools.models.runtimes.base import Synthesized
 from tools.preconditions import check_call
 from tools.projection.film import burned
 from tools.results import Image, ModelUse
@@ -138,3 +140,42 @@ def test_a_generators_image_is_marked_too(make_ctx: MakeCtx) -> None:
     assert "SyntheticNote" in made.header
     assert result.model == model
     assert result.facts.modality_source == "synthetic"
+
+
+def test_an_image_from_noise_comes_with_its_labels(make_ctx: MakeCtx) -> None:
+    ctx = make_ctx()
+    choice = SimpleNamespace(card=SimpleNamespace(name="gen", title="A generator", limits_for=lambda _: ()))
+    labels = np.zeros((24, 20, 16), np.uint8)
+    labels[4:9, 4:9, 4:9] = 1
+    image = Volume(
+        np.full(labels.shape, -1000, np.int16) + 1040 * (labels > 0),
+        np.diag([2.0, 2.0, 3.0, 1.0]),
+        spacing_source="NIfTI header",
+        modality="CT",
+        units="HU",
+    )
+
+    def use(chosen: object, work: Callable[[object], object]) -> SimpleNamespace:
+        def synthesize(source: object, parameters: object, progress: object) -> Synthesized:
+            assert source is None
+            return Synthesized(image, labels, {1: "liver"}, ("A note.",))
+
+        model = ModelUse(card="gen", runtime="test", version="1")
+        return SimpleNamespace(value=work(SimpleNamespace(synthesize=synthesize)), model=model, notes=())
+
+    object.__setattr__(ctx, "hub", SimpleNamespace(choose=lambda verb, facts: choice, use=use, cards=()))
+    result = synthesize(ctx, **synthesize.validate_args({"output": "by_model"}))
+    assert isinstance(result, Image)
+    assert result.marks == ("synthetic",)
+    assert "made from noise" in result.summary
+    assert "A note." in result.notes
+    assert any("labels.nii.gz" in note and "1 liver" in note for note in result.notes)
+    written = read_nifti(ctx.folder / "labels.nii.gz")
+    assert np.array_equal(written.array, labels)
+    assert np.allclose(written.affine_ras, image.affine_ras)
+    assert "SyntheticNote" in written.header
+
+
+def test_a_radiograph_of_nothing_is_refused(make_ctx: MakeCtx) -> None:
+    with pytest.raises(BadInputError, match="projected from a CT: attach one"):
+        check_call(synthesize, synthesize.validate_args({}), {}, make_ctx().hub)

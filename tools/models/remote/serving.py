@@ -25,7 +25,7 @@ from tools.models.remote.wire import (
     image_out,
     mask_out,
 )
-from tools.models.runtimes.base import Prompt
+from tools.models.runtimes.base import Prompt, image_of, silent
 from tools.models.runtimes.remote import PROMPTED
 
 if TYPE_CHECKING:
@@ -123,12 +123,8 @@ def mcp_app(model: LentModel) -> Starlette:
     return server.streamable_http_app(json_response=True, stateless_http=True, max_request_body_size=MAX_REQUEST_BYTES)
 
 
-def _silent(done: float, what: str) -> None:
-    """Take no notice of progress."""
-
-
 def _segment(runtime: Any, volume: Volume, arguments: Mapping[str, Any]) -> WireResult:
-    found = runtime.segment(volume, tuple(arguments["targets"]), _silent)
+    found = runtime.segment(volume, tuple(arguments["targets"]), silent)
     return WireResult(masks={t: mask_out(m, volume) for t, m in found.masks.items()}, notes=found.notes)
 
 
@@ -140,35 +136,35 @@ def _segment_prompted(runtime: Any, volume: Volume, arguments: Mapping[str, Any]
         box=(tuple(box[0]), tuple(box[1])) if box else None,
         text=str(arguments.get("text", "")),
     )
-    return WireResult(masks={PROMPTED: mask_out(runtime.segment_prompted(volume, prompt, _silent), volume)})
+    return WireResult(masks={PROMPTED: mask_out(runtime.segment_prompted(volume, prompt, silent), volume)})
 
 
 def _classify(runtime: Any, volume: Volume, arguments: Mapping[str, Any]) -> WireResult:
-    rows = runtime.classify(volume, tuple(arguments["labels"]), _silent)
+    rows = runtime.classify(volume, tuple(arguments["labels"]), silent)
     return WireResult(scores=tuple(WireScore.model_validate(row.model_dump()) for row in rows))
 
 
 def _detect(runtime: Any, volume: Volume, arguments: Mapping[str, Any]) -> WireResult:
-    return WireResult(boxes=_boxes(runtime.detect(volume, str(arguments["target"]), _silent)))
+    return WireResult(boxes=_boxes(runtime.detect(volume, str(arguments["target"]), silent)))
 
 
 def _ground(runtime: Any, volume: Volume, arguments: Mapping[str, Any]) -> WireResult:
-    found = runtime.ground(volume, str(arguments["phrase"]), _silent)
+    found = runtime.ground(volume, str(arguments["phrase"]), silent)
     masks = {} if found.mask is None else {PROMPTED: mask_out(found.mask, volume)}
     return WireResult(boxes=_boxes(found.boxes), masks=masks, notes=found.notes)
 
 
 def _landmarks(runtime: Any, volume: Volume, arguments: Mapping[str, Any]) -> WireResult:
-    points = runtime.landmarks(volume, tuple(arguments["targets"]), _silent)
+    points = runtime.landmarks(volume, tuple(arguments["targets"]), silent)
     return WireResult(points=tuple(WirePoint(name=p.name, voxel=p.voxel, score=p.score) for p in points))
 
 
 def _answer(runtime: Any, volume: Volume, arguments: Mapping[str, Any]) -> WireResult:
-    return WireResult(text=runtime.answer(volume, str(arguments["question"]), _silent))
+    return WireResult(text=runtime.answer(volume, str(arguments["question"]), silent))
 
 
 def _synthesize(runtime: Any, volume: Volume | None, arguments: Mapping[str, Any]) -> WireResult:
-    return WireResult(image=image_out(runtime.synthesize(volume, dict(arguments["parameters"]), _silent)))
+    return WireResult(image=image_out(image_of(runtime.synthesize(volume, dict(arguments["parameters"]), silent))))
 
 
 def _boxes(boxes: Any) -> tuple[WireBox, ...]:

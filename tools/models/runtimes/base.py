@@ -156,6 +156,22 @@ class Grounding:
 
 
 @dataclass(frozen=True)
+class Synthesized:
+    """An image that was made, with what it was made to show."""
+
+    image: Volume
+    labels: AnyArray | None = None
+    """Unsigned (i, j, k) on the image's grid: 0, or a number of `names`."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def image_of(made: Volume | Synthesized) -> Volume:
+    """Return the image of what a generator gave."""
+    return made.image if isinstance(made, Synthesized) else made
+
+
+@dataclass(frozen=True)
 class Attention:
     """What explaining one score needs of the model behind it."""
 
@@ -238,6 +254,8 @@ class AnswerRuntime(Protocol):
 class SynthesizeRuntime(Protocol):
     """Serves `synthesize`."""
 
-    def synthesize(self, source: Volume | None, parameters: Mapping[str, float | str], progress: Progress) -> Volume:
+    def synthesize(
+        self, source: Volume | None, parameters: Mapping[str, float | str], progress: Progress
+    ) -> Volume | Synthesized:
         """Make an image from another, or from nothing."""
         ...

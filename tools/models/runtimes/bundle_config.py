@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tools.errors import UnsupportedError
+from tools.errors import UnavailableError, UnsupportedError
 from tools.models.runtimes.bundle_allowed import (
     BUILTINS,
     FILE_STEPS,
     IMPORTS,
     MENTIONED,
     ROOTS,
+    as_taken_here,
     forbid_downloads,
     resolve_target,
 )
@@ -31,7 +32,8 @@ class BundleConfig:
         text: the file's text, to say in which line something stands.
         name: the file's name.
         given: entries that the caller decides instead of the file, such as the device.
-        own: for `_target_`s that are code of the bundle: what stands in for them here.
+        own: what stands in for a `_target_` or a function that a bundle may not use as it is: code of its own, the
+            loading of files, the choice of a device.
 
     Raises:
         UnsupportedError: an expression or import, wherever it stands, asks for what no bundle may have.
@@ -95,6 +97,10 @@ class BundleConfig:
         self._made[entry] = value
         return value
 
+    def forget(self, beginning: str) -> None:
+        """Let go of values that are no longer needed, such as checkpoints whose tensors a network has copied."""
+        self._made = {entry: value for entry, value in self._made.items() if not entry.startswith(beginning)}
+
     def _value(self, written: Any) -> Any:
         if isinstance(written, str):
             return self._of_text(written)
@@ -109,7 +115,7 @@ class BundleConfig:
     def _of_text(self, text: str) -> Any:
         if text.startswith("$"):
             try:
-                return evaluate(parse(text[1:]), self.get)
+                return evaluate(parse(text[1:]), self.get, self._own)
             except UnsupportedError as error:
                 raise UnsupportedError(self._located(text, str(error))) from None
         if text.startswith("%"):
@@ -139,7 +145,10 @@ class BundleConfig:
         named = {key: self._value(value) for key, value in written.items() if key not in _OWN_KEYS}
         try:
             forbid_downloads(named, target)
-            return make(**named)
+            return make(**as_taken_here(make, named))
+        except ImportError as error:
+            reason = str(error).splitlines()[0]
+            raise UnavailableError(self._located(target, f"{target} needs another package: {reason}")) from error
         except (TypeError, ValueError, UnsupportedError) as error:
             raise UnsupportedError(self._located(target, f"{target} cannot be made: {error}")) from error
 
@@ -180,13 +189,23 @@ def _screen_expression(text: str) -> None:
     bound = _bound_names(expression)
     for node in ast.walk(expression.tree):
         if isinstance(node, ast.Name) and node.id not in bound and not node.id.startswith("reference_"):
-            if node.id not in BUILTINS and node.id not in ROOTS and node.id not in MENTIONED:
+            allowed = node.id in BUILTINS or node.id in ROOTS or node.id in MENTIONED
+            if not allowed and not (node.id == "open" and _only_reads(expression)):
                 raise UnsupportedError(f"{text!r} uses {node.id!r}, which no bundle may")
         elif isinstance(node, ast.Attribute):
             if node.attr.startswith("_"):
                 raise UnsupportedError(f"{text!r} uses the private name {node.attr!r}")
             if isinstance(node.value, ast.Name) and node.value.id == "os" and node.attr not in _OS_NAMES:
                 raise UnsupportedError(f"{text!r} uses os.{node.attr}, which no bundle may")
+
+
+def _only_reads(expression: Expression) -> bool:
+    """Return whether an expression is one `open` of a file that another entry names, to read it."""
+    call = expression.tree
+    if not isinstance(call, ast.Call) or not call.args or not isinstance(call.args[0], ast.Name):
+        return False
+    modes = [argument.value for argument in call.args[1:] if isinstance(argument, ast.Constant)]
+    return len(modes) == len(call.args) - 1 and set(modes) <= {"r"} and call.args[0].id.startswith("reference_")
 
 
 def _screen_import(text: str) -> None:

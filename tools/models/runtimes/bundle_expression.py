@@ -84,27 +84,29 @@ def parse(text: str) -> Expression:
     return Expression(text, tree, tuple(references))
 
 
-def evaluate(expression: Expression, entry: Callable[[str], Any]) -> Any:
+def evaluate(expression: Expression, entry: Callable[[str], Any], own: Mapping[str, Any] | None = None) -> Any:
     """Return the value of an expression.
 
     Args:
         expression: parsed by `parse`.
         entry: gives the value of another entry of the configuration by its id.
+        own: objects that stand in for those of dotted names.
 
     Raises:
         RefusedError: it uses a name, attribute or syntax that is not on the allow-list.
     """
-    interpreter = _Interpreter(expression, entry)
+    interpreter = _Interpreter(expression, entry, own or {})
     return interpreter.plain(interpreter.value(expression.tree, {}))
 
 
 class _Interpreter:
     """Walks one syntax tree; a method per kind of node."""
 
-    def __init__(self, expression: Expression, entry: Callable[[str], Any]) -> None:
+    def __init__(self, expression: Expression, entry: Callable[[str], Any], own: Mapping[str, Any]) -> None:
         self._text = expression.text
         self._references = expression.references
         self._entry = entry
+        self._own = own
         self._steps = 0
 
     def refuse(self, what: str) -> RefusedError:
@@ -114,6 +116,8 @@ class _Interpreter:
         """Return an object instead of its dotted name."""
         if not isinstance(value, Dotted):
             return value
+        if value.path in self._own:
+            return self._own[value.path]
         try:
             return resolve_dotted(value.path)
         except UnsupportedError as error:

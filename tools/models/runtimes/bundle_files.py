@@ -125,13 +125,14 @@ class BundleFiles:
         """Load a checkpoint with weights_only: tensors and plain containers, never objects.
 
         Raises:
-            UnavailableError: it is missing or damaged, or holds more than tensors.
+            UnavailableError: it is missing or damaged, or holds more than tensors and arrays of numbers.
         """
         import torch
 
         stream: Any = io.BytesIO(self.read(name)) if self._zip is not None else self._on_disk(name)
         try:
-            return torch.load(stream, map_location=device, weights_only=True)
+            with torch.serialization.safe_globals(_array_parts()):
+                return torch.load(stream, map_location=device, weights_only=True)
         except FileNotFoundError:
             raise UnavailableError(f"bundle {self.path.name!r} has no file {name!r}: download it again") from None
         except pickle.UnpicklingError as error:
@@ -150,6 +151,16 @@ class BundleFiles:
         from tools.models.runtimes.torchscript import load_script
 
         return load_script(io.BytesIO(self.read(name)), f"bundle {self.path.name!r}: {name}", device)
+
+
+def _array_parts() -> list[Any]:
+    """Return what plain arrays of numpy are rebuilt from; searched architectures (DiNTS) are stored as such."""
+    import numpy as np
+    from numpy._core.multiarray import _reconstruct
+
+    kinds = (np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
+    old = (_reconstruct, "numpy.core.multiarray._reconstruct")  # as numpy before 2 wrote it
+    return [_reconstruct, old, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in kinds)]
 
 
 def _first_line(error: Exception) -> str:

@@ -32,6 +32,7 @@ class Vista3dBundle:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._labels = label_values(bundle)
+        self._network = bundle.network
         self._settings: dict[str, Any] = bundle.config.get("inferer").settings
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
@@ -103,7 +104,7 @@ class Vista3dBundle:
         }
         given = {"point_coords": None, "point_labels": None, "class_vector": None, "prev_mask": None} | prompts
         given |= {"labels": None, "label_set": None, "prompt_class": given["class_vector"], "transpose": True}
-        network = _stoppable(self.bundle.network, progress)
+        network = _stoppable(self._network, progress)
         inputs = image[None].to(device)
         with self.bundle.loading.inference(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MONAI sets an affine twice and says so

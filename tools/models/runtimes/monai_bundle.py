@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
-from tools.imaging.anatomy import members_of
-from tools.imaging.volume import BoolArray, Volume
-from tools.models.inference import SlidingWindow, require_memory, resampled_voxels
-from tools.models.runtimes.base import Loading, Options, Progress, Segmentation
+from tools.imaging.volume import Volume
+from tools.models.runtimes.base import Loading, Options
 from tools.models.runtimes.bundle_config import BundleConfig
 from tools.models.runtimes.bundle_files import BundleFiles
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 CHECKPOINT = "models/model.pt"
 SCRIPT = "models/model.ts"
@@ -33,11 +30,22 @@ class BundleOptions(Options):
     """Per target: the values (or, for several output channels, the channels) that make it up. Targets that the
     bundle's metadata names alike need no entry."""
     overrides: dict[str, Any] = Field(default_factory=dict)
-    """Entries of the bundle's configuration to replace, such as a switch for images that are not resampled yet."""
+    """Entries of the bundle's configuration to replace, such as a switch for images that are not resampled yet; a `#`
+    leads into an entry."""
     series: tuple[str, ...] = ()
     """What each input channel is, for a network that takes several aligned series."""
     operating_point: float | None = Field(default=None, ge=0, le=1)
     """For detection: the score from which a box counts."""
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    """For classification: what makes scores of the network's answer."""
+    operating_points: dict[str, float] = Field(default_factory=dict)
+    """For classification, per label: the score from which it counts."""
+    spacing_mm: tuple[float, float, float] | None = None
+    """For generation: the voxel size of what is made, where the configuration does not say it."""
+    modality: str = ""
+    """For generation: what kind of image is made, by its DICOM code."""
+    body_part: str = ""
+    """For generation: what it shows, by its DICOM name."""
     checkpoint: str = ""
     """File of the weights in the bundle; empty: the one that its configuration names."""
 
@@ -54,18 +62,25 @@ class Bundle:
         zipped = path.with_name(f"{path.name}.zip")
         self.files = BundleFiles(path if path.exists() or not zipped.exists() else zipped)
         self.config = self._config()
-        self.network = self._network()
 
     def _config(self) -> BundleConfig:
         import torch
 
         data, text, name = self.files.config()
-        given = {"bundle_root": ".", "device": torch.device(self.device), "metadata": self.files.metadata}
-        own = dict.fromkeys(INTERNAL_CODE, _Settings)
+        device = torch.device(self.device)
+        given = {"bundle_root": ".", "device": device, "metadata": self.files.metadata}
+        own: dict[str, Any] = dict.fromkeys(INTERNAL_CODE, _Settings)
+        own |= {"torch.load": self._own_tensors, "torch.device": lambda *asked: device}
         where = f"bundle {self.files.path.name!r}, {name}"
-        return BundleConfig({**data, **self.options.overrides}, text, where, given=given, own=own)
+        return BundleConfig(replaced(data, self.options.overrides), text, where, given=given, own=own)
 
-    def _network(self) -> Any:
+    def _own_tensors(self, name: str, **options: Any) -> Any:
+        """What `torch.load` in a configuration means here: tensors of a file in the bundle, and nothing else."""
+        return self.files.load_tensors(str(name).removeprefix("./"))
+
+    @cached_property
+    def network(self) -> Any:
+        """The network with its weights, on the device; the first look loads it."""
         name = self.options.checkpoint or self._checkpoint_name()
         if not self.files.has(name) and self.files.has(SCRIPT):
             return self.files.load_script(SCRIPT, self.device)
@@ -108,11 +123,30 @@ class Bundle:
                 return tuple(float(n) for n in self.config.get(f"preprocessing#transforms#{number}#pixdim"))
         return None
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether it works on single pictures, as its card says."""
+        return self.card.dims == (2,)
+
+    @property
+    def channels(self) -> int:
+        """How many channels the metadata say that its input has."""
+        inputs: dict[str, Any] = self.files.metadata.get("network_data_format", {}).get("inputs", {})
+        return int(next(iter(inputs.values())).get("num_channels", 1)) if inputs else 1
+
+    def require(self, volume: Volume) -> None:
+        """Refuse what the network cannot use; see `require_scan` and `require_picture`."""
+        if self.is_flat:
+            require_picture(volume, self.channels)
+        else:
+            require_scan(volume)
+
     def prepare(self, volumes: Sequence[Volume], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the data after the bundle's own preprocessing."""
         from monai.transforms import reset_ops_id
 
-        data: dict[str, Any] = {self.image_key: meta_tensor(volumes), **(more or {})}
+        image = picture_tensor(volumes[0]) if self.is_flat else meta_tensor(volumes)
+        data: dict[str, Any] = {self.image_key: image, **(more or {})}
         prepared: dict[str, Any] = _applied(self._steps("preprocessing"), data, "prepare")
         reset_ops_id(prepared)  # so that a bundle's copy of its preprocessing can invert it too
         return prepared
@@ -126,6 +160,18 @@ class Bundle:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MONAI announces changed defaults of its own transforms
             return self.config.get(entry)
+
+
+def replaced(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with some entries replaced, each by its id."""
+    made = copy.deepcopy(dict(data))
+    for entry, value in overrides.items():
+        *parents, last = entry.split("#")
+        holder = made
+        for parent in parents:
+            holder = holder.setdefault(parent, {})
+        holder[last] = value
+    return made
 
 
 class _Settings:
@@ -168,6 +214,35 @@ def meta_tensor(volumes: Sequence[Volume]) -> Any:
     return MetaTensor(torch.from_numpy(array if len(arrays) > 1 else array.copy()), affine=affine, meta=meta)
 
 
+def picture_tensor(volume: Volume) -> Any:
+    """Return a picture as MONAI's reader gives it: float32 (across, down), or (across, down, 3) in colour."""
+    import torch
+    from monai.data import MetaTensor
+
+    array = np.ascontiguousarray(volume.array[:, :, 0], dtype=np.float32)
+    colour = -1 if volume.is_colour else float("nan")
+    meta = {"spatial_shape": np.array(volume.shape[:2]), "original_channel_dim": colour}
+    return MetaTensor(torch.from_numpy(array.copy()), meta=meta)
+
+
+def require_picture(volume: Volume, channels: int) -> None:
+    """Refuse what a network for single pictures cannot use.
+
+    Raises:
+        UnsupportedError: a volume, or gray where colour is needed, or the other way round.
+        BadInputError: a pixel is not a number.
+    """
+    if volume.dims != 2:
+        raise UnsupportedError("the network works on single pictures, got a volume: attach one image")
+    if volume.is_colour != (channels == 3):
+        raise UnsupportedError(
+            f"the network needs a {'colour' if channels == 3 else 'gray'} picture, got a "
+            f"{'colour' if volume.is_colour else 'gray'} one"
+        )
+    if not np.isfinite(volume.array).all():
+        raise BadInputError("the image holds pixels that are not numbers (NaN or infinite): replace them first")
+
+
 def require_scan(volume: Volume) -> None:
     """Refuse what no volumetric network can use.
 
@@ -184,98 +259,6 @@ def require_scan(volume: Volume) -> None:
     _ = volume.spacing_mm  # refuses an image without millimetres
     if not np.isfinite(volume.array).all():
         raise BadInputError("the image holds voxels that are not numbers (NaN or infinite): replace them first")
-
-
-class SegmentationBundle:
-    """A bundle whose network gives a label map, or a channel per structure."""
-
-    def __init__(self, bundle: Bundle, window: SlidingWindow | None = None) -> None:
-        self.bundle = bundle
-        self.saving = window.saving if window else ""
-        self._window = window or _window_of(bundle)
-        self._labels = label_values(bundle)
-
-    def smaller(self) -> SegmentationBundle | None:
-        """Return a form with fewer or smaller patches; see `Smaller`."""
-        window = self._window.smaller()
-        return None if window is None else SegmentationBundle(self.bundle, window)
-
-    def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
-        """Outline targets; see `SegmentRuntime`."""
-        if self.bundle.options.series:
-            raise BadInputError(
-                f"series: {self.bundle.card.title} needs {len(self.bundle.options.series)} aligned series of one "
-                f"examination ({', '.join(self.bundle.options.series)}), got one: name the others in 'series'"
-            )
-        return self.segment_series((volume,), targets, progress)
-
-    def segment_series(self, volumes: Sequence[Volume], targets: Sequence[str], progress: Progress) -> Segmentation:
-        """Outline targets in aligned series, in the order of the card."""
-        wanted = max(1, len(self.bundle.options.series))
-        if len(volumes) != wanted:
-            raise BadInputError(f"series: {wanted} aligned series are needed, got {len(volumes)}")
-        for volume in volumes:
-            require_scan(volume)
-            if not volume.same_grid(volumes[0]):
-                raise BadInputError("series: all must lie on one grid; register and resample them first")
-        self._require_memory(volumes[0])
-        progress(0.02, "preparing the image")
-        data = self.bundle.prepare(volumes)
-        data["pred"] = self._predicted(data[self.bundle.image_key], progress)
-        progress(0.85, "bringing the result back to the image")
-        found = self.bundle.finish(data)["pred"]
-        values = on_grid(found, volumes[0])
-        return Segmentation({target: self._mask(values, target) for target in targets})
-
-    def _require_memory(self, volume: Volume) -> None:
-        classes = max(len(self.bundle.channel_names()), 2)
-        voxels = resampled_voxels(volume.shape, volume.spacing_mm, self.bundle.spacing_mm())
-        # logits, their softmax and one working copy; the native image twice
-        require_memory(4 * (3 * classes * voxels + 2 * float(np.prod(volume.shape))), self.bundle.card.title)
-
-    def _predicted(self, image: Any, progress: Progress) -> Tensor:
-        from monai.data import MetaTensor
-
-        with self.bundle.loading.inference():
-            logits = self._window.run(
-                image[None],
-                self.bundle.network,
-                self.bundle.device,
-                lambda done: progress(0.1 + 0.7 * done, "running the network"),
-            )
-        predicted: Tensor = MetaTensor(logits[0].clone(), meta=dict(image.meta))
-        return predicted
-
-    def _mask(self, values: Any, target: str) -> BoolArray:
-        """Return a target's mask from a label map (i, j, k) or from channels (c, i, j, k)."""
-        wanted = self._values(target)
-        if values.ndim == 4:
-            return np.asarray(np.any(values[list(wanted)] > 0, axis=0))
-        return np.asarray(np.isin(values, wanted))
-
-    def _values(self, target: str) -> tuple[int, ...]:
-        if target in self._labels:
-            return self._labels[target]
-        parts = members_of(target)
-        if not parts:
-            raise UnavailableError(f"the bundle's metadata name no {target!r}: it is not the version of the card")
-        return tuple(value for part in parts for value in self._values(part))
-
-
-def _window_of(bundle: Bundle) -> SlidingWindow:
-    """Return how the bundle's own inferer cuts an image.
-
-    Raises:
-        UnsupportedError: it works in another way.
-    """
-    from monai.inferers import SimpleInferer, SlidingWindowInferer
-
-    inferer = bundle.config.get("inferer")
-    if isinstance(inferer, SlidingWindowInferer):
-        return SlidingWindow.of_monai(inferer)
-    if isinstance(inferer, SimpleInferer):
-        return SlidingWindow((0, 0, 0))
-    raise UnsupportedError(f"the inferer {type(inferer).__name__} of {bundle.card.title} is not supported")
 
 
 def label_values(bundle: Bundle) -> dict[str, tuple[int, ...]]:
@@ -295,12 +278,23 @@ def on_grid(found: Any, volume: Volume) -> Any:
     from monai.transforms import ResampleToMatch
 
     inverted = not isinstance(found, MetaTensor) or np.allclose(found.affine, volume.affine_ras, atol=1e-3)
+    if volume.dims == 2:
+        return _flat_on_grid(found, volume)
     if tuple(found.shape[1:]) != volume.shape or not inverted:
         if not isinstance(found, MetaTensor):
             raise UnsupportedError(f"the bundle returns {tuple(found.shape[1:])} voxels for an image of {volume.shape}")
         image = meta_tensor((volume,))[None]
         found = ResampleToMatch(mode="nearest", padding_mode="zeros")(found.float(), image)
     array = np.rint(np.nan_to_num(found.detach().cpu().numpy()))
+    return array[0] if array.shape[0] == 1 else array
+
+
+def _flat_on_grid(found: Any, volume: Volume) -> Any:
+    if tuple(found.shape[1:]) != volume.shape[:2]:
+        raise UnsupportedError(
+            f"the bundle returns {tuple(found.shape[1:])} pixels for a picture of {volume.shape[:2]}"
+        )
+    array = np.rint(np.nan_to_num(found.detach().cpu().numpy()))[..., None]
     return array[0] if array.shape[0] == 1 else array
 
 
@@ -312,7 +306,15 @@ def load(loading: Loading) -> Any:
         UnsupportedError: its configuration asks for what is not on the allow-list.
     """
     bundle = Bundle(loading)
-    inferer = bundle.config.raw("inferer#_target_")
+    inferer = str(bundle.config.raw("inferer#_target_"))
+    if loading.card.verb == "synthesize":
+        from tools.models.runtimes.bundle_generation import generator_of
+
+        return generator_of(bundle)
+    if loading.card.verb == "classify":
+        from tools.models.runtimes.bundle_classification import ClassificationBundle
+
+        return ClassificationBundle(bundle)
     if bundle.config.raw("detector") is not None:
         from tools.models.runtimes.bundle_detection import DetectionBundle
 
@@ -321,4 +323,6 @@ def load(loading: Loading) -> Any:
         from tools.models.runtimes.bundle_vista3d import Vista3dBundle
 
         return Vista3dBundle(bundle)
+    from tools.models.runtimes.bundle_segmentation import SegmentationBundle
+
     return SegmentationBundle(bundle)
