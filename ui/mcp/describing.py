@@ -78,7 +78,6 @@ def _description(tool: Tool, withheld: str) -> str:
     needs = [f"{name}: {', '.join(requires.modality)}" for name, requires in tool.requires.items() if requires.modality]
     parts = [tool.description]
     parts += [f"Works on {'; '.join(needs)}."] if needs else []
-    parts += [f"Cannot run in this version: {tool.unavailable}."] if tool.unavailable else []
     parts += [withheld] if withheld else []
     return " ".join(parts)
 
