@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from tools.changes import Change
 from tools.claims import readable
 from tools.errors import UnsupportedError
+from tools.exporting.changes import PLUS_MINUS, components, verdict
 from tools.exporting.codes import Coding, concept_uri, quantity, structure, unit
 from tools.results import Claim, Draft, Measurement, Measurements
 from tools.verbs.draft_markdown import NOTICE
@@ -33,9 +35,13 @@ def bundle_of(workspace: Workspace, artifact: Artifact) -> dict[str, Any]:
         studies = _studies(workspace, (row.image for row in rows))
         entries = [*studies.values(), *_observations(workspace, artifact, rows, studies)]
         return _bundle(entries)
+    if artifact.kind == "change":
+        change = Change.model_validate(artifact.data)
+        studies = _studies(workspace, (i for i in (change.current, change.prior) if workspace.kind_of(i) == "image"))
+        return _bundle([*studies.values(), *_changes(workspace, artifact, change, studies)])
     if artifact.kind != "report":
         raise UnsupportedError(
-            f"{artifact.id} is of kind {artifact.kind}; fhir holds reports and measurements: choose json"
+            f"{artifact.id} is of kind {artifact.kind}; fhir holds reports, measurements and comparisons: choose json"
         )
     draft = Draft.model_validate(artifact.data)
     cited = dict.fromkeys(i for claim in draft.claims() for i in claim.evidence)
@@ -140,10 +146,12 @@ def _observations(
             "category": [{"coding": [_observation_category()]}],
             "code": _concept(quantity(row.quantity), f"{row.quantity.replace('_', ' ')} of the {readable(row.target)}"),
             "bodySite": _concept(coded.type, f"{coded.type.meaning}{side}"),
-            "valueQuantity": _quantity(row),
+            "valueQuantity": _quantity(row.value, row.unit),
             "method": {"text": row.method or "not said"},
             "note": [{"text": _spacing_note(row)}],
         }
+        if row.uncertainty is not None:
+            observation["component"] = [_component(PLUS_MINUS, row.uncertainty, row.unit)]
         if row.image in studies:
             observation["derivedFrom"] = [_reference(studies[row.image])]
         found.append(observation)
@@ -155,10 +163,41 @@ def _observation_category() -> dict[str, str]:
     return {"system": system, "code": "imaging", "display": "Imaging"}
 
 
-def _quantity(row: Measurement) -> dict[str, Any]:
-    value: dict[str, Any] = {"value": row.value}
-    if row.unit:
-        value |= {"unit": row.unit, "system": "http://unitsofmeasure.org", "code": unit(row.unit).value}
+def _changes(
+    workspace: Workspace, table: Artifact, change: Change, studies: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return an Observation a row: today's value, and as components the prior's, the difference and its ±."""
+    dated = f" of {change.prior_date}" if change.prior_date else ""
+    found = []
+    for number, row in enumerate(change.rows):
+        coded = structure(row.target)
+        observation: dict[str, Any] = {
+            "resourceType": "Observation",
+            "id": _id(workspace, table.id, str(number)),
+            "meta": {"tag": _tags(table.marks)},
+            "status": "preliminary",
+            "category": [{"coding": [_observation_category()]}],
+            "code": _concept(quantity(row.quantity), f"{row.quantity.replace('_', ' ')} of the {readable(row.target)}"),
+            "bodySite": _concept(coded.type, coded.type.meaning),
+            "interpretation": [{"coding": [dict(verdict(row))], "text": row.status}],
+            "note": [{"text": f"{row.current_source} against {row.prior_source}{dated}; {row.rule}."}],
+            "component": [_component(*part) for part in components(row)],
+            "derivedFrom": [_reference(study) for study in studies.values()],
+        }
+        if row.current is not None:
+            observation["valueQuantity"] = _quantity(row.current, row.unit)
+        found.append({key: value for key, value in observation.items() if value != []})
+    return found
+
+
+def _component(code: Coding, value: float, unit_name: str) -> dict[str, Any]:
+    return {"code": _concept(code), "valueQuantity": _quantity(value, unit_name)}
+
+
+def _quantity(number: float, unit_name: str) -> dict[str, Any]:
+    value: dict[str, Any] = {"value": number}
+    if unit_name:
+        value |= {"unit": unit_name, "system": "http://unitsofmeasure.org", "code": unit(unit_name).value}
     return value
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.claims import readable, shown_with_uncertainty
+from tools.changes import Change, ChangeRow
+from tools.claims import readable, shown, shown_with_uncertainty
 from tools.errors import UnsupportedError
 from tools.results import Claim, Draft, Measurements
 from tools.sources import source_of, sources_of
@@ -65,8 +66,11 @@ def page_of(workspace: Workspace, artifact_id: str) -> Page:
         return _draft_page(workspace, artifact)
     if artifact.kind == "measurements":
         return _table_page(workspace, artifact)
+    if artifact.kind == "change":
+        return _change_page(workspace, artifact)
     raise UnsupportedError(
-        f"{artifact_id} is of kind {artifact.kind}; documents hold reports and measurements: choose png, csv or json"
+        f"{artifact_id} is of kind {artifact.kind}; documents hold reports, measurements and comparisons: "
+        "choose png, csv or json"
     )
 
 
@@ -146,6 +150,42 @@ def _table_page(workspace: Workspace, artifact: Artifact) -> Page:
         pictures=_pictures(workspace, sources),
         marks=artifact.marks,
     )
+
+
+def _change_page(workspace: Workspace, artifact: Artifact) -> Page:
+    change = Change.model_validate(artifact.data)
+    head = ("Structure", "Quantity", "Now", "Prior", "Difference", "Verdict", "By which rule")
+    table = [
+        (
+            readable(r.target),
+            r.quantity.replace("_", " "),
+            "–" if r.current is None else shown(r.current, r.unit),
+            "–" if r.prior is None else shown(r.prior, r.unit),
+            "–" if r.difference is None else _difference(r),
+            r.status,
+            r.rule,
+        )
+        for r in change.rows
+    ]
+    quoted = tuple(Sentence(f"{q.where.report} says: “{q.sentence}”") for q in change.quoted)
+    sections = [Section("Change since the prior", table=(head, *table))] if table else []
+    sections += [Section("Stated in the earlier report", quoted)] if quoted else []
+    sections += [Section("Notes", tuple(Sentence(note) for note in artifact.data.get("notes", ())))]
+    return Page(
+        title="Comparison with the prior",
+        notice=NOTICE,
+        byline=f"{artifact.summary} Made by Reading Room, step {artifact.id}.",
+        sections=tuple(sections),
+        evidence=tuple(source_of(i, workspace).line for i in (change.current, change.prior)),
+        pictures=_pictures(workspace, (artifact.id,)),
+        marks=artifact.marks,
+    )
+
+
+def _difference(row: ChangeRow) -> str:
+    spread = "" if row.uncertainty is None else f" ± {shown(row.uncertainty, row.unit)}"
+    percent = "" if row.percent is None else f" ({row.percent:+.1f} %)"
+    return f"{shown(row.difference or 0.0, row.unit)}{spread}{percent}"
 
 
 def _pictures(workspace: Workspace, ids: Iterable[str]) -> tuple[tuple[Path, str], ...]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.exporting.codes import SCHEME, Coding, concept, quantity, structure, unit
+from tools.exporting.changes import measurement
+from tools.exporting.codes import SCHEME, Coding, concept, quantity, structure
 from tools.exporting.segmentation import DEVICE, MANUFACTURER, software_version
 from tools.exporting.source import Source
 from tools.results import Claim, Draft, Measurement
@@ -45,21 +46,34 @@ def write_measurements(
         path: of the new file.
         marks: of the measurements, such as "synthetic".
     """
-    from highdicom.sr import MeasurementReport
-    from pydicom.sr.codedict import codes
-
     grouped: dict[tuple[str, str], list[Measurement]] = {}
     for row in rows:
         grouped.setdefault((row.mask, row.target), []).append(row)
+    groups = [_group(mask, target, found, source, segments.get(mask)) for (mask, target), found in grouped.items()]
+    write_groups(groups, source, [*source.headers, *(dataset for dataset, _ in segments.values())], path, marks)
+
+
+def write_groups(
+    groups: Sequence[Any], source: Source, evidence: Sequence[Any], path: Path, marks: Sequence[str]
+) -> None:
+    """Write groups of measurements as a TID 1500 report.
+
+    Args:
+        groups: highdicom's measurement groups.
+        source: the headers of the image that they are of.
+        evidence: every object that they refer to.
+        path: of the new file.
+        marks: of the measurements, such as "synthetic".
+    """
+    from highdicom.sr import MeasurementReport
+    from pydicom.sr.codedict import codes
+
     content = MeasurementReport(
         observation_context=_observer(),
         procedure_reported=codes.LN.CTUnspecifiedBodyRegion if _is_ct(source) else _procedure(),
-        imaging_measurements=[
-            _group(mask, target, found, source, segments.get(mask)) for (mask, target), found in grouped.items()
-        ],
+        imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    evidence = [*source.headers, *(dataset for dataset, _ in segments.values())]
     _save(evidence, content[0], path, marks)
 
 
@@ -145,7 +159,7 @@ def _group(
     coded = structure(target)
     common: dict[str, Any] = {
         "tracking_identifier": sr.TrackingIdentifier(generate_uid(), f"{mask or source.image} {target}"[:64]),
-        "measurements": [_measurement(row) for row in rows],
+        "measurements": [measurement(quantity(r.quantity), r.value, r.unit, r.uncertainty) for r in rows],
         "finding_type": concept(coded.type),
         "finding_sites": [sr.FindingSite(concept(coded.type), concept(coded.side) if coded.side else None)],
     }
@@ -165,9 +179,3 @@ def _name_segments(dataset: Segmentation) -> None:
     for frame in dataset.PerFrameFunctionalGroupsSequence:
         if shared and "SegmentIdentificationSequence" not in frame:
             frame.SegmentIdentificationSequence = shared
-
-
-def _measurement(row: Measurement) -> Any:
-    from highdicom.sr import Measurement as Coded
-
-    return Coded(name=concept(quantity(row.quantity)), value=row.value, unit=concept(unit(row.unit)))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from tools.changes import Change
 from tools.contract import AnyRef, Cost, ToolContext, tool
 from tools.errors import UnsupportedError
 from tools.examples import examples_of
-from tools.results import Draft, Files, Mark, Measurement, Measurements
+from tools.results import Draft, Files, Mark, Measurements
 from tools.workspace import Artifact, Workspace, writing
 
 if TYPE_CHECKING:
@@ -126,17 +127,32 @@ def _nifti(making: Export, artifact_id: str) -> list[str]:
 def _csv(making: Export, artifact_id: str) -> list[str]:
     ctx = making.ctx
     artifact = _result(ctx, artifact_id)
-    if artifact.kind != "measurements":
-        raise UnsupportedError(f"{artifact_id} is of kind {artifact.kind}; csv holds measurements: choose json")
-    name = f"{artifact_id}-measurements.csv"
+    rows = _table(artifact)
+    if not rows:
+        raise UnsupportedError(f"{artifact_id} holds no row to write as csv: choose json")
+    name = f"{artifact_id}-{'changes' if artifact.kind == 'change' else 'measurements'}.csv"
     with (ctx.folder / name).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=[*Measurement.model_fields, "marks", "notice"])
+        writer = csv.DictWriter(file, fieldnames=[*rows[0], "marks", "notice"])
         writer.writeheader()
         last = {"marks": " ".join(making.marks(artifact_id)), "notice": NOTICE}
-        for row in Measurements.model_validate(artifact.data).rows:
-            cells = row.model_dump() | {"where": row.where.words if row.where else ""}
-            writer.writerow({key: _as_text(value) for key, value in cells.items()} | last)
+        for row in rows:
+            writer.writerow({key: _as_text(value) for key, value in row.items()} | last)
     return [name]
+
+
+def _table(artifact: Artifact) -> list[dict[str, Any]]:
+    """Return the rows of measurements or of a comparison."""
+    if artifact.kind == "change":
+        from tools.exporting.changes import cells
+
+        change = Change.model_validate(artifact.data)
+        return [cells(change, row) for row in change.rows]
+    if artifact.kind != "measurements":
+        raise UnsupportedError(
+            f"{artifact.id} is of kind {artifact.kind}; csv holds measurements and comparisons: choose json"
+        )
+    rows = Measurements.model_validate(artifact.data).rows
+    return [row.model_dump() | {"where": row.where.words if row.where else ""} for row in rows]
 
 
 def _as_text(value: object) -> object:
@@ -212,6 +228,14 @@ def _structured_report(making: Export, artifact_id: str) -> list[str]:
         draft = Draft.model_validate(artifact.data)
         source = making.source(_image_behind(making.ctx.workspace, draft))
         write_draft(draft, source, path, making.marks(artifact_id))
+        return [name]
+    if artifact.kind == "change":
+        from tools.exporting.changes import write_changes
+
+        change = Change.model_validate(artifact.data)
+        if not change.rows:
+            raise UnsupportedError(f"{artifact_id} compared no size, and dicom-sr holds sizes: choose json")
+        write_changes(change, making.source(change.current), path, making.marks(artifact_id))
         return [name]
     if artifact.kind != "measurements":
         raise UnsupportedError(

@@ -52,7 +52,7 @@ def test_anything_as_json_with_its_provenance(make_ctx) -> None:
 @pytest.mark.parametrize(
     ("artifact", "form", "said"),
     [
-        ("s1", "csv", "csv holds measurements: choose json"),
+        ("s1", "csv", "csv holds measurements and comparisons: choose json"),
         ("s2", "nifti", "nifti holds images and masks"),
         ("s2", "png", "has no picture"),
     ],

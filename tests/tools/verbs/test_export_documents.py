@@ -283,8 +283,8 @@ def test_fhir_names_the_study_and_no_patient(make_ctx, workspace, tmp_path) -> N
     [
         ("s2", "dicom-seg", "dicom-seg holds masks"),
         ("s2", "stl", "stl holds masks as surfaces"),
-        ("s1", "pdf", "documents hold reports and measurements"),
-        ("s1", "fhir", "fhir holds reports and measurements"),
+        ("s1", "pdf", "documents hold reports, measurements and comparisons"),
+        ("s1", "fhir", "fhir holds reports, measurements and comparisons"),
         ("s3", "dicom-sr", "dicom-sr holds measurements and reports"),
     ],
 )

@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 
+from tools.changes import Change, ChangeRow
 from tools.errors import UnsupportedError
 from tools.facts import AttachmentFacts
 from tools.results import Image as Made
@@ -22,18 +23,28 @@ from tools.workspace import Artifact, Provenance
 FORMS = [
     ("s1", "nifti"), ("s1", "stl"), ("s1", "obj"), ("s1", "json"), ("s1", "dicom-seg"), ("s2", "csv"), ("s2", "json"),
     ("s2", "dicom-sr"), ("s2", "pdf"), ("s2", "docx"), ("s2", "fhir"), ("s7", "nifti"), ("s7", "png"), ("s7", "json"),
+    ("s2", "html"), ("s8", "csv"), ("s8", "json"), ("s8", "dicom-sr"), ("s8", "pdf"), ("s8", "docx"),
+    ("s8", "html"), ("s8", "fhir"),
 ]  # fmt: skip
 
 
 @pytest.fixture
 def made(workspace) -> None:
-    """An image s7 that a step made; like all of the phantom's results it is marked as a mock."""
+    """An image s7 and a comparison s8 that steps made; like all of the phantom's results they are marked as mocks."""
     (workspace.step_folder("s7") / "made.nii.gz").write_bytes(workspace.attachment_path("img1").read_bytes())
     facts = AttachmentFacts(id="s7", modality="CT", body_part="CHEST", dims=3)
     data = Made(summary="Made.", source="img1", file="made.nii.gz", facts=facts).model_dump(mode="json")
     source = Provenance(tool="synthesize", tool_version="1", params={}, inputs=("img1",))
     workspace.add_artifact(
         Artifact(id="s7", kind="image", summary="Made.", data=data, marks=("mock",), provenance=source)
+    )
+    row = ChangeRow(
+        target="liver", quantity="volume", status="changed", current=1500.0, prior=1400.0, unit="ml", difference=100.0,
+        percent=7.1, uncertainty=20.0, limit=20.0, rule="r", current_source="img1", prior_source="s7",
+    )  # fmt: skip
+    change = Change(summary="Grew.", current="img1", prior="s7", rows=(row,)).model_dump(mode="json")
+    workspace.add_artifact(
+        Artifact(id="s8", kind="change", summary="Grew.", data=change, marks=("mock",), provenance=source)
     )
 
 
