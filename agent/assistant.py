@@ -228,6 +228,11 @@ class Assistant:
 
     # --- collaborators
 
+    def use(self, settings: Settings) -> None:
+        """Take other settings for language model and approval from the next request on; the rest must be the same."""
+        with self._opening:
+            self.settings, self._llm, self._planner = settings, None, None
+
     @cached_property
     def registry(self) -> Registry:
         """The tools."""

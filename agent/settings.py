@@ -1,14 +1,18 @@
 """Every setting, in one place: the only file that reads the environment.
 
-Explicit beats environment (`READINGROOM_…`) beats `readingroom.toml` in the working folder beats default.
+Explicit beats environment (`READINGROOM_…`) beats `readingroom.toml` in the working folder beats what the page's
+settings were given (`settings.toml` in the person's own configuration folder) beats default.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -27,12 +31,22 @@ EgressPolicy = Literal["local", "remote-deidentified", "remote-allowed"]
 PlanRoute = Literal["together", "examples", "llm"]
 ApprovalPolicy = Literal["auto", "ask-before-running", "ask-before-export"]
 
+PREFIX = "READINGROOM_"
+FOLDER_FILE = Path("readingroom.toml")
+_ALIASES = {"llm_api_key": ("OPENAI_API_KEY",)}
+
+
+def page_file() -> Path:
+    """Return the file that the page's settings are kept in."""
+    folder = os.environ.get(f"{PREFIX}CONFIG_DIR") or platformdirs.user_config_dir("readingroom")
+    return Path(folder) / "settings.toml"
+
 
 class Settings(BaseSettings):
     """The settings of an assistant."""
 
     model_config = SettingsConfigDict(
-        env_prefix="READINGROOM_", toml_file="readingroom.toml", extra="forbid", frozen=True, populate_by_name=True
+        env_prefix=PREFIX, toml_file=FOLDER_FILE, extra="forbid", frozen=True, populate_by_name=True
     )
 
     readings_dir: Path = Path("readings")
@@ -109,6 +123,8 @@ class Settings(BaseSettings):
     """What may be uploaded to the page at once."""
     max_upload_files: int = Field(default=5000, gt=0)
     """How many files one reading's upload may have."""
+    admins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Users who may change settings on the page, where people sign in."""
     log_payloads: bool = False
     """Write prompts and answers into the log, patient data included. Off unless asked for."""
 
@@ -119,7 +135,7 @@ class Settings(BaseSettings):
             raise ValueError("must be 'sqlite', 'memory' or 'postgresql://user:key@host/database'")
         return value
 
-    @field_validator("remote_models", "trusted_proxies", "public_hosts", mode="before")
+    @field_validator("remote_models", "trusted_proxies", "public_hosts", "admins", mode="before")
     @classmethod
     def _between_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -163,7 +179,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: explicit, environment, file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        page = TomlConfigSettingsSource(settings_cls, toml_file=page_file())
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), page
 
     @property
     def audit_path(self) -> Path:
@@ -174,6 +191,23 @@ class Settings(BaseSettings):
     def uses_embedded_llm(self) -> bool:
         """Whether neither an endpoint nor a key is set."""
         return self.llm_base_url is None and self.llm_api_key is None
+
+
+def origins() -> dict[str, str]:
+    """Return where each setting that is not the default comes from: a variable's name, or a file's."""
+    found = {}
+    files = [(name, read_toml(path)) for name, path in ((FOLDER_FILE.name, FOLDER_FILE), ("", page_file()))]
+    for field in Settings.model_fields:
+        variables = (f"{PREFIX}{field.upper()}", *_ALIASES.get(field, ()))
+        named = [v for v in variables if v in os.environ] + [name for name, kept in files if field in kept]
+        if named:
+            found[field] = named[0]
+    return found
+
+
+def read_toml(path: Path) -> Mapping[str, Any]:
+    """Return what a file of settings holds; nothing where there is none."""
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def is_loopback(url: str) -> bool:

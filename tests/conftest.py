@@ -28,6 +28,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("READINGROOM_READINGS_DIR", str(tmp_path / "readings"))
     monkeypatch.setenv("READINGROOM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("READINGROOM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("READINGROOM_CONFIG_DIR", str(tmp_path / "config"))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,13 @@ class FakeAssistant:
     @property
     def assets(self) -> Assets:
         return Assets(self.settings.cache_dir)
+
+    @cached_property
+    def hub(self) -> Hub:
+        return Hub.installed(device="cpu", weights_dir=self.settings.weights_dir, assets=self.assets)
+
+    def use(self, settings: Settings) -> None:
+        self.settings = settings
 
     def begin(self) -> str:
         reading = new_reading_id()

@@ -30,7 +30,7 @@ def serving(
     """
     command = [sys.executable, "-m", "tests.page_server", str(folder), str(step_seconds), str(waits), str(port)]
     env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}  # no page of a test fetches anything
-    env |= {"GRADIO_TEMP_DIR": str(folder / "uploads")}
+    env |= {"GRADIO_TEMP_DIR": str(folder / "uploads"), "READINGROOM_CONFIG_DIR": str(folder / "config")}
     env |= {f"READINGROOM_{name.upper()}": str(value) for name, value in settings.items()}
     with (folder / "server.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)

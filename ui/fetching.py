@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,3 +78,40 @@ def free_bytes(folder: Path) -> int:
     """Return the free space where a folder is or would be made."""
     existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
     return shutil.disk_usage(existing).free
+
+
+def bring_weights(
+    assistant: Assistant, name: str, source: str | None, on_progress: Callable[[int, int | None], None]
+) -> list[str]:
+    """Bring a model's weights to where they are looked for and return what there is to say of it.
+
+    Args:
+        assistant: whose models.
+        name: the model's.
+        source: a folder, file, zip, address or hf:OWNER/NAME; None: where its card says.
+        on_progress: told of downloaded bytes.
+
+    Raises:
+        BadInputError: the model needs none, or the source is not what it needs.
+        UnavailableError: it is still not ready; says what to do.
+    """
+    from tools.errors import BadInputError, UnavailableError
+    from tools.models.bring import bring
+
+    card, said = assistant.hub.get(name), []
+    if card.weights is None:
+        if source is not None:
+            raise BadInputError(f"{name} needs no weights: leave the place out")
+        return [f"{name} needs no weights"]
+    lacks = assistant.hub.status(card).state == "needs weights"
+    source = source or (f"hf:{card.weights.hub}" if card.weights.hub and lacks else None)
+    if source is not None:
+        brought = bring(card, assistant.settings.weights_dir, source, on_progress)
+        how = "as its card says" if brought.checked else "its card names none to compare with"
+        said = [f"{name}: {brought.path}", *(f"  sha256 {h}  {f}" for f, h in brought.sha256.items()), how]
+    elif card.weights.asset and not assistant.assets.present(card.weights.asset):
+        assistant.assets.fetch(card.weights.asset, on_progress=on_progress)
+    status = assistant.hub.status(card)
+    if status.state != "ready":
+        raise UnavailableError(f"{name} {status.state}: {status.remedy}")
+    return [*said, f"{name} is ready"]

@@ -31,10 +31,20 @@ def user_of(request: Any) -> str:
 
 
 class Owners:
-    """Knows whose the readings of a folder are."""
+    """Knows whose the readings of a folder are.
 
-    def __init__(self, readings_dir: Path) -> None:
+    Args:
+        readings_dir: the folder.
+        settings_by: the users who may change settings; None: everybody who reaches the page.
+    """
+
+    def __init__(self, readings_dir: Path, *, settings_by: tuple[str, ...] | None = None) -> None:
         self._readings_dir = readings_dir
+        self._settings_by = settings_by
+
+    def may_change_settings(self, request: Any) -> bool:
+        """Return whether the asker may change what this server works with."""
+        return self._settings_by is None or user_of(request) in self._settings_by
 
     def claim(self, request: Any, reading: str) -> None:
         """Make a new reading the asker's; one that has an owner keeps it."""

@@ -72,6 +72,11 @@ class Page:
         self.runs = GoingRuns()
         self.look = Looking(assistant, self._link)
 
+    @property
+    def assistant(self) -> Assistant:
+        """The assistant that answers."""
+        return self._assistant
+
     # --- what is attached
 
     def take_uploads(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
@@ -264,11 +269,6 @@ class Page:
 
     def _link(self, path: Path, folder: Path) -> str:
         return self._shelf.put(path, folder)
-
-    def settings_lines(self) -> list[tuple[str, str]]:
-        """Return what the page runs with: a name and a value a line."""
-        settings = self._assistant.settings
-        return [("Readings lie in", str(settings.readings_dir)), ("Device", settings.device)]
 
 
 def last_answer(state: PageState) -> Answer | None:

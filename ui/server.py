@@ -29,7 +29,7 @@ POLICY = (
 _HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
 )
 SHUTDOWN_S = 2  # an open tab keeps a connection for as long as it lives
 SHOWN_IN_PAGE = {".png": "image/png"}
@@ -50,11 +50,14 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     from fastapi import FastAPI
 
     from ui.app import STATIC, STYLES, build_page, head
+    from ui.listening import is_loopback_host
     from ui.owners import Owners
     from ui.page import Page
 
     settings, shelf = assistant.settings, Shelf()
-    owners = Owners(settings.readings_dir)
+    asks_who = bool(settings.password_file or settings.auth_header)
+    everybody = is_loopback_host(host) and not asks_who
+    owners = Owners(settings.readings_dir, settings_by=None if everybody else settings.admins)
     app = FastAPI(title="Reading Room", docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, shelf, owners.may_have)
     guard(app, settings, host)

@@ -101,10 +101,13 @@ def test_events_are_heard_by_the_browser_that_sent_them(browsers):
     assert other.post("/gradio_api/queue/join", json=body).status_code == 403
 
 
+KEY = "sk-canary-4711"
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
-    with serving(folder, max_upload_mb=1) as address:
+    with serving(folder, max_upload_mb=1, llm_api_key=KEY, llm_base_url="http://127.0.0.1:1/v1") as address:
         yield folder, address
 
 
@@ -122,6 +125,13 @@ def test_an_upload_above_the_limit_is_refused_and_thrown_away(small):
         refused = client.post("/gradio_api/upload", content=_too_much(), headers=headers)
     assert refused.status_code == 413
     assert [p for p in (folder / "uploads").rglob("*") if p.is_file()] == []
+
+
+def test_a_key_is_in_nothing_that_a_browser_gets(small):
+    _, address = small
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        for path in ("/", "/config", "/gradio_api/info"):
+            assert KEY not in client.get(path).text
 
 
 def test_three_gigabytes_are_refused_before_they_are_sent(small):

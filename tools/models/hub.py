@@ -320,6 +320,11 @@ class Hub:
         """Return the loaded models with their measured bytes, by "name on device"."""
         return {f"{n} on {device}": size for device, pool in self._pools.items() for n, size in pool.sizes.items()}
 
+    def memory(self) -> tuple[int, int, str]:
+        """Return the bytes that models take, the bytes that they may take, and how both were measured."""
+        pool = self._pool(self.device)
+        return pool.meter.used_bytes(tuple(pool.sizes.values())), pool.budget_bytes, pool.meter.source
+
     def _places(self, card: ModelCard) -> tuple[list[Place], tuple[str, ...]]:
         """Return where a model may run, best first, and what a reader must know of that."""
         if self.device == "cpu" or card.weights is None:

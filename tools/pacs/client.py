@@ -54,6 +54,14 @@ class Pacs(Protocol):
         """Its settings."""
         ...
 
+    def echo(self) -> str:
+        """Ask whether it answers us, without asking for anybody, and return how it was asked.
+
+        Raises:
+            UnavailableError: as `find`.
+        """
+        ...
+
     def find(self, query: StudyQuery, limit: int) -> list[StudyRow]:
         """Return matching studies, at most `limit`.
 

@@ -37,6 +37,11 @@ class DicomWeb:
         self.server = server
         self._said = f"PACS {name!r} ({server.address})"
 
+    def echo(self) -> str:
+        """Search for one study of a day before DICOM was: whether there is one does not matter."""
+        self._asked(lambda: self._client().search_for_studies(limit=1, search_filters={"StudyDate": "19000101"}))
+        return "QIDO-RS"
+
     def find(self, query: StudyQuery, limit: int) -> list[StudyRow]:
         """Return matching studies."""
         filters = {

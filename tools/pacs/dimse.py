@@ -44,6 +44,18 @@ class Dimse:
         self.server = server
         self._said = f"PACS {name!r} ({server.address})"
 
+    def echo(self) -> str:
+        """Send a C-ECHO."""
+        from pynetdicom.sop_class import Verification
+
+        def ask() -> str:
+            with self._associated([_context(str(Verification))]) as association:
+                self._checked(association.send_c_echo(), "C-ECHO")
+            return "C-ECHO"
+
+        late = f"{self._said} did not answer within {self.server.timeout_s:g} s: it is slow or hangs"
+        return within(self.server.timeout_s, ask, late)
+
     def find(self, query: StudyQuery, limit: int) -> list[StudyRow]:
         """Return matching studies by C-FIND."""
         late = f"{self._said} did not answer within {self.server.timeout_s:g} s: it is slow or hangs"

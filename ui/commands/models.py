@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from tools.errors import UnavailableError
 from ui.commands.lend import serve_model
 from ui.failures import DONE, FAILED, MisuseError
-
-if TYPE_CHECKING:
-    from tools.models.hub import Hub
 
 app = typer.Typer(help="The models behind the tools.", no_args_is_help=True, rich_markup_mode=None)
 app.command("serve")(serve_model)
@@ -59,33 +57,16 @@ def get_model(
     """Bring a model's weights to where they are looked for, or say how to come by them."""
     from ui.assistants import open_assistant
     from ui.console import Terminal
-    from ui.fetching import fetch
+    from ui.fetching import bring_weights
 
     assistant, terminal = open_assistant(), Terminal()
-    card = assistant.hub.get(name)
-    if card.weights is None:
-        if source is not None:
-            raise MisuseError(f"{card.name} needs no weights: omit --from")
-        terminal.show(f"{card.name} needs no weights")
-        return
-    source = source or (f"hf:{card.weights.hub}" if card.weights.hub and _lacks(assistant.hub, name) else None)
-    if source is not None:
-        from tools.models.bring import bring
-
-        with terminal.amounts(f"bringing {card.name}", in_bytes=True) as show:
-            brought = bring(card, assistant.settings.weights_dir, source, show)
-        how = "as its card says" if brought.checked else "its card names none to compare with"
-        terminal.show(f"{card.name}: {brought.path}", *(f"  sha256 {h}  {f}" for f, h in brought.sha256.items()), how)
-    elif card.weights.asset:
-        fetch(terminal, assistant.assets, [card.weights.asset])
-    status = assistant.hub.status(card)
-    if status.state != "ready":
-        raise MisuseError(f"{card.name} {status.state}: {status.remedy}")
-    terminal.show(f"{card.name} is ready")
-
-
-def _lacks(hub: Hub, name: str) -> bool:
-    return hub.status(hub.get(name)).state == "needs weights"
+    assistant.hub.get(name)  # a name that is none is said before anything is shown
+    try:
+        with terminal.amounts(f"bringing {name}", in_bytes=True) as show:
+            said = bring_weights(assistant, name, source, show)
+    except UnavailableError as error:
+        raise MisuseError(str(error)) from error
+    terminal.show(*said)
 
 
 @app.command("check")
