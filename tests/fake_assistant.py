@@ -157,10 +157,6 @@ class FakeAssistant:
     def registry(self) -> Registry:
         return Registry.installed()
 
-    @property
-    def hub(self) -> Hub:
-        return Hub([])
-
     def open_knowledge(self) -> Knowledge:
         raise UnavailableError("no report store in this test")
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 32
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("bus.js", "page.js", "reading.js")
-STYLES = ("page.css", "layout.css", "reading.css")
+SCRIPTS = ("bus.js", "page.js", "reading.js", "access.js")
+STYLES = ("page.css", "layout.css", "reading.css", "access.css")
 
 
 def build_page(page: Page, owners: Owners) -> gr.Blocks:
