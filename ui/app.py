@@ -23,14 +23,17 @@ from ui.tabs.settings import SettingsTab
 if TYPE_CHECKING:
     from ui.owners import Owners
     from ui.page import Page
+    from ui.viewing.pictures import Pictures
 
 MAX_WAITING = 32
 STATIC = Path(__file__).with_name("static")
 SCRIPTS = ("bus.js", "page.js", "reading.js", "access.js")
-STYLES = ("page.css", "layout.css", "reading.css", "access.css")
+STYLES = ("page.css", "layout.css", "reading.css", "access.css", "viewer.css")
+STATIC_PREFIX = "/page"
+"""Under which the page's own files are served."""
 
 
-def build_page(page: Page, owners: Owners) -> gr.Blocks:
+def build_page(page: Page, owners: Owners, pictures: Pictures) -> gr.Blocks:
     """Return the page; `ui.server` mounts it."""
     # uploads are copies with patient data in them: looked for every ten minutes, gone after half a day
     with gr.Blocks(
@@ -38,9 +41,9 @@ def build_page(page: Page, owners: Owners) -> gr.Blocks:
     ) as blocks:
         gr.HTML(HEADER, elem_id="rr-top", apply_default_css=False)
         with gr.Row(elem_id="rr-body"):
-            cases = Cases(page)
+            cases = Cases(page, pictures)
             with gr.Column(elem_id="rr-middle", scale=1, min_width=320):
-                viewer = Viewer(page)
+                viewer = Viewer(page, pictures)
                 with gr.Tabs(elem_id="rr-tabs"):
                     tabs = tuple(tab(page) for tab in (PlanTab, EvidenceTab, MeasurementsTab, ReportTab, FilesTab))
                     settings = SettingsTab(page)
@@ -50,6 +53,7 @@ def build_page(page: Page, owners: Owners) -> gr.Blocks:
             owners=owners,
             state=gr.State(PageState()),
             study=gr.State(StudyState()),
+            viewer=viewer,
             modality=cases.modality,
             series=cases.series,
             rooms=(cases, viewer, *tabs, settings, conversation),
@@ -63,4 +67,5 @@ def build_page(page: Page, owners: Owners) -> gr.Blocks:
 
 def head() -> str:
     """Return the page's own scripts, as they go into its head."""
-    return "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    own = "".join(f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    return own + f'<script type="module" src="{STATIC_PREFIX}/viewer/main.js"></script>'

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.events import AnyEvent
     from agent.plan import Plan
     from tools.workspace import Artifact
+    from ui.viewing.pointed import Pin
 
 OnEvent = Callable[["AnyEvent"], None]
 ANY_MODALITY = "as the file says"
@@ -41,6 +42,8 @@ class StudyState:
     brought: tuple[Brought, ...] = ()
     modality_of: tuple[tuple[str, str], ...] = ()
     """(path, DICOM code or nothing) of the samples."""
+    pointed: tuple[Pin, ...] = ()
+    """What the person pointed at in the viewer for the next request."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class Shared:
     """`PageState`: the reading and its turns."""
     study: gr.State
     """`StudyState`: what the next request attaches."""
+    viewer: Room
+    """Shows images as soon as they are brought."""
     modality: gr.Dropdown
     """What the person says of files that do not say it."""
     series: gr.Dropdown

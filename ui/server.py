@@ -53,6 +53,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     from ui.listening import is_loopback_host
     from ui.owners import Owners
     from ui.page import Page
+    from ui.viewing.serve import add_viewer
 
     settings, shelf = assistant.settings, Shelf()
     asks_who = bool(settings.password_file or settings.auth_header)
@@ -60,10 +61,11 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     owners = Owners(settings.readings_dir, settings_by=None if everybody else settings.admins)
     app = FastAPI(title="Reading Room", docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, shelf, owners.may_have)
+    pictures = add_viewer(app, assistant, owners)
     guard(app, settings, host)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        build_page(Page(assistant, shelf), owners),
+        build_page(Page(assistant, shelf), owners, pictures),
         path="/",
         server_name=host,
         allowed_paths=[],

@@ -1,8 +1,8 @@
-"""The list of cases: what is attached, upload, samples."""
+"""The list of cases: what is attached, upload, samples, earlier readings."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -13,6 +13,7 @@ from ui.page import ANY_MODALITY, Page, PageState, StudyState
 from ui.room import PRIVATE, Quiet, Shared, Updates
 from ui.samples import SAMPLES, Sample
 from ui.view import RunView
+from ui.viewing.pictures import Pictures, previews_of
 
 MODALITIES = ("CT", "MR", "CR", "DX", "US", "PT", "MG")
 
@@ -20,22 +21,28 @@ MODALITIES = ("CT", "MR", "CR", "DX", "US", "PT", "MG")
 class Cases(Quiet):
     """The column at the left."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, pictures: Pictures) -> None:
         self._page = page
+        self._pictures = pictures
         with gr.Column(elem_id="rr-side", scale=0, min_width=230):
-            _title("Study")
-            self.uploads = gr.File(
-                label="NIfTI, DICOM or zip, PNG, JPEG", file_count="multiple", height=150, elem_id="rr-uploads"
-            )
+            with gr.Row(elem_id="rr-side-top"):
+                _title("Case")
+                self.new = gr.Button("New", size="sm", elem_id="rr-new", min_width=52, scale=0)
             self.brought = gr.HTML("", elem_id="rr-study", apply_default_css=False)
-            self.series = gr.Dropdown(label="Series", choices=[], visible=False, elem_id="rr-series")
+            self.series = gr.Dropdown(label="Series to read", choices=[], visible=False, elem_id="rr-series")
+            self.uploads = gr.File(
+                label="Drop images here: NIfTI, DICOM, zip, PNG, JPEG", file_count="multiple", height=104,
+                elem_id="rr-uploads",
+            )  # fmt: skip
+            self.folder = gr.UploadButton(
+                "Choose a folder", file_count="directory", size="sm", elem_id="rr-folder"
+            )  # fmt: skip
             self.modality = gr.Dropdown(
                 [ANY_MODALITY, *MODALITIES], value=ANY_MODALITY, label="Modality", elem_id="rr-modality"
             )
             _title("Sample cases")
             with gr.Row(elem_id="rr-samples"):
                 self.samples = [gr.Button(s.title, size="sm", min_width=90) for s in SAMPLES]
-            self.new = gr.Button("New reading", size="sm", elem_id="rr-new")
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
@@ -53,33 +60,44 @@ class Cases(Quiet):
     def wire(self, shared: Shared) -> None:
         """Wire upload, samples and the new reading."""
         study = [shared.study, shared.state]
-        shown = [shared.study, self.brought, self.series]
-        for change in (self.uploads.upload, self.uploads.delete, self.uploads.clear):
-            change(self._on_uploads, [*study, self.uploads], shown, **PRIVATE)
-        for button, sample in zip(self.samples, SAMPLES, strict=True):
-            button.click(partial(self._on_sample, sample), study, shown, **PRIVATE)
+        shown = [shared.study, shared.state, self.brought, self.series, *shared.viewer.outputs()]
+
+        def brought(study: StudyState, state: PageState, request: gr.Request) -> Updates:
+            """Show what was brought, in the list and in the viewer."""
+            state = shared.opened(state, request)
+            self._pictures.expect(state.reading, previews_of(study))
+            choices = [c for b in study.brought for c in b.choices]
+            first = choices[0] if choices else None
+            return {
+                shared.study: study,
+                shared.state: state,
+                self.brought: self._page.study_html(study, state),
+                self.series: gr.Dropdown(choices=choices, value=first, visible=bool(choices)),
+                **shared.viewer.updates(study, state, None),
+            }
+
+        def on_uploads(study: StudyState, state: PageState, paths: list[str] | None, request: gr.Request) -> Updates:
+            return brought(self._page.take_uploads(study, paths), state, request)
+
+        def taking(sample: Sample) -> Callable[..., Updates]:
+            def on_sample(study: StudyState, state: PageState, request: gr.Request) -> Updates:
+                try:
+                    return brought(self._page.take_sample(study, sample), state, request)
+                except KnowledgeError as error:
+                    raise gr.Error(text(error), duration=None, print_exception=False) from error
+
+            return on_sample
 
         def on_new() -> Updates:
             """Begin a new reading; the old one stays on disk."""
             return shared.everything(StudyState(), PageState(), None)
 
+        for change in (self.uploads.upload, self.uploads.delete, self.uploads.clear):
+            change(on_uploads, [*study, self.uploads], shown, **PRIVATE)
+        self.folder.upload(on_uploads, [*study, self.folder], shown, **PRIVATE)
+        for button, sample in zip(self.samples, SAMPLES, strict=True):
+            button.click(taking(sample), study, shown, **PRIVATE)
         self.new.click(on_new, [], shared.outputs(), queue=False, **PRIVATE)
-
-    def _on_uploads(self, study: StudyState, state: PageState, paths: list[str] | None) -> tuple[Any, ...]:
-        """Look at what was uploaded."""
-        return self._brought(self._page.take_uploads(study, paths), state)
-
-    def _on_sample(self, sample: Sample, study: StudyState, state: PageState) -> tuple[Any, ...]:
-        """Attach a sample case."""
-        try:
-            return self._brought(self._page.take_sample(study, sample), state)
-        except KnowledgeError as error:
-            raise gr.Error(text(error), duration=None, print_exception=False) from error
-
-    def _brought(self, study: StudyState, state: PageState) -> tuple[Any, ...]:
-        choices = [c for b in study.brought for c in b.choices]
-        series = gr.Dropdown(choices=choices, value=choices[0] if choices else None, visible=bool(choices))
-        return study, self._page.study_html(study, state), series
 
 
 def _title(words: str) -> None:

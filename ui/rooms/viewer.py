@@ -1,30 +1,68 @@
-"""The viewer: the images in the middle of the page."""
+"""The viewer: the images in the middle of the page. The browser draws them; here is only what there is to draw."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from ui.components.html import element
 from ui.page import Page, PageState, StudyState
-from ui.room import Quiet, Updates
+from ui.room import PRIVATE, Quiet, Shared, Updates
 from ui.view import RunView
+from ui.viewing.pictures import Pictures
+from ui.viewing.pointed import pointed_of
 
-NOTHING_OPEN = '<p class="rr-nothing">No image is open. Attach a study or take a sample case.</p>'
+STAGE = '<div id="rr-stage" class="rv"></div>'
 
 
 class Viewer(Quiet):
     """The room above the tabs."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, pictures: Pictures) -> None:
         self._page = page
-        self.stage = gr.HTML(NOTHING_OPEN, elem_id="rr-viewer", apply_default_css=False)
+        self._pictures = pictures
+        gr.HTML(STAGE, elem_id="rr-viewer", apply_default_css=False)  # never changed from here: it holds the canvas
+        self.scene = gr.HTML(scene_html("", ""), elem_id="rr-scene", apply_default_css=False)
+        self.pointed = gr.Textbox("", elem_id="rr-pointed", visible="hidden", label="Places pointed at")
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
-        return [self.stage]
+        return [self.scene]
 
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
-        """Return the pictures of the reading."""
-        del study, view
-        return {self.stage: self._page.pictures_html(state) or NOTHING_OPEN}
+        """Return which reading is seen, and a version that changes with what there is to see in it."""
+        waiting = [p.id for p in self._pictures.previews(state.reading)] if study.brought else []
+        seen: object = (waiting, [len(t.attachments) for t in state.turns], _done(view))
+        return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + bool(view))}
+
+    def live(self, state: PageState, view: RunView) -> Updates:
+        """Return a new version as soon as a step has made something."""
+        seen: object = ([], [len(t.attachments) for t in state.turns], _done(view))
+        return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + 1)}
+
+    def wire(self, shared: Shared) -> None:
+        """Wire what a person points at: it waits for the next request."""
+
+        def on_pointed(study: StudyState, said: str) -> StudyState:
+            return replace(study, pointed=pointed_of(said))
+
+        self.pointed.input(on_pointed, [shared.study, self.pointed], [shared.study], queue=False, **PRIVATE)
+
+
+def _done(view: RunView | None) -> list[Any]:
+    if view is None:
+        return ["over"]
+    return [len(view.attachments), *(s.id for s in view.steps if s.state == "done")]
+
+
+def _version(seen: object) -> str:
+    return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()[:12]
+
+
+def scene_html(reading: str, version: str, asked: int = 0) -> str:
+    """Return what ui/static/viewer/main.js reads: which reading, its version, and how often was asked."""
+    return element("div", data_reading=reading, data_version=version, data_asked=str(asked), hidden="hidden")

@@ -1,0 +1,235 @@
+"""The viewer in a real browser: volumes, masks, windows, places, films, and browsers that cannot draw volumes."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.browser.viewer_page import LESION_RAS, affine, serving, write_ct, write_film
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+NO_WEBGL = ["--no-sandbox", "--disable-gpu", "--disable-webgl", "--disable-3d-apis"]
+SLOW_MS = 90_000
+BLUE = np.array([86, 180, 233])
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("viewer")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def driver():
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed; run 'apt-get install chromium'")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as found:
+        yield found
+
+
+def _open(driver, address, flags):
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.set_default_timeout(SLOW_MS)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(address)
+    page.wait_for_function("window.readingroom?.viewer")
+    return page
+
+
+def _attach(page, path, image="new1"):
+    page.set_input_files("#rr-uploads input[type=file]", str(path))
+    page.wait_for_selector(f'#rr-stage[data-open="{image}"]')
+
+
+def _ask(page, image="img1"):
+    page.fill("#rr-request textarea", "Outline the lesion.")
+    page.click("#rr-ask")
+    page.wait_for_selector(f'#rr-stage[data-open="{image}"]')
+
+
+def _pixels(page):
+    from PIL import Image
+
+    page.wait_for_timeout(250)  # a frame is drawn when the browser finds time
+    shot = page.locator(".rv-pane canvas").first.screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+
+
+@pytest.fixture(scope="module")
+def ct_page(driver, address, tmp_path_factory):
+    """A page with the phantom attached, the lesion outlined, axial slices shown."""
+    page = _open(driver, address, FLAGS)
+    _attach(page, write_ct(tmp_path_factory.mktemp("ct") / "ct.nii.gz"))
+    _ask(page)
+    page.wait_for_selector('li[data-region="s1/lesion"]')
+    page.click('#rr-stage button:text-is("Axial")')
+    yield page
+    assert page.problems == []
+    page.context.browser.close()
+
+
+def _go(page, what):
+    page.evaluate("what => window.readingroom.viewer.show(what)", what)
+
+
+def test_evidence_goes_to_its_slice_and_the_mask_lies_there(ct_page):
+    _go(ct_page, {"volume": "img1", "mask": "s1/lesion"})
+    voxel = np.array([int(n) for n in ct_page.get_attribute("#rr-stage", "data-voxel").split(",")])
+    world = affine()[:3, :3] @ voxel + affine()[:3, 3]
+    assert np.abs(world - LESION_RAS).max() <= 3.1  # one voxel: the place is inside the lesion
+    assert "value 300 HU" in ct_page.inner_text(".rv-status")
+    assert "L 3" in ct_page.inner_text(".rv-status")
+    shown = _pixels(ct_page)
+    ct_page.click('li[data-region="s1/lesion"] input')
+    hidden = _pixels(ct_page)
+    ct_page.click('li[data-region="s1/lesion"] input')
+    changed = np.abs(shown - hidden).sum(2) > 40
+    rows, columns = np.nonzero(changed)
+    assert len(rows) > 60
+    height, width = changed.shape
+    assert columns.mean() > width / 2  # the patient's left is on the right of the picture
+    assert rows.mean() < height / 2  # the front is at the top
+    tint = (shown - hidden)[changed].mean(0)
+    assert tint[2] > tint[0]  # towards the colour of the mask, a blue
+    assert columns.max() - columns.min() < width / 4  # there, and nowhere else
+
+
+def test_presets_and_opacity_change_the_picture(ct_page):
+    _go(ct_page, {"volume": "img1", "mask": "s1/lesion"})
+    soft = _pixels(ct_page)
+    ct_page.click('#rr-stage button:text-is("lung")')
+    assert "window 1500, level −600" in ct_page.inner_text(".rv-status")
+    lung = _pixels(ct_page)
+    assert lung.mean() > soft.mean() + 10  # 40 HU is white in a lung window
+    ct_page.click('#rr-stage button:text-is("bone")')
+    assert _pixels(ct_page).mean() < lung.mean() - 10
+    ct_page.click('#rr-stage button:text-is("soft tissue")')
+    assert np.abs(_pixels(ct_page) - soft).mean() < 1
+    ct_page.evaluate("""() => {
+        const slider = document.querySelector('.rv-opacity input');
+        slider.value = 0;
+        slider.dispatchEvent(new Event('input'));
+    }""")
+    assert np.abs(_pixels(ct_page) - soft).sum() > 1000
+    ct_page.evaluate("""() => {
+        const slider = document.querySelector('.rv-opacity input');
+        slider.value = 45;
+        slider.dispatchEvent(new Event('input'));
+    }""")
+
+
+def test_keys_scroll_slices_and_choose_tools(ct_page):
+    _go(ct_page, {"volume": "img1", "voxel": [30, 20, 25]})
+    ct_page.focus(".rv-panes")
+    ct_page.keyboard.press("ArrowUp")  # j runs to the head
+    assert ct_page.get_attribute("#rr-stage", "data-voxel") == "30,21,25"
+    ct_page.keyboard.press("Shift+ArrowUp")  # i runs to the back: one to the front is one less
+    assert ct_page.get_attribute("#rr-stage", "data-voxel") == "29,21,25"
+    ct_page.keyboard.press("ArrowRight")  # k runs to the right
+    assert ct_page.get_attribute("#rr-stage", "data-voxel") == "29,21,26"
+    ct_page.keyboard.press("d")
+    assert ct_page.get_attribute('#rr-stage button:text-is("Measure")', "aria-checked") == "true"
+    ct_page.keyboard.press("c")
+    ct_page.keyboard.press("?")
+    assert "next and previous axial slice" in ct_page.inner_text("dialog")
+    ct_page.keyboard.press("Escape")
+
+
+def test_a_link_anywhere_in_the_page_moves_the_viewer(ct_page):
+    show = {"volume": "img1", "world": [int(n) for n in LESION_RAS]}
+    compact = json.dumps(show, separators=(",", ":"))
+    ct_page.evaluate(
+        """show => {
+        const link = document.createElement('button');
+        link.id = 'probe'; link.textContent = 'here'; link.dataset.show = show;
+        document.getElementById('rr-talk').append(link);
+    }""",
+        compact,
+    )
+    ct_page.click("#probe")
+    ct_page.wait_for_function("show => document.getElementById('rr-stage').dataset.shown === show", arg=compact)
+    expected = np.linalg.solve(affine()[:3, :3], LESION_RAS - affine()[:3, 3])
+    voxel = [int(n) for n in ct_page.get_attribute("#rr-stage", "data-voxel").split(",")]
+    assert np.abs(voxel - expected).max() <= 0.51
+
+
+def test_three_planes_and_3d_are_drawn(ct_page):
+    ct_page.click('#rr-stage button:text-is("3-D")')
+    assert _pixels(ct_page).std() > 5
+    ct_page.click('#rr-stage button:text-is("Planes")')
+    planes = _pixels(ct_page)
+    third = planes.shape[1] // 3
+    assert planes[:, :third].std() > 5
+    assert planes[:, -third:].std() > 5
+    ct_page.click('#rr-stage button:text-is("Axial")')
+
+
+def test_points_wait_for_the_next_request(ct_page):
+    _go(ct_page, {"volume": "img1", "mask": "s1/lesion"})
+    ct_page.focus(".rv-panes")
+    ct_page.keyboard.press("p")
+    ct_page.keyboard.press("Enter")
+    chip = ct_page.inner_text(".rv-chips")
+    voxel = ct_page.get_attribute("#rr-stage", "data-voxel").replace(",", ", ")
+    assert f"point 1: img1 voxel {voxel}" in chip
+    ct_page.click(".rr-chip button")
+    assert ct_page.is_hidden(".rv-chips")
+    ct_page.keyboard.press("c")
+
+
+def test_a_film_with_its_box(driver, address, tmp_path):
+    page = _open(driver, address, FLAGS)
+    _attach(page, write_film(tmp_path / "film <b>x.png"))
+    assert page.locator('#rr-stage [role="radiogroup"][aria-label="Layout"]').is_hidden()
+    measure = page.locator('#rr-stage button:text-is("Measure")')
+    assert measure.get_attribute("aria-disabled") == "true"
+    assert "no spacing" in measure.get_attribute("title")
+    before = _pixels(page)
+    _ask(page)
+    page.wait_for_function("window.readingroom.viewer.scene.boxes.length === 1 && window.readingroom.viewer.pane")
+    after = _pixels(page)
+    orange = np.abs(after - np.array([230, 159, 0])).sum(2) < 60
+    rows, columns = np.nonzero(orange)
+    assert len(rows) > 50
+    square = before[rows.min() + 6 : rows.max() - 6, columns.min() + 6 : columns.max() - 6]
+    around = before[rows.max() + 6 : rows.max() + 30, columns.min() : columns.max()]
+    assert square.min() > 180  # the box is around the bright square, and around it alone
+    assert np.median(around) < 120
+    page.hover(".rv-pane canvas")
+    assert "(unit unknown)" in page.inner_text(".rv-status")
+    assert page.locator("#rr-stage b").count() == 0  # a file's name is text
+    assert page.problems == []
+    page.context.browser.close()
+
+
+def test_without_webgl_slices_come_from_the_server(driver, address, tmp_path):
+    page = _open(driver, address, NO_WEBGL)
+    _attach(page, write_ct(tmp_path / "ct.nii.gz"))
+    assert "no WebGL2" in page.inner_text(".rv-said")
+    assert page.get_attribute('#rr-stage button:text-is("3-D")', "aria-disabled") == "true"
+    _ask(page)
+    page.wait_for_selector('li[data-region="s1/lesion"]')
+    page.click('#rr-stage button:text-is("lesion")')
+    page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 300 HU')")
+    shown = _pixels(page)
+    blueish = (shown[..., 2] > shown[..., 0] + 25) & (np.abs(shown - BLUE).sum(2) < 330)
+    rows, columns = np.nonzero(blueish)
+    assert columns.mean() > shown.shape[1] / 2
+    assert rows.mean() < shown.shape[0] / 2
+    page.focus(".rv-panes")
+    before = page.get_attribute("#rr-stage", "data-voxel").split(",")
+    page.keyboard.press("ArrowUp")
+    page.wait_for_selector(f'#rr-stage[data-voxel="{before[0]},{int(before[1]) + 1},{before[2]}"]')
+    assert page.problems == []
+    page.context.browser.close()

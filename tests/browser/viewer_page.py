@@ -1,0 +1,118 @@
+"""The page over a scripted assistant whose masks and boxes are real files, for tests of the viewer.
+
+python -m tests.browser.viewer_page FOLDER
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent.parent
+SHAPE = (60, 44, 52)
+LESION_RAS, RADIUS_MM, LESION_HU = np.array([-30.0, 22.0, 14.0]), 9.0, 300
+STEP_MM = (2.0, 2.5, 3.0)
+
+
+def affine() -> np.ndarray:
+    """Axes towards posterior, superior, right: no flip or permutation of the usual ones hides here."""
+    made = np.eye(4)
+    made[:3, :3] = np.array([[0, 0, 1], [-1, 0, 0], [0, 1, 0]]) @ np.diag(STEP_MM)
+    made[:3, 3] = -made[:3, :3] @ (np.array(SHAPE) - 1) / 2
+    return made
+
+
+def phantom():
+    """A body of 40 HU in air with one lesion at the patient's left, in front, above the middle; and its mask."""
+    from tools.imaging.volume import Volume
+
+    grid = np.moveaxis(np.indices(SHAPE), 0, -1) @ affine()[:3, :3].T + affine()[:3, 3]
+    body = (np.square(grid / np.array([70.0, 50.0, 60.0])).sum(-1)) < 1
+    lesion = np.square(grid - LESION_RAS).sum(-1) < RADIUS_MM**2
+    array = np.where(lesion, LESION_HU, np.where(body, 40, -1000)).astype(np.int16)
+    volume = Volume(array, affine(), spacing_source="NIfTI header", modality="CT", units="HU")
+    return volume, lesion
+
+
+def write_ct(path: Path) -> Path:
+    """Write the phantom as a file to upload."""
+    from tools.imaging.nifti import write_nifti
+
+    volume, _ = phantom()
+    write_nifti(path, volume.array, volume)
+    return path
+
+
+def write_film(path: Path) -> Path:
+    """Write a picture with a bright square in its upper left part."""
+    from PIL import Image
+
+    pixels = np.full((300, 240), 60, np.uint8)
+    pixels[40:80, 30:90] = 220
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def story(folder: Path):
+    """Step s1 outlines the lesion in img1, s2 boxes it, s3 boxes the square of a film."""
+    from agent.plan import Step
+    from tools.imaging.nifti import write_nifti
+    from tools.results import Box, Boxes, MaskEntry, Masks
+
+    volume, lesion = phantom()
+    path = folder / "lesion.nii.gz"
+    write_nifti(path, lesion, volume)
+    mask = Masks(
+        summary="Outlined the lesion", image="img1", files=("lesion.nii.gz",),
+        masks=(MaskEntry(target="lesion", file="lesion.nii.gz", voxels=int(lesion.sum())),),
+    )  # fmt: skip
+    boxes = Boxes(
+        summary="Found one", image="img1", looked_for="square",
+        boxes=(Box(label="bright square", score=0.9, lower=(30, 40, 0), upper=(89, 79, 0)),),
+    )  # fmt: skip
+    return [
+        (Step(id="s1", tool="segment", args={"image": "@img1", "targets": ["lesion"]}), mask,
+         {path.name: path.read_bytes()}),
+        (Step(id="s2", tool="detect", args={"image": "@img1", "target": "square"}), boxes, {}),
+    ]  # fmt: skip
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Yield the address of the page."""
+    command = [sys.executable, "-m", "tests.browser.viewer_page", str(folder)]
+    env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
+    with (folder / "server.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, (folder / "server.log").read_text(encoding="utf-8")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def main() -> None:
+    """Serve until terminated; the first line says where."""
+    from agent.settings import Settings
+    from tests.fake_assistant import FakeAssistant
+    from ui.server import serve
+
+    folder = Path(sys.argv[1])
+    settings = Settings(readings_dir=folder / "readings", cache_dir=folder / "cache", data_dir=folder / "data")
+    assistant = FakeAssistant(settings=settings, story=story(folder), claims=())
+    serve(assistant, "127.0.0.1", 0, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it
+
+
+if __name__ == "__main__":
+    main()

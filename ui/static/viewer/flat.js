@@ -1,0 +1,180 @@
+// Volumes without WebGL2: slices that the server renders, one plane at a time, with a slider.
+import { CanvasPane, distance } from "./canvas.js";
+import { clamp, inside, toWorld } from "./geometry.js";
+
+export class FlatPane {
+  constructor(host, on) {
+    this.on = on;
+    this.pane = new CanvasPane(host, {
+      click: (at) => this.#clicked(at),
+      point: (at) => this.on.point(this.#voxelAt(at)),
+      box: (lower, upper) => this.#boxed(lower, upper),
+      windowBy: (dx, dy) => this.#windowBy(dx, dy),
+      length: (from, to) => distance(from, to, this.#steps),
+      wheel: (by) => this.step(by),
+    }, "Picture of one slice; the line below says the position of the crosshair");
+    this.element = this.pane.element;
+    this.element.classList.add("rv-flat");
+    this.slider = document.createElement("input");
+    this.slider.type = "range";
+    this.slider.min = 0;
+    this.slider.setAttribute("aria-label", "Slice");
+    this.slider.addEventListener("input", () => this.#go(Number(this.slider.value)));
+    this.element.append(this.slider);
+    this.plane = "axial";
+    this.shown = [];
+  }
+
+  async open(image, info) {
+    this.image = image;
+    this.info = info;
+    this.window = info.window;
+    this.voxel = info.shape.map((n) => Math.floor(n / 2));
+    await this.#render();
+  }
+
+  get #axes() {
+    return this.info.planes[this.plane];
+  }
+
+  get #steps() {
+    return [this.info.spacing_mm[this.#axes.right], this.info.spacing_mm[this.#axes.down]];
+  }
+
+  setLayout(name) {
+    this.plane = ["axial", "coronal", "sagittal"].includes(name) ? name : "axial";
+    if (this.info) this.#render();
+  }
+
+  setTool(name) {
+    this.pane.setTool(name);
+  }
+
+  setWindow(window) {
+    this.window = window;
+    this.#render();
+  }
+
+  goVoxel(voxel) {
+    this.voxel = inside(voxel, this.info.shape);
+    this.#render();
+    this.#say();
+  }
+
+  step(by, plane = this.plane) {
+    if (plane !== this.plane) this.plane = plane;
+    const { across, flip_across: flips } = this.#axes;
+    this.#go(clamp(this.voxel[across] + (flips ? -by : by), 0, this.info.shape[across] - 1));
+  }
+
+  zoom(factor) {
+    this.pane.zoom(factor);
+  }
+
+  reset() {
+    this.pane.ruler = null;
+    this.pane.reset();
+    this.goVoxel(this.info.shape.map((n) => Math.floor(n / 2)));
+  }
+
+  setMarks() {}
+
+  async setLayers(layers) {
+    this.shown = layers.flatMap((layer) => layer.regions.filter((r) => !r.hidden).map((r) => r.id));
+    await this.#render();
+  }
+
+  link() {}
+
+  close() {
+    this.closed = true;
+    this.pane.close();
+  }
+
+  #go(index) {
+    this.voxel[this.#axes.across] = index;
+    this.#render();
+    this.#say();
+  }
+
+  /** Render what is wanted last; while a picture is under way, only the newest wish is kept. */
+  async #render() {
+    if (this.busy) {
+      this.wanted = true;
+      return;
+    }
+    this.busy = true;
+    const { across, right, down } = this.#axes;
+    const asked = new URLSearchParams({
+      plane: this.plane, index: this.voxel[across], low: this.window[0], high: this.window[1], show: this.shown.join(","),
+    });
+    try {
+      const picture = new Image();
+      picture.src = `${this.image.address}/slice.png?${asked}`;
+      await picture.decode();
+      if (this.closed) return;
+      this.pane.source = picture;
+      const [width, height] = [this.info.shape[right], this.info.shape[down]];
+      this.pane.size = [width, height];
+      this.pane.aspect = (picture.naturalHeight / height) * (width / picture.naturalWidth);
+      this.pane.cross = this.#pixelOf(this.voxel);
+      this.slider.max = this.info.shape[across] - 1;
+      this.slider.value = this.voxel[across];
+      this.slider.setAttribute("aria-valuetext", `${this.plane} slice ${this.voxel[across] + 1} of ${this.info.shape[across]}`);
+      this.pane.draw();
+    } finally {
+      this.busy = false;
+      if (this.wanted) {
+        this.wanted = false;
+        this.#render();
+      }
+    }
+  }
+
+  #pixelOf(voxel) {
+    const { right, down, flip_right: flipRight, flip_down: flipDown } = this.#axes;
+    const x = flipRight ? this.info.shape[right] - 1 - voxel[right] : voxel[right];
+    const y = flipDown ? this.info.shape[down] - 1 - voxel[down] : voxel[down];
+    return [x, y];
+  }
+
+  #voxelAt([x, y]) {
+    const { right, down, flip_right: flipRight, flip_down: flipDown } = this.#axes;
+    const voxel = [...this.voxel];
+    voxel[right] = flipRight ? this.info.shape[right] - 1 - x : x;
+    voxel[down] = flipDown ? this.info.shape[down] - 1 - y : y;
+    return voxel;
+  }
+
+  #clicked(at) {
+    this.voxel = inside(this.#voxelAt(at), this.info.shape);
+    this.pane.cross = this.#pixelOf(this.voxel);
+    this.pane.draw();
+    this.#say();
+  }
+
+  #boxed(one, other) {
+    const [a, b] = [this.#voxelAt(one), this.#voxelAt(other)];
+    this.on.box(a.map((n, axis) => Math.min(n, b[axis])), a.map((n, axis) => Math.max(n, b[axis])));
+  }
+
+  #windowBy(dx, dy) {
+    const [least, most] = this.info.range;
+    const step = (most - least) / 600;
+    const [low, high] = this.window;
+    const level = (low + high) / 2 - dy * step;
+    const width = Math.max(step, high - low + dx * step * 2);
+    this.window = [level - width / 2, level + width / 2];
+    this.on.window(this.window);
+    this.#render();
+  }
+
+  async #say() {
+    const voxel = this.voxel.map(Math.round);
+    const asked = (this.asked = (this.asked ?? 0) + 1);
+    this.on.place({ voxel, world: toWorld(this.info.affine_ras, voxel), value: undefined });
+    const answer = await fetch(`${this.image.address}/value.json?at=${voxel.join(",")}`);
+    if (answer.ok && asked === this.asked)
+      this.on.place({ voxel, world: toWorld(this.info.affine_ras, voxel), value: (await answer.json()).value });
+  }
+}

@@ -1,0 +1,81 @@
+"""What there is to see in a reading: images, masks, boxes, points, heat maps; names and addresses, no voxels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tools.claims import readable
+from tools.results import Boxes, Image, Masks, Points
+from ui.render import clean
+
+if TYPE_CHECKING:
+    from tools.workspace import Artifact, Workspace
+    from ui.viewing.pictures import Preview
+
+PREFIX = "/view"
+
+
+def scene_of(reading: str, workspace: Workspace, previews: tuple[Preview, ...] = ()) -> dict[str, Any]:
+    """Return the scene of a reading as JSON data.
+
+    Args:
+        reading: its id.
+        workspace: its workspace.
+        previews: what is about to be attached.
+    """
+    scene: dict[str, Any] = {"reading": reading, "images": [], "masks": [], "boxes": [], "points": []}
+    for attachment in workspace.attachments():
+        facts = attachment.facts
+        if facts.kind == "image":
+            image = _image(reading, facts.id, attachment.file, facts.modality, prior=facts.prior)
+            scene["images"].append(image)
+        elif facts.kind == "mask" and facts.of:
+            scene["masks"].append(_mask(reading, facts.id, facts.of, facts.label or facts.id))
+    for preview in previews:
+        image = _image(reading, preview.id, preview.name, preview.modality)
+        scene["images"].append(image | {"waits": True})
+    for artifact in workspace.artifacts():
+        _add_result(scene, reading, artifact)
+    return scene
+
+
+def _image(reading: str, image: str, name: str, modality: str, *, prior: bool = False) -> dict[str, Any]:
+    return {
+        "id": image, "name": clean(name), "modality": clean(modality), "prior": prior, "marks": [], "of": "",
+        "address": f"{PREFIX}/{reading}/{image}",
+    }  # fmt: skip
+
+
+def _mask(reading: str, mask: str, image: str, name: str, marks: tuple[str, ...] = ()) -> dict[str, Any]:
+    address = f"{PREFIX}/{reading}/{mask}/layers.json"
+    return {"id": mask, "image": image, "name": name, "marks": list(marks), "address": address}
+
+
+def _add_result(scene: dict[str, Any], reading: str, artifact: Artifact) -> None:
+    step, marks = artifact.id, artifact.marks
+    match artifact.kind:
+        case "mask":
+            masks = Masks.model_validate(artifact.data)
+            name = ", ".join(readable(m.target) for m in masks.masks[:3])
+            scene["masks"].append(_mask(reading, step, masks.image, name, marks))
+        case "image":
+            made = Image.model_validate(artifact.data)
+            name = f"{step} {artifact.provenance.tool} of {made.source}"
+            image = _image(reading, step, name, made.facts.modality)
+            scene["images"].append(image | {"of": made.source, "marks": list(marks)})
+        case "boxes":
+            boxes = Boxes.model_validate(artifact.data)
+            scene["boxes"] += [
+                _mark(step, n, boxes.image, box.label, box.score) | {"lower": box.lower, "upper": box.upper}
+                for n, box in enumerate(boxes.boxes)
+            ]
+        case "points":
+            points = Points.model_validate(artifact.data)
+            scene["points"] += [
+                _mark(step, n, points.image, point.name, point.score) | {"at": point.voxel}
+                for n, point in enumerate(points.points)
+            ]
+
+
+def _mark(step: str, number: int, image: str, label: str, score: float | None) -> dict[str, Any]:
+    return {"id": f"{step}/{number}", "image": image, "label": clean(readable(label)), "score": score}
