@@ -26,6 +26,7 @@ from agent.errors import ConfigError, RunError
 from knowledge.errors import NotFoundError
 from tools.claims import readable, shown
 from tools.contract import TextModel, ToolContext
+from tools.facts import AttachmentFacts
 from tools.grounding import Evidence, judge
 from tools.grounding.agree import number_problems
 from tools.grounding.evidence import names_of
@@ -163,6 +164,7 @@ class MadeCase:
     def __init__(self, case: AnswerCase, folder: Path) -> None:
         self.case = case
         self.workspace = Workspace(folder)
+        _add_image(self.workspace, folder)
         for step, result in _results(case):
             made = Provenance(tool="made", tool_version="0", params={}, inputs=())
             data = result.model_dump(mode="json")
@@ -193,6 +195,18 @@ class MadeCase:
             return SimpleNamespace(text=f"FINDINGS: {self.case.foreign[report_id]}", source="made")
 
         return SimpleNamespace(report=report)  # type: ignore[return-value]  # all that a draft asks of it
+
+
+def _add_image(workspace: Workspace, folder: Path) -> None:
+    """Attach the image that the made results are said to be of; nobody looks at its voxels."""
+    import numpy as np
+
+    from tools.imaging.nifti import write_nifti
+    from tools.imaging.volume import Volume
+
+    volume = Volume(np.zeros((2, 2, 2), np.int16), np.eye(4), modality="CT")
+    write_nifti(folder / "made.nii.gz", volume.array, volume)
+    workspace.add_attachment(folder / "made.nii.gz", AttachmentFacts(id="img1", dims=3))
 
 
 def _results(case: AnswerCase) -> Iterator[tuple[str, ToolResult]]:

@@ -18,6 +18,7 @@ _GAP = rf"(?:{_SEPARATOR}(?!(?:{_GAP_STOPS})\b)[\w'%.\[\]]+){{0,4}}?{_SEPARATOR}
 _ELEMENT = re.compile(r"\([^)]*\)\??|\.\.|[^\s()]+")
 _WORD = re.compile(r"[a-z0-9]+")
 _ANCHOR_CHARS = 4
+_SIBILANTS = ("x", "z", "ch", "sh", "o")  # their plural ends in -es; of no other word, or "notes" would mean "not"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _word_expression(word: str) -> str:
         return re.escape(word[:-1]) + "(?:y|ies)"
     if word.endswith("is") and len(word) > 4:
         return re.escape(word[:-2]) + "[ie]s"
-    plural = "(?:e?s)?" if len(word) > 2 and not word.endswith("s") else ""
+    plural = ("(?:es)?" if word.endswith(_SIBILANTS) else "s?") if len(word) > 2 and not word.endswith("s") else ""
     return re.escape(word) + plural
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal
 
+from tools.grounding.binding import (
+    GENERIC,
+    groups_of,
+    is_foreign_unit,
+    quantity_of,
+    ratio_base,
+    ratio_order,
+    subjects_of,
+)
 from tools.grounding.evidence import UNCERTAINTY, Evidence, Quantity
-from tools.grounding.numbers import NumberSaid, factor, unit_named
+from tools.grounding.numbers import NumberSaid, counts, factor, unit_named
 from tools.grounding.statement import Named, Statement, dimension_of, expand, lexicon
 
 Verdict = Literal["supported", "contradicted", "not covered"]
@@ -21,8 +30,15 @@ _WITHOUT_WORD = {
     "length": ("longest_diameter",),
     "area": ("area",),
 }
-_GENERIC = ("any_intensity", "size")
 _PAIR = ("longest_diameter", "perpendicular_diameter")
+_LABELLED = re.compile(r"\b(?:box|candidate|nodule|lesion|detection|number|no\.?)\s#?$", re.IGNORECASE)
+_NEAR = re.compile(
+    r"\b(?:just|slightly|marginally|barely|(?:a )?little)\s+(?:under|over|above|below|more than|less than)\s+$",
+    re.IGNORECASE,
+)
+_TOGETHER = re.compile(r"\b(?:together|total\w*|combined|sum|in all|overall|altogether)\b", re.IGNORECASE)
+MAX_LABEL = 100
+NEAR = 0.02  # "just under 150 ml" is said of 149 ml, not of 140
 _HEDGES = frozenset(lexicon()["plain"]["approximate"])
 
 
@@ -44,33 +60,50 @@ def number_problems(statement: Statement, found: Sequence[Evidence], *, loose: b
     """
     if loose:
         found = [replace(e, quantities=(*e.quantities, *e.said)) for e in found]
-    groups = _groups(statement.numbers)
-    subjects = _subjects(statement, groups)
+    groups = groups_of(statement.numbers)
+    subjects = subjects_of(statement, groups)
     for group, subject in zip(groups, subjects, strict=True):
         if len(group) > 1 and group[1].joined == "×":
             if not _is_sequence(group, subject, found):
                 yield _explained(group[0], Wanted(subject, None), found, " × ".join(n.text for n in group))
             continue
         for number in group:
-            quantity = None if loose else _quantity_of(statement, number)
-            order = _ratio_order(statement, quantity)
-            wanted = Wanted(
-                None if loose else subject,
-                quantity,
-                order,
-                any_quantity=loose,
-                base=_ratio_base(statement) if order else "",
-            )
-            if quantity is not None and _is_foreign_unit(quantity, number):
-                yield Problem(
-                    "contradicted",
-                    f"no cited evidence holds the value {number.text}: no {quantity.text.lower()} has that unit",
-                )
-            elif not _held(number, wanted, found, hedged=_is_hedged(statement, number)):
-                yield _explained(number, wanted, found, number.text)
+            if not loose and (_is_count(statement, number) or _is_label(statement, number)):
+                yield from _miscounted(number, found, label=_is_label(statement, number))
+            else:
+                wanted = Wanted(None, None, any_quantity=True) if loose else _wanted(statement, number, subject)
+                yield from _number_problems(statement, number, wanted, found)
     if not loose:
         yield from _unused(statement, found)
         yield from _second_names(statement)
+
+
+def _number_problems(
+    statement: Statement, number: NumberSaid, wanted: Wanted, found: Sequence[Evidence]
+) -> Iterator[Problem]:
+    is_share = number.unit == "%" and any(e.is_change for e in found)
+    if wanted.quantity is not None and is_foreign_unit(wanted.quantity, number) and not is_share:
+        reason = f"no {wanted.quantity.text.lower()} has that unit"
+        yield Problem("contradicted", f"no cited evidence holds the value {number.text}: {reason}")
+    elif not _held(number, wanted, found, hedged=_is_hedged(statement, number)) and not _is_near(
+        statement, number, wanted, found
+    ):
+        yield _explained(number, wanted, found, number.text)
+
+
+def _is_near(statement: Statement, number: NumberSaid, wanted: Wanted, found: Sequence[Evidence]) -> bool:
+    """Return whether a value lies close to what it is said to be just under or over."""
+    if not _NEAR.search(statement.text, 0, number.start):
+        return False
+    held = [value_in(number, q) for e in found for q in e.quantities if wanted.is_of(q) and wanted.names(q, number)]
+    return any(v is not None and abs(v - number.value) <= NEAR * abs(number.value) for v in held)
+
+
+def _wanted(statement: Statement, number: NumberSaid, subject: Named | None) -> Wanted:
+    quantity = quantity_of(statement, number)
+    order = ratio_order(statement, quantity)
+    base = ratio_base(statement) if order else ""
+    return Wanted(subject, quantity, order, base=base, whole=bool(_TOGETHER.search(statement.text)))
 
 
 @dataclass(frozen=True)
@@ -84,6 +117,8 @@ class Wanted:
     any_quantity: bool = False
     base: str = ""
     """For a ratio: of which quantity, where that is said."""
+    whole: bool = False
+    """Whether it is said of all parts together, so that the value of one of them is another one."""
 
     def is_of(self, quantity: Quantity) -> bool:
         """Return whether a quantity of the evidence is of the same thing."""
@@ -95,7 +130,9 @@ class Wanted:
             return any(self.subject.side in target.split("_") for target in quantity.targets)
         if len(quantity.targets) > 1:
             return bool(expand(self.subject.names) & expand(quantity.targets))
-        return expand(quantity.targets) == expand(self.subject.names) or quantity.targets[0] in self.subject.names
+        if expand(quantity.targets) == expand(self.subject.names):
+            return True
+        return not self.whole and quantity.targets[0] in self.subject.names
 
     def names(self, quantity: Quantity, number: NumberSaid) -> bool:
         """Return whether a quantity of the evidence is the one that is named, or may stand without a name."""
@@ -110,7 +147,7 @@ class Wanted:
         said = self.quantity.names[0] if self.quantity else ""
         if quantity.name.endswith("ratio"):
             return said == "ratio" and (not self.base or quantity.name.startswith(self.base))
-        if said in ("", *_GENERIC):
+        if said in ("", *GENERIC):
             unit = unit_named(number.unit)
             usual = _WITHOUT_WORD.get(unit.dimension if unit else "", ())
             return not usual or quantity.name in usual or quantity.name not in lexicon()["quantities"]
@@ -120,7 +157,7 @@ class Wanted:
 
 def agrees(number: NumberSaid, quantity: Quantity, *, hedged: bool = False) -> bool:
     """Return whether a number, as rounded as it is written, equals a value after conversion of the unit."""
-    value = _converted(number, quantity)
+    value = value_in(number, quantity)
     if value is None:
         return False
     step = number.step
@@ -135,7 +172,8 @@ def agrees(number: NumberSaid, quantity: Quantity, *, hedged: bool = False) -> b
     return number.significant >= MIN_DIGITS or is_score or error <= MAX_ERROR * abs(value)
 
 
-def _converted(number: NumberSaid, quantity: Quantity) -> float | None:
+def value_in(number: NumberSaid, quantity: Quantity) -> float | None:
+    """Return a value of the evidence in the unit that a number has, or None where it measures something else."""
     if number.unit == quantity.unit:
         return quantity.value
     if not number.unit:
@@ -199,7 +237,7 @@ def _explained(number: NumberSaid, wanted: Wanted, found: Sequence[Evidence], te
         (i, q) for i, q in held
         if (wanted.subject or wanted.quantity) and wanted.is_of(q) and wanted.names(q, number) and q.targets
     ]  # fmt: skip
-    comparable = [(i, q) for i, q in same_thing if not number.unit or _converted(number, q) is not None]
+    comparable = [(i, q) for i, q in same_thing if not number.unit or value_in(number, q) is not None]
     same_thing = comparable or same_thing
     if same_thing:
         where, quantity = same_thing[0]
@@ -237,18 +275,12 @@ def _unused(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
 
 def _second_names(statement: Statement) -> Iterator[Problem]:
     """Yield a second quantity that no number is left for: "perpendicular … diameter: 52 mm"."""
-    used = {q.names[0] for n in statement.numbers if (q := _quantity_of(statement, n))}
+    used = {q.names[0] for n in statement.numbers if (q := quantity_of(statement, n))}
     dimensions = {u.dimension for n in statement.numbers if (u := unit_named(n.unit))}
     for named in statement.quantities:
         name = named.names[0]
-        if used and name not in used | set(_GENERIC) and dimension_of(name) in dimensions:
+        if used and name not in used | set(GENERIC) and dimension_of(name) in dimensions:
             yield Problem("not covered", f"no number is left for “{named.text.lower()}”")
-
-
-def _is_foreign_unit(quantity: Named, number: NumberSaid) -> bool:
-    unit = unit_named(number.unit)
-    wanted = dimension_of(quantity.names[0])
-    return bool(wanted and unit and unit.dimension != wanted)
 
 
 def _is_hedged(statement: Statement, number: NumberSaid) -> bool:
@@ -256,92 +288,21 @@ def _is_hedged(statement: Statement, number: NumberSaid) -> bool:
     return bool(before) and (before[-1] in _HEDGES or "".join(before[-2:-1]) in _HEDGES)
 
 
-def _groups(numbers: Sequence[NumberSaid]) -> list[list[NumberSaid]]:
-    """Put numbers that hang together ("52 × 31 mm", "5 to 10 mm") into one group."""
-    groups: list[list[NumberSaid]] = []
-    for number in numbers:
-        if number.joined and groups:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return groups
+def _is_count(statement: Statement, number: NumberSaid) -> bool:
+    """Return whether a number says how many there are: "two nodules", "two of the four findings"."""
+    whole = not number.unit and number.value == int(number.value) and number.value >= 0 and "." not in number.text
+    return whole and bool(counts(statement.text, number.end))
 
 
-def _subjects(statement: Statement, groups: Sequence[Sequence[NumberSaid]]) -> list[Named | None]:
-    """Return what each group of numbers is said to be of: in order where the counts are equal, else what is nearest."""
-    structures = statement.structures
-    if not structures or not groups:
-        return [None] * len(groups)
-    if len(structures) == 1 and len(set(structures[0].names)) == len(groups) == 2 and _is_one_dimension(groups):
-        (both,) = structures
-        return [Named((name,), both.start, both.end, both.text) for name in both.names]
-    if len(structures) == 1:
-        return [structures[0]] * len(groups)
-    sides = [s for s in structures if s.side and s.names]
-    if len(sides) == len(groups) > 1 and _is_one_dimension(groups):
-        return list(sides)  # "lung volumes are … on the left and … on the right"
-    if len(structures) == len(groups) and _is_one_dimension(groups):
-        return list(structures)
-    return [_nearest(statement, group[0], structures) for group in groups]
+def _is_label(statement: Statement, number: NumberSaid) -> bool:
+    """Return whether a number only says which one: "candidate 2"."""
+    whole = not number.unit and "." not in number.text and number.value < MAX_LABEL
+    return whole and bool(_LABELLED.search(statement.text, 0, number.start))
 
 
-def _is_one_dimension(groups: Sequence[Sequence[NumberSaid]]) -> bool:
-    units = [unit_named(group[0].unit) for group in groups]
-    return len({u.dimension if u else "" for u in units}) == 1
-
-
-def _nearest(statement: Statement, number: NumberSaid, named: Iterable[Named]) -> Named | None:
-    """Return the nearest mention before a number in its clause, else after it there, else before it in the sentence."""
-    start, end = statement.clause_of(number.start)
-    before = [n for n in named if n.end <= number.start]
-    inside = [n for n in before if n.start >= start]
-    after = [n for n in named if number.end <= n.start < end]
-    for candidates, pick in ((inside, -1), (after, 0), (before, -1)):
-        if candidates:
-            return candidates[pick]
-    return next((n for n in named if n.start >= number.end), None)
-
-
-def _quantity_of(statement: Statement, number: NumberSaid) -> Named | None:
-    """Return the quantity that a number is said to be: the nearest that its unit can be, else the nearest of all."""
-    if not statement.quantities:
-        return None
-    fitting = [q for q in statement.quantities if not _is_foreign_unit(q, number)]
-    if not number.unit:
-        fitting = [q for q in fitting if not dimension_of(q.names[0])]
-    fitting = [q for q in fitting if q.names[0] not in _GENERIC] or fitting
-    if len(fitting) > 1 and fitting != (same := _of_one_kind(fitting, number)):
-        fitting = same
-    in_order = _in_order(statement, number, fitting)
-    nearest = in_order or (_nearest(statement, number, fitting) if fitting else None)
-    return nearest or _nearest(statement, number, statement.quantities)
-
-
-def _of_one_kind(fitting: Sequence[Named], number: NumberSaid) -> list[Named]:
-    """Prefer quantities that have the number's dimension over those that have none."""
-    unit = unit_named(number.unit)
-    exact = [q for q in fitting if unit and dimension_of(q.names[0]) == unit.dimension]
-    return exact or list(fitting)
-
-
-def _in_order(statement: Statement, number: NumberSaid, fitting: Sequence[Named]) -> Named | None:
-    """Pair numbers and quantities in order where the sentence has as many of one as of the other."""
-    alike = [n for n in statement.numbers if unit_named(n.unit) == unit_named(number.unit)]
-    if len(alike) == len(fitting) > 1:
-        return fitting[alike.index(number)]
-    return None
-
-
-def _ratio_base(statement: Statement) -> str:
-    return next((q.names[0] for q in statement.quantities if q.names[0] in ("volume", "area", "surface_area")), "")
-
-
-def _ratio_order(statement: Statement, quantity: Named | None) -> tuple[str, ...]:
-    """Return what is divided by what in "the ratio of the left to the right lung"."""
-    if quantity is None or quantity.names[0] != "ratio":
-        return ()
-    names = [s.names for s in statement.structures if s.names]
-    if len(names) == 1 and len(names[0]) == 2:
-        return names[0]
-    order = tuple(n[0] for n in names if len(n) == 1)
-    return order if len(order) == 2 else tuple(dict.fromkeys(a for a, b in pairwise((*order, "")) if a != b))[:2]
+def _miscounted(number: NumberSaid, found: Sequence[Evidence], *, label: bool) -> Iterator[Problem]:
+    counted = [q.value for e in found for q in e.quantities if not q.unit and q.name in ("count", "")]
+    if label and not any(number.value <= len(scores) for e in found for _, scores in e.in_order):
+        yield Problem("contradicted", f"the evidence has no number {number.text}")
+    elif not label and number.value not in counted:
+        yield Problem("contradicted", f"the evidence does not hold {number.text} of them")

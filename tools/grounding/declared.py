@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from knowledge.vocabulary import load_vocabulary
 from tools.changes import Change, ChangeRow
-from tools.grounding.evidence import UNCERTAINTY, Assertion, Declared, Quantity, Status, declares
-from tools.results import Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
+from tools.grounding.evidence import UNCERTAINTY, Assertion, Declared, Quantity, Status, Trend, declares
+from tools.results import Assessment, Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
 from tools.workspace import Artifact
 
 
@@ -48,6 +48,8 @@ def change(artifact: Artifact) -> Declared:
         quantities=tuple(quantity for row in rows for quantity in _of_both(row)),
         found=tuple(dict.fromkeys(row.target for row in rows)),
         is_change=True,
+        counts=(),
+        trends=tuple(Trend(row.target, row.quantity, row.status, row.current, row.prior, row.unit) for row in rows),
     )
 
 
@@ -70,6 +72,7 @@ def mask(artifact: Artifact) -> Declared:
         quantities=tuple(Quantity(float(m.voxels), "voxel", (m.target,), "voxels") for m in entries),
         found=tuple(m.target for m in entries if m.voxels),
         not_found=tuple(m.target for m in entries if not m.voxels),
+        counts=(sum(bool(m.voxels) for m in entries),),
     )
 
 
@@ -117,6 +120,10 @@ def boxes(artifact: Artifact) -> Declared:
         found=labels if data.boxes else (),
         not_found=() if data.boxes else labels,
         is_complete=False,
+        in_order=tuple(
+            (label, tuple(b.score for b in data.boxes if b.label == label and b.score is not None)) for label in labels
+        ),
+        counts=(len(data.boxes),),
     )
 
 
@@ -127,6 +134,18 @@ def points(artifact: Artifact) -> Declared:
         return Declared(is_complete=False)
     data = Points.model_validate({k: v for k, v in artifact.data.items() if k in Points.model_fields})
     return Declared(found=tuple(p.name for p in data.points), is_complete=False)
+
+
+@declares("assessment")
+def assessment(artifact: Artifact) -> Declared:
+    """Each measured aspect of quality with the tool's judgement; the rest is read from the data."""
+    rows = Assessment.model_validate(artifact.data).quality
+    return Declared(
+        quantities=tuple(Quantity(r.value, r.unit, (r.aspect,), r.aspect) for r in rows),
+        found=tuple(r.aspect for r in rows),
+        is_complete=False,
+        ratings=tuple((r.aspect, r.verdict) for r in rows),
+    )
 
 
 @declares("text")

@@ -48,6 +48,26 @@ class Assertion:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """How a quantity changed between two studies."""
+
+    target: str
+    quantity: str
+    status: str
+    """new, changed, unchanged or resolved."""
+    current: float | None
+    prior: float | None
+    unit: str
+
+    @property
+    def sign(self) -> int:
+        """1 where it counts as grown, −1 as shrunk, 0 where it does not count as changed."""
+        if self.status in ("unchanged", "new", "resolved") or self.current is None or self.prior is None:
+            return 0
+        return (self.current > self.prior) - (self.current < self.prior)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a cited id holds."""
 
@@ -76,6 +96,11 @@ class Evidence:
     is_opinion: bool = False
     is_change: bool = False
     """Whether it compares two studies."""
+    trends: tuple[Trend, ...] = ()
+    ratings: tuple[tuple[str, str], ...] = ()
+    """What a tool judged of an aspect: ("noise", "ok")."""
+    in_order: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """Per label the scores of its boxes, best first: "the second" is one of them."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -99,6 +124,11 @@ class Declared:
     is_complete: bool = True
     """Whether no other number of its data may be quoted."""
     is_change: bool = False
+    trends: tuple[Trend, ...] = ()
+    ratings: tuple[tuple[str, str], ...] = ()
+    in_order: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    counts: tuple[int, ...] | None = None
+    """How many things there are that a sentence may count; None: its lists are counted."""
 
 
 Declares = Callable[["Artifact"], Declared]

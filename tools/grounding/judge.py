@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tools.grounding.agree import Problem, Verdict, number_problems
+from tools.grounding.axes import axis_problems
 from tools.grounding.evidence import Evidence, LookUp, measures_of, names_of
 from tools.grounding.findings import finding_problems, report_supports
 from tools.grounding.quoting import foreign_words, quote_problems
+from tools.grounding.reported import report_problems
 from tools.grounding.scoring import score_problems
-from tools.grounding.statement import CITED, Statement, expand, read_statement
+from tools.grounding.statement import CITED, Named, Statement, expand, read_statement
+from tools.grounding.trends import trend_problems
 from tools.grounding.words import word_problems
 from tools.results import Claim, ClaimKind
 
+_PARTS = re.compile(r";|\bbut\b|\bwhile\b|\bwhereas\b|, (?=the \w+ (?:was|were|has|have|could)\b)", re.IGNORECASE)
 _ASSERTS = re.compile(
     r"\b(?:there (?:is|are)|(?:is|are|was|were|appears?|remains?) (?:\w+ ){0,2}?(?:normal|unremarkable|clear|healthy|"
     r"present|absent|seen|identified|enlarged)|no evidence of|shows?|demonstrates?|has an? )",
@@ -108,6 +113,10 @@ def _problems(text: str, statement: Statement, found: Sequence[Evidence], kind: 
     own = [e for e in found if e.source == "own report"]
     if own and any(report_supports(statement, e) for e in own):
         return
+    if own and len(own) == len(found):
+        for of_reports in (_numbers, _dates, finding_problems, report_problems):
+            yield from of_reports(statement, own)
+        return
     for check in _CHECKS:
         yield from check(statement, found)
     yield from _kind_problems(found, kind)
@@ -152,17 +161,27 @@ def _structures(statement: Statement, found: Sequence[Evidence]) -> Iterator[Pro
     looked_at = expand(t for e in found for t in e.targets if t not in e.not_found)
     missing = expand(t for e in found for t in e.not_found) - looked_at
     for named in statement.structures:
+        not_found = statement.not_found and _is_in_its_part(statement, named)
         if not named.names:
             if not any(named.side in t.split("_") for t in looked_at):
                 yield Problem("not covered", f"no cited evidence is of the {named.side} side")
             continue
         parts = expand(named.names)
-        if statement.not_found and not parts <= missing:
+        if not_found and not parts <= missing:
             yield Problem("contradicted", f"the evidence does not say that the {named.text} was not found")
-        elif not statement.not_found and parts & missing:
+        elif not not_found and parts & missing:
             yield Problem("contradicted", f"the {named.text} was looked for and not found")
         elif not parts <= looked_at | missing and not _in_words(named.text, found):
             yield Problem("not covered", f"no cited evidence is of the {named.text}")
+
+
+def _is_in_its_part(statement: Statement, named: Named) -> bool:
+    """Return whether the part of the sentence that names a structure is one that says "not found"."""
+    edges = [0, *(m.start() for m in _PARTS.finditer(statement.text)), len(statement.text)]
+    start, end = max(e for e in edges if e <= named.start), min(e for e in edges if e > named.start)
+    parts = [statement.text[a:b] for a, b in pairwise(edges)]
+    says = [read_statement(part).not_found for part in parts]
+    return not any(says) or read_statement(statement.text[start:end]).not_found
 
 
 def _in_words(text: str, found: Sequence[Evidence]) -> bool:
@@ -186,17 +205,19 @@ def _own(statement: Statement) -> str:
 
 
 def _comparisons(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
-    words = statement.loaded["comparison"]
+    words = (*statement.loaded["comparison"], *statement.loaded["unchanged"])
     if not words or all(e.source == "own report" for e in found):
+        yield from trend_problems(statement, found)
         return
     if not any(e.is_change for e in found) and len({i for e in found for i in e.images}) < 2:
         yield Problem("not covered", f"“{words[0]}” compares, and a comparison needs both studies as evidence")
         return
-    yield from direction_problems(statement, found)
+    yield from trend_problems(statement, found)
 
 
 def _numbers(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     yield from number_problems(statement, found)
+    yield from axis_problems(statement, found)
 
 
 _CHECKS: tuple[Callable[[Statement, Sequence[Evidence]], Iterator[Problem]], ...] = (
@@ -216,34 +237,3 @@ def _kind_problems(found: Sequence[Evidence], kind: ClaimKind | None) -> Iterato
         yield Problem("contradicted", "it passes a model's opinion off as a measurement")
     if kind == "measured" and any(e.source == "other report" for e in found):
         yield Problem("contradicted", "it passes another patient's report off as a measurement of this one")
-
-
-_UP = frozenset({"increase", "increased", "increases", "increasing", "grown", "grew", "growth", "growing", "progressed",
-                 "progression", "rose", "risen", "gained", "doubled"})  # fmt: skip
-_DOWN = frozenset({"decrease", "decreased", "decreases", "decreasing", "shrunk", "shrank", "shrinking", "fell",
-                   "fallen", "regressed", "regression", "lost", "halved"})  # fmt: skip
-
-
-def direction_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
-    """Yield comparisons whose direction the measured changes do not have."""
-    said = set(statement.loaded["comparison"])
-    signs = {
-        _sign(q.value)
-        for e in found
-        for q in e.quantities
-        if q.name.endswith("change") and _concerns(q.targets, statement)
-    }
-    if not signs:
-        return
-    for words, wanted in ((_UP, 1), (_DOWN, -1)):
-        if said & words and wanted not in signs:
-            yield Problem("contradicted", f"“{min(said & words)}”: the measured change goes the other way")
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
-
-
-def _concerns(targets: Sequence[str], statement: Statement) -> bool:
-    named = expand(n for s in statement.structures for n in s.names)
-    return not named or bool(named & expand(targets))

@@ -59,7 +59,10 @@ def of_artifact(artifact: Artifact, facts: Mapping[str, AttachmentFacts]) -> Evi
     images = tuple(i for i in dict.fromkeys((*artifact.provenance.inputs, *_ids_in(artifact.data))) if i in facts)
     images += tuple(i for m in images if (i := facts[m].of) and i not in images)
     read = () if declared.is_complete else tuple(quantities_in(data))
-    counts = tuple(Quantity(float(len(v)), "", (), "count") for v in artifact.data.values() if isinstance(v, list))
+    listed = [len(v) for v in artifact.data.values() if isinstance(v, list)]
+    counts = tuple(
+        Quantity(float(n), "", (), "count") for n in (listed if declared.counts is None else declared.counts)
+    )
     said = [artifact.summary, *map(str, artifact.data.get("notes", ()))]
     said += [c.text for c in claims_of(artifact) if c.kind != "quoted"]
     return Evidence(
@@ -70,7 +73,7 @@ def of_artifact(artifact: Artifact, facts: Mapping[str, AttachmentFacts]) -> Evi
         assertions=declared.assertions,
         statements=tuple(said),
         said=tuple(quantities_in([artifact.summary, *map(str, artifact.data.get("notes", ()))])),
-        words=_words_in(data) | _words_in([artifact.provenance.tool, artifact.provenance.params]),
+        words=words_in(data) | words_in([artifact.provenance.tool, artifact.provenance.params]),
         found=declared.found,
         not_found=declared.not_found,
         images=tuple(i for i in images if facts[i].kind == "image"),
@@ -78,6 +81,9 @@ def of_artifact(artifact: Artifact, facts: Mapping[str, AttachmentFacts]) -> Evi
         sequences=tuple(sequences_in(artifact.data)),
         kind=artifact.kind,
         is_opinion="opinion" in artifact.marks,
+        trends=declared.trends,
+        ratings=declared.ratings,
+        in_order=declared.in_order,
         is_change=declared.is_change or sum(facts[i].kind == "image" for i in images) > 1,
     )
 
@@ -97,7 +103,7 @@ def _of_attachment(workspace: Workspace, facts: AttachmentFacts) -> Evidence:
         quantities=tuple(quantities_in(data)),
         id=facts.id,
         source="attachment",
-        words=_words_in(data),
+        words=words_in(data),
         found=(facts.label,) if facts.label else (),
         images=(facts.id,) if facts.kind == "image" else (),
         modalities=frozenset({facts.modality} if facts.modality else ()),
@@ -111,10 +117,33 @@ def _of_report(workspace: Workspace, report_id: str) -> Evidence:
         text = workspace.report_text(report_id)
     except ToolError:
         text = ""
+    return of_report(report_id, text)
+
+
+def of_report(report_id: str, text: str) -> Evidence:
+    """Return what a report of this patient holds: its assertions, and the sizes that it states."""
+    stated = tuple(q for sentence in sentences_of(text) for q in _stated(sentence))
     return Evidence(
-        text=text, id=report_id, source="own report", kind="report", assertions=tuple(assertions_of(text)),
-        words=_words_in([text]),
-    )  # fmt: skip
+        quantities=stated,
+        text=text,
+        id=report_id,
+        source="own report",
+        kind="report",
+        assertions=tuple(assertions_of(text)),
+        words=words_in([text]),
+        found=tuple(dict.fromkeys(t for q in stated for t in q.targets)),
+    )
+
+
+def _stated(sentence: str) -> Iterator[Quantity]:
+    """Yield the numbers of a sentence; what they are of where it names one structure only."""
+    from tools.grounding.statement import read_statement
+
+    said = read_statement(sentence)
+    names = {n for s in said.structures for n in s.names}
+    targets = tuple(names) if len(said.structures) == 1 and len(names) == 1 else ()
+    for number in said.numbers:
+        yield Quantity(number.value, number.unit, targets)
 
 
 def assertions_of(text: str) -> Iterator[Assertion]:
@@ -147,7 +176,8 @@ def _ids_in(data: object) -> Iterator[str]:
             yield text
 
 
-def _words_in(data: object) -> frozenset[str]:
+def words_in(data: object) -> frozenset[str]:
+    """Return the words of JSON data that a sentence may use."""
     loaded = {w for words in lexicon()["loaded"].values() for w in words}
     words = (w.lower().strip("'-") for text in texts_in(data) for w in _WORD.findall(text.replace("_", " ")))
     return frozenset(w for w in words if w not in loaded)
@@ -189,7 +219,7 @@ def quantities_in(data: object) -> Iterator[Quantity]:
 def _quantities_in_mapping(data: Mapping[object, object]) -> Iterator[Quantity]:
     unit = data.get("unit")
     if isinstance(unit, str) and isinstance(value := data.get("value"), int | float):
-        target, name = data.get("target"), data.get("quantity")
+        target, name = data.get("target") or data.get("aspect"), data.get("quantity") or data.get("aspect")
         yield Quantity(float(value), unit, (str(target),) if target else (), str(name or ""))
         return
     named = next((data[k] for k in ("target", "label", "structure", "name") if isinstance(data.get(k), str)), None)

@@ -12,12 +12,18 @@ from pathlib import Path
 _MINUS = "−–-"  # the hyphen last: it stands in a character class
 _NUMERAL = r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[\u00a0\u2009\u202f ]\d{3})+(?![\d,.]?\d)|\d+[.,]\d+|\d+|\.\d+"
 _NUMBER = re.compile(
-    rf"(?:(?<![\w.,])|(?<=\dx))(?P<sign>(?<![\w)])[+±{_MINUS}]\s?|(?:minus|negative)\s)?"
+    r"(?:(?<![\w.,])|(?<=\dx))"
+    rf"(?P<sign>(?<![\w)])(?:\+/-|[+±{_MINUS}])\s?|(?:give or take|plus or minus|plus[/-]minus|minus|negative)\s)?"
     rf"(?P<digits>{_NUMERAL})(?P<power>e[+-]?\d+|\s?[×x]\s?10\^[−-]?\d+)?",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b|-?D\b|-?bit\b|-?fold\b", re.IGNORECASE)
-_JOINT = re.compile(r"\s*(?:×|x|by|and|or|to|through|–|-|−|,|/|vs\.?|versus)\s*(?:a\s+|an\s+)?", re.IGNORECASE)
+_JOINT = re.compile(
+    r"\s*(?:×|x|by|and|or|to|through|–|-|−|,|/|vs\.?|versus)\s*(?:and\s+)?(?:a\s+|an\s+|[xyz]\s*[=:]?\s*)?",
+    re.IGNORECASE,
+)
+_NAMED_UNCERTAIN = re.compile(r"\b(?:uncertainty|error|margin)(?:\s+of)?\s+$", re.IGNORECASE)
+_UNCERTAIN = re.compile(r"±|\+/-|plus|give", re.IGNORECASE)
 _TIMES = re.compile(r"\s*(?:×|x|\*|by)\s*", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(?:to|through|–|-|−|and)\s*", re.IGNORECASE)
 _UNITS_AND_TEENS = (
@@ -35,9 +41,11 @@ _SPELLED = re.compile(
 )
 _COUNTED = re.compile(
     r"[\s-]+(?:\w+[\s-]+){0,2}?(?:nodules?|lesions?|boxes|box|findings?|reports?|regions?|structures?|images?|scans?|"
-    r"masks?|labels?|candidates?|components?|pieces?|slices?|points?|tools?|models?|fractures?|mass(?:es)?)\b",
+    r"masks?|labels?|candidates?|components?|pieces?|slices?|points?|tools?|models?|fractures?|mass(?:es)?|lobes?|lungs|"
+    r"kidneys|detections?|landmarks?|scores)\b",
     re.IGNORECASE,
 )
+_OF_THEM = re.compile(r"\s+(?:out )?of (?:the|these|those|its)\s+(?:\w+\s+){0,2}?\w+s\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\b\d{4}-\d{1,2}-\d{1,2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b"
     r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+\d{4}\b"
@@ -77,7 +85,7 @@ class NumberSaid:
     @property
     def is_uncertainty(self) -> bool:
         """Whether it is written behind ±."""
-        return self.text.startswith("±")
+        return bool(_UNCERTAIN.match(self.text))
 
 
 @cache
@@ -95,7 +103,8 @@ def _unit_pattern() -> re.Pattern[str]:
     words = sorted(_units(), key=len, reverse=True)
     either = "|".join(re.escape(word).replace(r"\ ", r"[\s-]+") for word in words)
     return re.compile(
-        rf"(?:[\s\u00a0\u202f]|-(?=[a-z]))?(?P<unit>{either})(?![\w³²^])(?P<per>\s?/\s?\w+)?", re.IGNORECASE
+        rf"(?:[\s\u00a0\u202f]|-(?=[a-z])|\)\s(?=(?:mm|cm|ml|hu)\b))?(?P<unit>{either})(?![\w³²^])(?P<per>\s?/\s?\w+)?",
+        re.IGNORECASE,
     )
 
 
@@ -124,6 +133,7 @@ def numbers_in(text: str) -> list[NumberSaid]:
     """Return the numbers of a sentence in order; dates, ordinals and the digits of names are none."""
     taken = [(start, end) for _, start, end in dates_in(text)]
     found = [n for n in (*_numerals(text), *_spelled(text)) if not any(s < n.end and n.start < e for s, e in taken)]
+    found = [replace(n, text=f"± {n.text}") if _NAMED_UNCERTAIN.search(text, 0, n.start) else n for n in found]
     return _with_units_of_neighbours(text, sorted(found, key=lambda n: n.start))
 
 
@@ -175,7 +185,7 @@ def _unit_at(text: str, position: int) -> tuple[str, int]:
 def _spelled(text: str) -> Iterator[NumberSaid]:
     for match in _SPELLED.finditer(text):
         unit, length = _unit_at(text, match.end())
-        if not unit and not match["point"] and not _COUNTED.match(text, match.end()):
+        if not unit and not match["point"] and not counts(text, match.end()):
             continue
         if not unit and match["words"].lower() == "one":
             continue
@@ -189,6 +199,11 @@ def _spelled(text: str) -> Iterator[NumberSaid]:
             start=match.start(),
             end=match.end() + length,
         )
+
+
+def counts(text: str, position: int) -> bool:
+    """Return whether what follows a number can be counted: "two nodules", "two of the four findings"."""
+    return bool(_COUNTED.match(text, position) or _OF_THEM.match(text, position))
 
 
 def _value_of(words: str) -> tuple[float, int]:
@@ -211,7 +226,8 @@ def _with_units_of_neighbours(text: str, numbers: list[NumberSaid]) -> list[Numb
     out = list(numbers)
     for place in range(len(out) - 2, -1, -1):
         between = text[out[place].end : out[place + 1].start]
-        if _JOINT.fullmatch(between) and not out[place].unit and out[place + 1].unit:
+        hangs_on = _JOINT.fullmatch(between) or (out[place + 1].is_uncertainty and between.strip(" (") == "")
+        if hangs_on and not out[place].unit and out[place + 1].unit:
             out[place] = replace(out[place], unit=out[place + 1].unit)
     for place in range(1, len(out)):
         between = text[out[place - 1].end : out[place].start]

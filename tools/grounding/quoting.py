@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
 from tools.grounding.lookup import sentences_of
-from tools.grounding.statement import Statement
+from tools.grounding.statement import Statement, lexicon
 
+_PASSED_ON = re.compile(
+    r"\b(?:here too|here as well|also here|same here|likewise here|as here|(?:this|our|the present|the current) "
+    r"(?:patient|case)|in this one)\b",
+    re.IGNORECASE,
+)
+_ABOUT_REPORTS = frozenset(
+    {"similar", "archived", "archive", "collection", "corpus", "database", "knowledge", "open-i", "openi", "word",
+     "verbatim", "answer", "vision", "answers", "answered", "vision-language", "language", "vlm", "case",
+     "cases", "like"}
+)  # fmt: skip
 MAX_EXTRA = 40  # characters by which joined sentences may be longer than the quote before the search goes on
 
 
@@ -46,6 +57,12 @@ def _around(statement: Statement) -> Iterator[Problem]:
     loaded = [w for group in ("negation", "uncertain", "certain", "normality") for w in statement.loaded[group]]
     if loaded:
         yield Problem("not covered", f"“{loaded[0]}” stands outside the quoted words")
+    passed = {w for words in lexicon()["attribution"].values() for part in words for w in part.split()} | _ABOUT_REPORTS
+    if passed_on := _PASSED_ON.search(statement.text):
+        yield Problem("contradicted", f"“{passed_on.group()}” makes another patient's report one of this patient")
+    strange = [w for w in statement.rest if w.removesuffix("'s") not in passed and not re.fullmatch(r"[a-z]+\d+", w)]
+    if strange:
+        yield Problem("not covered", f"“{strange[0]}” stands outside the quoted words")
     if any(n.unit for n in statement.numbers):
         yield Problem("not covered", "a value stands outside the quoted words")
 

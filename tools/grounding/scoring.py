@@ -25,7 +25,22 @@ _EXCLUDING = frozenset(
 )
 
 _NOT_EXCLUDING = re.compile(
-    r"\b(?:none|not|nothing|cannot|neither|never|no)\b[^.;:,]{0,30}\b(?:exclude[sd]?|rule[sd]? out)\b", re.IGNORECASE
+    r"\b(?:none|not|nothing|cannot|neither|never|no)\b[^.;:,]{0,30}\b(?:exclude[sd]?|rule[sd]? out)\b"
+    r"|\b(?:exclud(?:es?|ing)|rul(?:es?|ing) out) nothing\b",
+    re.IGNORECASE,
+)
+_STATED = re.compile(
+    r"\bthere (?:is|are|was|were)\b|\bpatient has\b|\b(?:is|are) (?:present|seen|visible|evident)\b"
+    r"|\bwith (?:an? )?(?:large|small)\b",
+    re.IGNORECASE,
+)
+_NOT_FLAGGED = re.compile(r"\b(?:not|n't|never)\s+(?:flag|reach|exceed|meet|pass|surpass|cross)\w*\b", re.IGNORECASE)
+_EXTREME = re.compile(
+    r"\b(?:(highest|top|best|better|maximum|largest|leading)|(lowest|smallest|minimum|weakest))\b", re.IGNORECASE
+)
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
+_ORDINAL = re.compile(
+    rf"\b(?:({'|'.join(_ORDINALS)})|(?:box|candidate|nodule|lesion|finding|number|no\.?)\s#?(\d)\b)", re.IGNORECASE
 )
 """That nothing is excluded is what a score allows to be said."""
 
@@ -39,6 +54,11 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if (labels or statement.mentions) and "model" not in statement.attributed:
         name = labels[0].text if labels else statement.text[statement.mentions[0].start : statement.mentions[0].end]
         yield Problem("contradicted", f"a model's score for {name} is stated as a finding")
+    if (labels or statement.mentions) and _STATED.search(statement.text) and not statement.not_found:
+        yield Problem("contradicted", "a model's score is stated as a finding")
+    yield from _order_problems(statement, found)
+    yield from _extreme_problems(statement, found)
+    yield from _only_problems(statement, labels, statuses)
     excluding = _EXCLUDING & set(statement.loaded["negation"])
     if excluding and not _NOT_EXCLUDING.search(statement.text):
         yield Problem("contradicted", f"“{min(excluding)}”: a score below its operating point excludes nothing")
@@ -49,7 +69,8 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
 
 
 def _relations(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
-    flips = bool(statement.loaded["negation"])
+    spared = found.group().lower() if (found := _NOT_EXCLUDING.search(statement.text)) else ""
+    flips = any(word not in spared for word in statement.loaded["negation"])
     for relation in statement.relations:
         wanted: Status = "above" if (relation.names[0] == "above") is not flips else "below"
         for label in _labels_of(relation, labels):
@@ -63,7 +84,10 @@ def _relations(statement: Statement, labels: Sequence[Named], statuses: Mapping[
 
 def _plain_scores(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
     named = {statuses.get(n) for s in labels for n in s.names}
-    if statement.loaded["negation"]:
+    if named <= {"below"} and (statement.not_found or _NOT_FLAGGED.search(statement.text)):
+        return
+    spared = found.group().lower() if (found := _NOT_EXCLUDING.search(statement.text)) else ""
+    if any(word not in spared for word in statement.loaded["negation"]):
         if statement.numbers:
             yield Problem("contradicted", "it denies a score that the evidence holds")
         elif "above" in named:
@@ -96,3 +120,36 @@ def _labels_of(relation: Named, labels: Sequence[Named]) -> list[str]:
     before = [s for s in labels if s.end <= relation.start]
     chosen = before[-1:] if before else list(labels)
     return [n for s in chosen for n in s.names]
+
+
+def _order_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield "the second box scores 0.83" where the second scores something else."""
+    scores = [values for e in found for _, values in e.in_order if values]
+    for match in _ORDINAL.finditer(statement.text) if scores else ():
+        place = _ORDINALS.index(match.group(1).lower()) if match.group(1) else int(match.group(2)) - 1
+        following = [n for n in statement.numbers if n.start >= match.end() and not n.unit and n.step < 1]
+        if not following:
+            continue
+        number = following[0]
+        if not any(place < len(v) and abs(v[place] - number.value) <= 0.5 * number.step + 1e-9 for v in scores):
+            yield Problem("contradicted", f"{number.text} is not the score of “{match.group()}”")
+
+
+def _extreme_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield "the highest score is 0.31" where another is higher."""
+    scores = [q.value for e in found if e.kind in ("scores", "boxes") for q in e.quantities if q.name == "score"]
+    for match in _EXTREME.finditer(statement.text) if scores else ():
+        number = next((n for n in statement.numbers if n.start >= match.end() and not n.unit and n.step < 1), None)
+        extreme = max(scores) if match.group(1) else min(scores)
+        if number is not None and abs(extreme - number.value) > 0.5 * number.step + 1e-9:
+            yield Problem("contradicted", f"{number.text} is not the {match.group().lower()} score")
+
+
+def _only_problems(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
+    """Yield "only X reaches its operating point" where others do."""
+    if not re.search(r"\bonly\b", statement.text, re.IGNORECASE) or not labels or not statement.relations:
+        return
+    above = {label for label, status in statuses.items() if status == "above"}
+    named = {n for s in labels for n in s.names}
+    if all(r.names[0] == "above" for r in statement.relations) and named != above:
+        yield Problem("contradicted", f"{', '.join(sorted(above)) or 'none'} reach the operating point")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,24 @@ CITED = re.compile(r"\s*\\?\[((?=[^\]]*\d)[A-Za-z][\w.:/-]{0,80}(?:,\s*[A-Za-z][
 _ID = re.compile(r"\b(?:img|mask|rep|s)\d+\b")
 _SIDES = re.compile(r"\b(left|right)(?:[\s-]sided)?\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W\d_][\w'’.-]*", re.UNICODE)
+_LARGEST = re.compile(
+    r"\b(largest|greatest|longest|maximal)\s+(?!axial|diameter|dimension|extent|perpendicular|axis)(?:[\w-]+\s+){1,2}?"
+    r"(?:diameter|width|dimension|extent|calib(?:re|er))\b",
+    re.IGNORECASE,
+)
+_CT_NUMBER = re.compile(r"\bct numbers?\b|\bhounsfield (?:value|number)s?\b", re.IGNORECASE)
+_OF_A_LENGTH = re.compile(r"\s+(?:[\w-]+\s+){0,2}?(?:diameter|width|dimension|calib(?:re|er)|scores?)\b", re.IGNORECASE)
+_NOT_FOUND = re.compile(
+    r"\b(?:found|detected|returned|identified|located|gave|placed)\s+(?:none|no|nothing)\b"
+    r"|\bno\s+(?!longer)(?:[\w-]+\s+){1,4}?(?:was|were|could be)\s+"
+    r"(?:found|detected|outlined|located|segmented|identified)\b"
+    r"(?=[^.;]*\b(?:by|in|model|detector|tool|segmentation|algorithm|software|network)\b)"
+    r"|\b(?:was|were)\s+not\s+(?:found|detected|outlined|located|segmented)\b"
+    r"|\bcould not be (?:found|outlined|located)\b|\b(?:did|does|could) not (?:find|detect|see|locate|outline)\b"
+    r"|\bwithout success\b|\b(?:gave|found|yielded|returned) nothing\b",
+    re.IGNORECASE,
+)
+"""That a tool looked for something and did not find it, in other words than those of lexicon.toml."""
 _CLAUSE = re.compile(r";|,(?!\d{3})|\bwhile\b|\bwhereas\b|\band\b|\bbut\b|\bversus\b|\bvs\b|[()]|\. ", re.IGNORECASE)
 
 
@@ -134,6 +152,8 @@ def read_statement(
     quantities = _quantities(body, taken, measures or {})
     numbers = numbers_in(body)
     numbers = [n for n in numbers if not any(taken[n.start : n.start + 1])]
+    if _CT_NUMBER.search(body):
+        numbers = [replace(n, unit="HU") if not n.unit else n for n in numbers]
     _take(taken, [(n.start, n.end) for n in numbers])
     dates = dates_in(body)
     _take(taken, [(start, end) for _, start, end in dates])
@@ -142,6 +162,7 @@ def read_statement(
     found = {name: bool(pattern.search(body)) for name, pattern in _groups("not_examined")}
     relations = _spans(body, "relation", taken, take=False)
     loaded = _spans(body, "loaded", taken)
+    unchanged = [n for n in loaded if n.names == ("unchanged",)]
     attributed = frozenset(name for name, pattern in _groups("attribution") if pattern.search(body))
     relation_words = [(r.start, r.end) for r in relations]
     _take(taken, relation_words)
@@ -155,13 +176,15 @@ def read_statement(
         modalities=tuple(modalities),
         dates=tuple(date for date, _, _ in dates),
         mentions=tuple(
-            m for m in analyse(body).mentions if not any(q.start <= m.start and m.end <= q.end for q in quantities)
+            m
+            for m in analyse(body).mentions
+            if not any(q.start <= m.start and m.end <= q.end for q in (*quantities, *relations, *unchanged))
         ),
         quotes=tuple(next(g for g in m.groups() if g is not None).strip() for m in quotes),
         rest=tuple(_rest(body, taken)),
         attributed=attributed,
         not_examined=found["words"],
-        not_found=found["not_found"],
+        not_found=found["not_found"] or bool(_NOT_FOUND.search(body)),
     )
 
 
@@ -171,20 +194,23 @@ def _take(taken: bytearray, spans: Iterable[tuple[int, int]]) -> None:
 
 
 def _spans(body: str, table: str, taken: bytearray, *, take: bool = True) -> list[Named]:
-    found = [
-        Named((name,), match.start(), match.end(), match.group())
-        for name, pattern in _groups(table)
-        for match in pattern.finditer(body)
-        if not any(taken[match.start() : match.end()])
-    ]
-    if take:
-        _take(taken, [(n.start, n.end) for n in found])
+    found: list[Named] = []
+    for name, pattern in _groups(table):
+        new = [
+            Named((name,), match.start(), match.end(), match.group())
+            for match in pattern.finditer(body)
+            if not any(taken[match.start() : match.end()])
+        ]
+        if take:
+            _take(taken, [(n.start, n.end) for n in new])
+        found += new
     return sorted(found, key=lambda n: n.start)
 
 
 def _quantities(body: str, taken: bytearray, measures: Mapping[str, str]) -> list[Named]:
     words, pattern = _quantity_words()
     found = []
+    _take(taken, [m.span(1) for m in _LARGEST.finditer(body)])
     if measures:
         own = _pattern(tuple(measures))
         found = [
@@ -197,6 +223,9 @@ def _quantities(body: str, taken: bytearray, measures: Mapping[str, str]) -> lis
         said = " ".join(match.group().lower().split())
         name = words.get(said) or words.get(said.replace("-", " "), "")
         if any(taken[match.start() : match.end()]):
+            continue
+        if name == "max_intensity" and _OF_A_LENGTH.match(body, match.end()):
+            _take(taken, [match.span()])  # "maximum aortic diameter"
             continue
         if name and not (match.group().lower() == "mean" and re.match(r"\s+that\b", body[match.end() :])):
             found.append(Named((name,), match.start(), match.end(), match.group()))
@@ -215,13 +244,24 @@ def _structures(body: str, names: Mapping[str, str], taken: bytearray) -> list[N
     for mention in find_targets(body):
         if any(m.start < mention.end and mention.start < m.end for m in found) or taken[mention.start]:
             continue
+        if mention.text.lower() in plain_words():
+            continue  # a word of its own, not a structure with a slip of the pen: "boxes", not "bones"
         found.append(Named(_ordered(mention.text, mention.targets), mention.start, mention.end, mention.text))
+    found += [n for n in _adjectives(body) if not any(m.start < n.end and n.start < m.end for m in found)]
     found.sort(key=lambda n: n.start)
     for match in _SIDES.finditer(body):
         if not any(m.start < match.end() and match.start() < m.end for m in found):
             found.append(_bare_side(match, found))
     _take(taken, [(n.start, n.end) for n in found])
     return sorted(found, key=lambda n: n.start)
+
+
+def _adjectives(body: str) -> Iterable[Named]:
+    """Yield organs named by an adjective alone: "aortic calibre"."""
+    known = vocabulary().adjectives
+    for match in _TOKEN.finditer(body):
+        if targets := known.get(match.group().lower()):
+            yield Named(targets, match.start(), match.end(), match.group())
 
 
 def _ordered(text: str, targets: Sequence[str]) -> tuple[str, ...]:

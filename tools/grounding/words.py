@@ -8,14 +8,23 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from tools.grounding.agree import Problem, Verdict
+from tools.grounding.agree import NEAR, Problem, Verdict, value_in
 from tools.grounding.evidence import Evidence
-from tools.grounding.statement import Statement, lexicon
+from tools.grounding.statement import Named, Statement, lexicon
+from tools.grounding.stems import stem
 
 _COMPARES = frozenset(
     {"greater than", "more than", "less than", "higher than", "lower than", "fewer than", "exceeds", "exceed",
      "exceeding", "exceeded", "surpasses"}
 )  # fmt: skip
+_NEAR = re.compile(r"\b(?:just|slightly|marginally|barely|(?:a )?little|only just)\s*$", re.IGNORECASE)
+_BEHIND = re.compile(
+    r"\s*(?:at (?:most|least)|or (?:more|less|above|below|over|under)|maximum|minimum)\b", re.IGNORECASE
+)
+_SUMMING = re.compile(r"\b(?:adds?|added|sums?|amounts?|comes?|totals?)\s+$", re.IGNORECASE)
+_JUDGED = re.compile(r"\s+(?:the )?(?:average|normal|expected|usual|reference)\b", re.IGNORECASE)
+_BEFORE = re.compile(r"[^.;]*\b(?:before|prior|previous\w*|earlier|last)\b", re.IGNORECASE)
+_SIZES = frozenset({"larger", "smaller", "reduced", "diminished"})
 _SAID_OF_NOTHING = frozenset({"disease", "abnormality", "abnormalities", "abnormal"})
 
 
@@ -34,21 +43,29 @@ def word_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
     loaded = statement.loaded
     has_scores = any(a.basis in ("score", "box") for e in found for a in e.assertions)
     is_scoring = has_scores and "model" in statement.attributed
+    rated = {verdict for e in found for _, verdict in e.ratings}
+    yield from _rated(statement, found)
     if loaded["negation"] and not (statement.not_found or statement.not_examined or is_scoring):
         speaks = bool(statement.numbers or statement.structures) and not statement.mentions
         verdict: Verdict = "contradicted" if speaks else "not covered"
         yield Problem(verdict, f"“{loaded['negation'][0]}” denies, and the evidence denies nothing of the kind")
-    if loaded["uncertain"]:
-        yield Problem("contradicted", f"“{loaded['uncertain'][0]}” doubts what the evidence states")
+    doubting = [w for w in loaded["uncertain"] if w not in rated and not (w == "could" and statement.not_found)]
+    if doubting:
+        yield Problem("contradicted", f"“{doubting[0]}” doubts what the evidence states")
     if loaded["certain"]:
         yield Problem("not covered", f"“{loaded['certain'][0]}” concludes more than the evidence states")
     unjudged = _SAID_OF_NOTHING | _region_words() if statement.not_examined else frozenset()
-    judged = [w for w in loaded["normality"] if w not in unjudged]
+    judged = [w for w in loaded["normality"] if w not in unjudged | rated]
+    if any(e.trends for e in found) and (_BEFORE.search(statement.text) or " by " in statement.text):
+        sizes = _SIZES | ({"enlarged"} if " enlarged by " in statement.text else set())
+        judged = [w for w in judged if w not in sizes]  # "smaller than before": trends have been compared
     if judged:
         yield Problem("not covered", f"no tool judged what is “{judged[0]}”")
     yield from _bounds(statement, found)
     known = frozenset().union(*(e.words for e in found)) if found else frozenset()
-    unknown = [w for w in statement.rest if w not in known and w.removesuffix("'s") not in known]
+    stems = {stem(w) for w in known}
+    unknown = [w for w in statement.rest if stem(w.removesuffix("'s")) not in stems and w not in rated]
+    unknown = [w for w in unknown if not w.endswith("ly") or w.endswith("megaly") or w in lexicon()["places"]["words"]]
     if has_scores or any(e.is_opinion for e in found):
         unknown = [w for w in unknown if w.removesuffix("'s") not in lexicon()["attribution"]["model"]]
     if statement.not_examined:
@@ -60,7 +77,21 @@ def word_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
 def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     """Yield "more than 3 l": a measurement is a value; only a score stands against a bound."""
     points = {q.value for e in found for q in e.quantities if q.name == "operating_point"}
+    trends = any(e.trends for e in found)
+    for number in statement.numbers:
+        if bound := _BEHIND.match(statement.text, number.end):
+            yield Problem("not covered", f"“{number.text}{bound.group()}” is a bound, the evidence holds values")
     for relation in statement.relations:
+        if relation.text.lower().startswith("reach") or _SUMMING.search(statement.text, 0, relation.start):
+            continue  # "reached 0.66" gives a value, "add up to 311 ml" too
+        if trends and _BEFORE.match(statement.text, relation.end):
+            continue
+        if judged := _JUDGED.match(statement.text, relation.end):
+            yield Problem("not covered", f"“{relation.text}{judged.group()}” judges, and no tool did")
+            continue
+        if near := _NEAR.search(statement.text, 0, relation.start):
+            yield from _near(statement, relation, near.group(), found)
+            continue
         if (
             relation.text.lower() in _COMPARES
             and not points
@@ -70,3 +101,33 @@ def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
         following = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 2), None)
         if following is not None and following.value not in points and following.joined == "":
             yield Problem("not covered", f"“{relation.text} {following.text}” is a bound, the evidence holds values")
+
+
+def _near(statement: Statement, relation: Named, how: str, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield "just under 2 litres" where the value lies on the other side; that it lies near was checked already."""
+    number = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 2), None)
+    if number is None:
+        return
+    held = [
+        v for e in found for q in e.quantities
+        if (v := value_in(number, q)) is not None and abs(v - number.value) <= NEAR * abs(number.value)
+    ]  # fmt: skip
+    wanted = 1 if relation.names[0] == "above" else -1
+    if not any((v - number.value) * wanted >= 0 for v in held):
+        text = f"{how.strip()} {relation.text} {number.text}"
+        yield Problem("contradicted", f"“{text}”: the measured value lies on the other side")
+
+
+def _rated(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield judgements of a quality that the tool judged otherwise."""
+    given = {aspect: verdict for e in found for aspect, verdict in e.ratings}
+    words = set(given.values()) | {"ok", "questionable", "poor", "good", "acceptable"}
+    for match in re.finditer(rf"\b(?:{'|'.join(sorted(words))})\b", statement.text, re.IGNORECASE) if given else ():
+        start, end = statement.clause_of(match.start())
+        named = [s for s in statement.structures if start <= s.start < end] or list(statement.structures)
+        before = [s for s in named if s.end <= match.start()][-1:] or named[:1]
+        told = {given[n] for s in before for n in s.names if n in given}
+        if told != {match.group().lower()}:
+            yield Problem(
+                "contradicted", f"“{match.group()}”: the tool judged it {' and '.join(sorted(told)) or 'not'}"
+            )

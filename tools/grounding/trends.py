@@ -1,0 +1,131 @@
+"""What a sentence says of a change, against what was measured in both studies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from tools.grounding.agree import Problem, agrees
+from tools.grounding.evidence import Evidence, Quantity, Trend
+from tools.grounding.numbers import NumberSaid, unit_named
+from tools.grounding.statement import Statement, expand
+
+_THAN_BEFORE = r"\b(?:than|then)\b[^.;]*\b(?:before|prior|previous\w*|earlier|last|img\d+)\b"
+_UP = re.compile(
+    r"\b(?:increas\w+|grow[ns]?|grew|growth|growing|progress\w+|rose|risen|rises|gain\w*|doubled|tripled|expanded|"
+    r"climb\w*|(?:went|gone|going|up) (?:up|by|from)|enlarged (?:since|by)|is up|are up)\b"
+    rf"|\b(?:larger|bigger|greater|higher|more|longer)\b(?=[^.;,]*{_THAN_BEFORE})",
+    re.IGNORECASE,
+)
+_DOWN = re.compile(
+    r"\b(?:decreas\w+|shr[aiu]nk\w*|fell|fallen|falls|regress\w+|reduction|diminution|dropped|lost|halved|contracted|"
+    r"declin\w*|reduc\w+|diminish\w*|shrinkage|(?:went|gone|came|going|down) (?:down|by|from)|is down|are down)\b"
+    rf"|\b(?:smaller|lower|less|shorter)\b(?=[^.;,]*{_THAN_BEFORE})",
+    re.IGNORECASE,
+)
+_SAME = re.compile(
+    r"\b(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without) (?:\w+ ){0,2}?(?:chang\w*|grown|"
+    r"growth|increased?|decreased?|difference)|the same as|same as before)\b",
+    re.IGNORECASE,
+)
+_NEW = re.compile(r"\b(?:new(?:ly)?|appeared|developed)\b", re.IGNORECASE)
+_GONE = re.compile(r"\b(?:resolved|disappeared|vanished|gone(?! (?:up|down|by)))\b", re.IGNORECASE)
+_TIMES = ((re.compile(r"\bdoubled\b", re.IGNORECASE), 2.0), (re.compile(r"\btripled\b", re.IGNORECASE), 3.0),
+          (re.compile(r"\bhalved\b", re.IGNORECASE), 0.5))  # fmt: skip
+_PRIOR_BEFORE = re.compile(
+    r"(?:\(was|\b(?:previously|prior|before|earlier|formerly|from|against|versus|vs\.?|compared (?:with|to)))"
+    r"(?:\W+(?:the|a|of|in|study|value|volume|diameter|was|it|measured)){0,3}\W*$",
+    re.IGNORECASE,
+)
+_PRIOR_AFTER = re.compile(
+    r"\s*(?:\w+\s+){0,2}?(?:previously|before\b|earlier|formerly|(?:in|on) the (?:prior|previous|earlier|older))",
+    re.IGNORECASE,
+)
+_NOW_BEFORE = re.compile(r"\b(?:to|now|currently|today)(?:\W+(?:measures|is|at|of)){0,2}\W*$", re.IGNORECASE)
+_NOW_AFTER = re.compile(r"\s*(?:now\b|currently|today|at present|in the current|on the current)", re.IGNORECASE)
+_AGAINST = re.compile(r"\s*\W?\s*(?:versus|vs\.?|against|compared (?:with|to)|down from|up from)\W*$", re.IGNORECASE)
+_BY_BEFORE = re.compile(r"\bby(?:\W+(?:about|roughly|around|approximately|some))?\W*$", re.IGNORECASE)
+MULTIPLE = 0.1  # "doubled" may be a tenth off
+
+
+def trend_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield directions, and values of either study, that the measured changes do not have."""
+    trends = [t for e in found for t in e.trends]
+    if not trends:
+        return
+    text = statement.text
+    same = [m.span() for m in _SAME.finditer(text)]
+    for pattern, sign in ((_UP, 1), (_DOWN, -1)):
+        for match in pattern.finditer(text):
+            if any(start <= match.start() < end for start, end in same):
+                continue
+            if not any(t.sign == sign for t in _concerned(statement, match.start(), trends)):
+                yield Problem("contradicted", f"“{match.group()}”: no measured change goes that way")
+    for pattern, statuses in ((_SAME, {"unchanged"}), (_NEW, {"new"}), (_GONE, {"resolved"})):
+        for match in pattern.finditer(text):
+            if not any(t.status in statuses for t in _concerned(statement, match.start(), trends)):
+                yield Problem("contradicted", f"“{match.group()}”: the measurements of both studies say otherwise")
+    yield from _multiples(statement, trends)
+    for number in statement.numbers:
+        yield from _value(statement, number, trends)
+
+
+def _multiples(statement: Statement, trends: Sequence[Trend]) -> Iterator[Problem]:
+    for pattern, times in _TIMES:
+        for match in pattern.finditer(statement.text):
+            ratios = [
+                t.current / t.prior for t in _concerned(statement, match.start(), trends) if t.current and t.prior
+            ]
+            if not any(abs(r - times) <= MULTIPLE * times for r in ratios):
+                yield Problem("contradicted", f"“{match.group()}”: it did not change by that factor")
+
+
+def _concerned(statement: Statement, position: int, trends: Sequence[Trend]) -> list[Trend]:
+    """Return the changes that a word is about: of the nearest structure in its clause, else of all that are named."""
+    start, end = statement.clause_of(position)
+    named = [s for s in statement.structures if s.names]
+    nearest = [s for s in named if start <= s.start < end] or named
+    before = [s for s in nearest if s.start <= position][-1:] or nearest[:1]
+    parts = expand(n for s in before for n in s.names)
+    return [
+        t for t in trends if not parts or expand([t.target]) & parts or t.target in {n for s in before for n in s.names}
+    ]
+
+
+def _value(statement: Statement, number: NumberSaid, trends: Sequence[Trend]) -> Iterator[Problem]:
+    role = _role(statement, number)
+    unit = unit_named(number.unit)
+    if unit is None:
+        return
+    held = [
+        (t.prior if role == "prior" else t.current, t)
+        for t in _concerned(statement, number.start, trends)
+        if (other := unit_named(t.unit)) is not None and other.dimension == unit.dimension
+    ]
+    if number.text.startswith("+") and held and all(t.sign < 0 for _, t in held):
+        yield Problem("contradicted", f"{number.text}: the measured change goes the other way")
+    if not role:
+        return
+    if held and not any(v is not None and agrees(number, Quantity(v, t.unit), hedged=True) for v, t in held):
+        yield Problem("contradicted", f"{number.text} is not the {role} value")
+
+
+def _role(statement: Statement, number: NumberSaid) -> str:
+    """Return "prior" or "current" where the words beside a number say which study it is of."""
+    text = statement.text
+    edge = max((n.end for n in statement.numbers if n.end <= number.start), default=0)
+    following = min((n.start for n in statement.numbers if n.start >= number.end), default=len(text))
+    before, after = text[edge : number.start], text[number.end : following]
+    if _AGAINST.match(after):
+        return "current"
+    if _BY_BEFORE.search(before) or re.match(r"\s*(?:more|less|larger|smaller|higher|lower)\b", after):
+        return ""
+    for role, cue in (
+        ("prior", _PRIOR_AFTER.match(after)),
+        ("current", _NOW_AFTER.match(after)),
+        ("prior", _PRIOR_BEFORE.search(before)),
+        ("current", _NOW_BEFORE.search(before)),
+    ):
+        if cue:
+            return role
+    return ""
