@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agent.dispatch import Dispatcher, software
 from agent.errors import ReadingError
 from agent.plan import Step
+from agent.report_edits import EDITED
 from tools.workspace import Artifact, Workspace
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def replay(assistant: Assistant, reading: str) -> ReplayReport:
     for attachment in original.attachments():
         source = original.attachment_path(attachment.id)
         copy.add_attachment(source, attachment.facts, attachment.series)
+    _bring_edits(copy, artifacts)
     run = assistant.context(copy_id)
     run.record.append("replay", of=reading)
     results = Dispatcher(run).run_steps(steps)
@@ -84,6 +86,13 @@ def _asks_first(assistant: Assistant, artifact: Artifact) -> bool:
     """Say whether a step needed a person's approval (sending to a PACS): nobody gave it for a second time."""
     tool = artifact.provenance.tool
     return tool in assistant.registry and assistant.registry.get(tool).needs_approval
+
+
+def _bring_edits(copy: Workspace, artifacts: list[Artifact]) -> None:
+    """Take over the reports that a person edited: their words are no result that could be computed again."""
+    for artifact in artifacts:
+        if artifact.provenance.tool == EDITED:
+            copy.add_artifact(artifact)
 
 
 def _steps(assistant: Assistant, reading: str, finished: set[str]) -> list[Step]:

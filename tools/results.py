@@ -29,7 +29,9 @@ from tools.facts import ArtifactKind, AttachmentFacts
 from tools.places import Place, Position, Region
 
 Mark = Literal["synthetic", "mock", "opinion"]
-ClaimKind = Literal["measured", "described", "model score", "model opinion", "quoted", "general", "not examined"]
+ClaimKind = Literal[
+    "measured", "described", "model score", "model opinion", "quoted", "general", "not examined", "by a person"
+]
 
 
 class Record(BaseModel):
@@ -443,6 +445,13 @@ class Claim(Record):
     kind: ClaimKind
     where: tuple[Place, ...] = ()
     """Where in its evidence it is to be seen; each belongs to one of `evidence`. Empty: in the whole of it."""
+    note: str = Field(default="", exclude_if=lambda note: not note)
+    """What a reader of a copy must know of it: that a person wrote it, and what the evidence says of it."""
+
+    @property
+    def shown(self) -> str:
+        """The sentence as every copy shows it: with its note."""
+        return f"{self.text} [{self.note}]" if self.note else self.text
 
     @model_validator(mode="after")
     def _places_are_cited(self) -> Self:

@@ -17,6 +17,7 @@ from ui.components.pause import pause_html
 from ui.components.study import EMPTY, brought_html
 from ui.components.turn import figures_html, progress_html, request_html, results_html
 from ui.looking import Looking
+from ui.reporting import Reporting
 from ui.samples import Sample, sample_path
 from ui.shelf import Shelf
 from ui.streaming import GoingRun, GoingRuns, Start
@@ -73,7 +74,8 @@ class Page:
         self._assistant = assistant
         self._shelf = shelf
         self.runs = GoingRuns()
-        self.look = Looking(assistant, self._link)
+        self.look = Looking(assistant, self.link)
+        self.report = Reporting(assistant)
 
     @property
     def assistant(self) -> Assistant:
@@ -257,7 +259,7 @@ class Page:
     def pictures_html(self, state: PageState) -> str:
         """Return the pictures that the last answer made."""
         answer = last_answer(state)
-        return figures_html(answer, lambda path: self._link(path, Path(answer.folder))) if answer else ""
+        return figures_html(answer, lambda path: self.link(path, Path(answer.folder))) if answer else ""
 
     def artifacts(self, state: PageState) -> list[Artifact]:
         """Return every result of the reading."""
@@ -268,9 +270,18 @@ class Page:
         if not state.reading:
             return ""
         folder = self._assistant.workspace(state.reading).root
-        return files_tab_html(self.artifacts(state), folder, lambda path: self._link(path, folder))
+        return files_tab_html(self.artifacts(state), folder, lambda path: self.link(path, folder))
 
-    def _link(self, path: Path, folder: Path) -> str:
+    def folder(self, state: PageState) -> Path:
+        """Return the folder of the reading."""
+        return self._assistant.workspace(state.reading).root
+
+    def read_again(self, state: PageState) -> PageState:
+        """Return a state that has seen what the person just did to its reading by hand."""
+        return replace(state, seen=self._size(state.reading))
+
+    def link(self, path: Path, folder: Path) -> str:
+        """Return the address of a file in a reading's folder."""
         return self._shelf.put(path, folder)
 
 

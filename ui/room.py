@@ -77,6 +77,8 @@ class Shared:
         from ui.page import PageState, StudyState
 
         reading = str(who.query_params.get("reading", ""))
+        if not reading:
+            return {self.study: gr.skip()}  # whoever was quicker than the page has begun already
         state = self.page.opened(reading) if self.owners.owner_may(who, reading) else PageState()
         run = self.page.run_of(state)
         return self.everything(StudyState(), state, run.view if run else None)

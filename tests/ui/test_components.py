@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from agent.events import Failed, StepStarted
 from tests.fake_assistant import FakeAssistant
+from tools.drafting.editing import Checked, as_text, checked
 from tools.facts import AttachmentFacts
-from tools.results import Claim
+from tools.grounding.judge import Judgement
+from tools.results import Claim, Draft
 from ui.components.evidence import EvidenceView, evidence_tab_html
 from ui.components.files import files_tab_html
 from ui.components.html import element, text
 from ui.components.measurements import measurements_tab_html
 from ui.components.plan import plan_tab_html
-from ui.components.report import draft_html
+from ui.components.report import checked_html
 from ui.components.study import brought_html
 from ui.components.turn import progress_html, request_html, results_html
 from ui.looking import Looking
@@ -70,9 +72,18 @@ def _whole(view: RunView) -> str:
         evidence_tab_html(_evidence(view)),
         files_tab_html(made, Path(view.answer.folder), lambda path: f"/files/key/{path.name}"),
         plan_tab_html(view, {}, {a.id: a for a in made}, 0.0),
-        draft_html(view.answer),
+        checked_html(_checked(view)),
     )
     return html + "".join(tabs)
+
+
+def _checked(view: RunView) -> list[Checked]:
+    drafts = [a for a in view.answer.artifacts if a.kind == "report"]
+    return [s for a in drafts for s in _sentences(Draft.model_validate(a.data))]
+
+
+def _sentences(draft: Draft) -> list[Checked]:
+    return checked(as_text(draft), draft, lambda passage: Judgement("contradicted", "it says otherwise"))
 
 
 def _evidence(view: RunView) -> EvidenceView:
@@ -89,7 +100,7 @@ def test_text_is_never_markup(value):
 
 def test_an_answer_has_its_evidence_pictures_measurements_draft_and_files():
     found = Tags(_whole(_finished(FakeAssistant())))
-    for part in ("3,701 ml", "−827.3 HU", "CXR1234", "hyperexpanded", "Draft report", "Impression", "NIfTI pixdim"):
+    for part in ("3,701 ml", "−827.3 HU", "CXR1234", "hyperexpanded", "IMPRESSION", "NIfTI pixdim"):
         assert part in found.shown
     downloads = {value for name, value in found.attributes if name == "download"}
     assert downloads == {"lungs.nii.gz", "key-image.png", "draft.md", "record.jsonl"}

@@ -83,7 +83,7 @@ def _report(
     observations: Sequence[Mapping[str, Any]],
     studies: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    impression = " ".join(claim.text for claim in draft.impression)
+    impression = " ".join(claim.shown for claim in draft.impression)
     report: dict[str, Any] = {
         "resourceType": "DiagnosticReport",
         "id": _id(workspace, artifact.id),
@@ -128,7 +128,7 @@ def _narrative(draft: Draft) -> str:
 
 
 def _cited(claim: Claim) -> str:
-    return claim.text + "".join(f" [{i}]" for i in claim.evidence)
+    return claim.shown + "".join(f" [{i}]" for i in claim.evidence)
 
 
 def _observations(

@@ -92,11 +92,13 @@ def _draft_page(workspace: Workspace, artifact: Artifact) -> Page:
     for title, name in _SECTIONS:
         claims: tuple[Claim, ...] = getattr(draft, name)
         if claims:
-            sections.append(Section(title, tuple(Sentence(c.text, notes.of(c)) for c in claims)))
+            sections.append(Section(title, tuple(Sentence(c.shown, notes.of(c)) for c in claims)))
     if draft.held_back:
         sections.append(Section("Held back", tuple(Sentence(text) for text in draft.held_back)))
     ids = list(dict.fromkeys(i for claim in draft.claims() for i in claim.evidence))
     by = "Composed from templates" if draft.worded_by == "template" else f"Worded by {draft.worded_by}"
+    if any(c.kind == "by a person" for c in draft.claims()):
+        by += ", then edited by a person: what the evidence says of those sentences stands behind them"
     return Page(
         title="Draft report",
         notice=NOTICE,

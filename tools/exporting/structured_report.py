@@ -98,7 +98,7 @@ def write_draft(draft: Draft, source: Source, path: Path, marks: Sequence[str] =
 
 
 def _sentence(claim: Claim) -> str:
-    return claim.text + "".join(f" [{i}]" for i in claim.evidence)
+    return claim.shown + "".join(f" [{i}]" for i in claim.evidence)
 
 
 def _save(evidence: Sequence[Any], content: Any, path: Path, marks: Sequence[str]) -> None:
@@ -118,6 +118,7 @@ def _save(evidence: Sequence[Any], content: Any, path: Path, marks: Sequence[str
         is_verified=False,  # a person has still to sign it
         series_description=f"Draft, research use{''.join(f', {m.upper()}' for m in marks)}"[:64],
     )
+    report.SpecificCharacterSet = "ISO_IR 192"  # sentences hold signs that the image's own character set may lack
     report.save_as(path)
 
 

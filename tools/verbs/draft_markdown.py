@@ -63,7 +63,7 @@ def _section(title: str, claims: Iterable[Claim], *, numbered: bool = False, emp
 
 def _line(claim: Claim, bullet: str) -> str:
     ids = "".join(f" [{i}]" for i in claim.evidence)
-    return f"{bullet} {escaped(claim.text)}{ids}"
+    return f"{bullet} {escaped(claim.shown)}{ids}"
 
 
 def escaped(text: str) -> str:

@@ -1,26 +1,76 @@
-"""The tab Report: the draft."""
+"""The tab Report: what the evidence says of each sentence as it is edited, and what was changed in the draft."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ui.components.citing import sentence_html
+from tools.drafting.editing import Verdict
+from ui.components.citing import citation_html
 from ui.components.html import element, text
-from ui.render import paragraphs_of
+from ui.render import RESEARCH_USE
 
 if TYPE_CHECKING:
-    from agent.answer import Answer
+    from tools.drafting.editing import Checked
+
+VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "not covered")
+SIGNS: Mapping[Verdict, str] = {"supported": "✓", "contradicted": "✕", "not covered": "?"}
+_CSS: Mapping[Verdict, str] = {
+    "supported": "rr-supported",
+    "contradicted": "rr-contradicted",
+    "not covered": "rr-uncovered",
+}
+FORMATS = {"PDF": "pdf", "Word (DOCX)": "docx", "DICOM SR": "dicom-sr", "FHIR": "fhir"}
 
 
-def draft_html(answer: Answer) -> str:
-    """Return the draft report."""
-    if answer.draft is None:
-        return ""
-    draft = answer.draft
-    parts = "".join(
-        element("h4", text(p.title)) + "".join(sentence_html(c) for c in p.claims) for p in paragraphs_of(draft)
+def checked_html(sentences: Sequence[Checked]) -> str:
+    """Return each sentence with its verdict: in words and a sign, with the reason where it is not supported."""
+    counts = Counter(s.verdict for s in sentences)
+    own = sum(s.drafted is None for s in sentences)
+    said = ", ".join(f"{counts[v]} {v}" for v in VERDICTS)
+    head = element("p", text(f"{len(sentences)} sentences: {said}; {own} by a person."), css="rr-soft", role="status")
+    parts, heading = [head], ""
+    for sentence in sentences:
+        if sentence.line.heading != heading:
+            heading = sentence.line.heading
+            parts.append(element("h4", text(heading)))
+        parts.append(_sentence(sentence))
+    parts.append(element("p", text(RESEARCH_USE + " Exports carry this notice."), css="rr-soft"))
+    return element("div", *parts, css="rr-checked")
+
+
+def _sentence(sentence: Checked) -> str:
+    cited = sentence.evidence or sentence.line.cited
+    places = sentence.drafted.where if sentence.drafted else ()
+    own = element("em", text("by a person"), css="rr-mark") if sentence.drafted is None else ""
+    reason = element("small", text(sentence.reason)) if sentence.reason else ""
+    return element(
+        "p",
+        element("b", text(f"{SIGNS[sentence.verdict]} {sentence.verdict}"), css="rr-verdict"),
+        text(sentence.line.text),
+        " ",
+        "".join(citation_html(i, places) for i in cited),
+        own,
+        reason,
+        css=f"rr-sentence {_CSS[sentence.verdict]}",
+        data_cites=json.dumps(list(cited)),
+        tabindex="0",
     )
-    head = element(
-        "h3", text("Draft report"), element("small", text(f"worded by {draft.worded_by}, to be read and signed"))
+
+
+def changes_html(rows: Sequence[tuple[str, str]]) -> str:
+    """Return what was changed in the draft: added and removed lines, told by sign and word, not by colour alone."""
+    shown = [(kind, row) for kind, row in rows if kind != "same"]
+    if not shown:
+        return element("p", text("Nothing was changed in the draft."), css="rr-soft")
+    words = {"added": "+ added", "removed": "− removed"}
+    return element(
+        "ul",
+        *(
+            element("li", element("b", text(words[k])), element("ins" if k == "added" else "del", text(row)))
+            for k, row in shown
+        ),
+        css="rr-changes",
     )
-    return element("article", head, parts, css="rr-draft")

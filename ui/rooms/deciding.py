@@ -28,11 +28,19 @@ class Deciding:
         self._page = page
         with gr.Column(visible=False, elem_id="rr-decision") as self.area:
             with gr.Row(elem_id="rr-decision-row"):
-                self.approve = gr.Button("Run this plan", variant="primary", size="sm", elem_id="rr-approve")
-                self.edit = gr.Button("Change it …", size="sm", elem_id="rr-edit")
-                self.reject = gr.Button("Do not run it", size="sm", elem_id="rr-reject")
+                self.approve = gr.Button(
+                    "Run this plan", variant="primary", size="sm", min_width=90, elem_id="rr-approve"
+                )
+                self.edit = gr.Button("Change it …", size="sm", min_width=80, elem_id="rr-edit")
+                self.reject = gr.Button("Do not run it", size="sm", min_width=90, elem_id="rr-reject")
             self.comment = gr.Textbox(
-                label="If you reject it", placeholder=DIFFERENT, lines=1, max_lines=3, elem_id="rr-comment"
+                label="What should be different if it is rejected",
+                show_label=False,
+                container=False,
+                placeholder=DIFFERENT,
+                lines=1,
+                max_lines=3,
+                elem_id="rr-comment",
             )
             with gr.Column(visible=False, elem_id="rr-plan-editor") as self.editor:
                 self.text = gr.Textbox(
