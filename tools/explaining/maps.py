@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.imaging.volume import BoolArray
-from tools.models.runtimes.base import Attention, Progress
+from tools.models.runtimes.base import Attention, Progress, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,14 +53,14 @@ def score_of(attention: Attention, inputs: Tensor | None = None) -> NDArray[np.f
     return np.asarray(values[:, attention.index].double().cpu().numpy())
 
 
-def grad_cam(attention: Attention, network: Module | None = None) -> HeatMap:
+def grad_cam(attention: Attention) -> HeatMap:
     """Return Grad-CAM of the last feature maps over the input, 0 to 1; all 0 where nothing speaks for the label.
 
     Source: Selvaraju et al., ICCV 2017.
     """
     from monai.visualize import GradCAM
 
-    explained = network or attention.network
+    explained = attention.network
     with _plain_activations(explained):
         camera = GradCAM(explained, attention.layer or _last_convolution(explained), postprocessing=lambda given: given)
         found = camera(attention.inputs.clone().requires_grad_(), class_idx=attention.index)
@@ -145,9 +146,10 @@ def faithfulness(attention: Attention, region: BoolArray, seed: int) -> Faithful
 
 
 def agreement_with_random_weights(attention: Attention, heat: HeatMap, seed: int) -> float:
-    """Return the rank correlation of a Grad-CAM with that of the same network after its weights were drawn anew.
+    """Return the rank correlation of a map with that of the same network after its weights were drawn anew.
 
-    A map that stays the same shows the image, not what the model learned.
+    Grad-CAM where the network has feature maps, else occlusion. A map that stays the same shows the image, not what the
+    model learned.
 
     Source: Adebayo et al., NeurIPS 2018.
     """
@@ -162,7 +164,8 @@ def agreement_with_random_weights(attention: Attention, heat: HeatMap, seed: int
             if callable(reset):
                 reset()
     network.eval()
-    other = grad_cam(attention, network)
+    redrawn = dataclasses.replace(attention, network=network)
+    other = occlusion(redrawn, silent) if attention.layer is None else grad_cam(redrawn)
     if float(np.ptp(heat)) == 0 or float(np.ptp(other)) == 0:
         return 0.0
     return float(spearmanr(heat.ravel(), other.ravel()).statistic)

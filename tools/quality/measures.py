@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tools.errors import BadInputError, UnsupportedError
 from tools.imaging.geometry import closest_canonical
 from tools.imaging.volume import AnyArray, BoolArray, Volume
+from tools.quality.ghosts import ghosting
 from tools.results import QualityRow, QualityVerdict
 
 FloatArray = NDArray[np.float32]
@@ -94,10 +95,19 @@ def _rows(volume: Volume, slices: list[int]) -> Iterator[QualityRow]:
     yield _judged("clipping", _clipped(values, inside, volume), "%", "pixels of the patient at the end of the scale")
     if volume.dims == 3 or volume.units == "HU":
         yield _judged("cut_off", _cut_off(inside), "%", "rim of the slices that shows the patient")
+    if volume.modality == "MR":
+        yield from _ghosts(values, inside, slices)
     if volume.dims == 3 and volume.orientation_known:
         jumps = slice_jumps(_stacked(volume))
         where = f"; at {', '.join(str(j + 1) for j in jumps[:5])}" if jumps else ""
         yield _judged("slice_jumps", float(len(jumps)), "", f"slices unlike their neighbours{where}")
+
+
+def _ghosts(values: FloatArray, inside: BoolArray, slices: list[int]) -> Iterator[QualityRow]:
+    order = (2, 1, 0)  # slices, rows, columns
+    if found := ghosting(values[:, :, slices].transpose(order), inside[:, :, slices].transpose(order)):
+        method = f"percent signal ghosting in the air beside the patient (ACR 2015), brighter along the {found.axis}"
+        yield _judged("ghosting", found.percent, "%", method)
 
 
 def _judged(aspect: str, value: float, unit: str, method: str) -> QualityRow:

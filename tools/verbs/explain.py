@@ -26,6 +26,8 @@ UNFAITHFUL = 0.5
 """Rank correlation with the map of random weights from which a map is said to show the image rather than the model:
 Adebayo et al. (2018) call maps near 1 insensitive; half way is ours."""
 
+_FILES: Mapping[str, str] = {"Grad-CAM": "grad-cam.nii.gz", "occlusion": "occlusion.nii.gz"}
+
 
 @tool(precheck=needs_model("classify", "finding"), cost=Cost(seconds=20), examples=examples_of("explain"))
 def explain(
@@ -53,7 +55,7 @@ def explain(
     shown = _written(ctx, volume, made, f"{image}: {readable(label)}, score {made.score:.2f}")
     return Explanation(
         summary=_summary(label, made, choice.card),
-        files=("grad-cam.nii.gz", "occlusion.nii.gz", PANELS),
+        files=(*(_FILES[name] for name in made.maps), PANELS),
         figures=(PANELS,),
         model=used.model,
         notes=(*used.notes, *_doubts(made), *choice.card.limits_for((label,)), f"Picture: {shown}."),
@@ -100,9 +102,9 @@ def _explained(ctx: ToolContext, runtime: ExplainRuntime, volume: Volume, label:
     (row,) = runtime.classify(volume, (label,), lambda done, what: ctx.progress(0.1, what))
     attention = runtime.attention(volume, label)
     made = _Made(row.score, row.operating_point)
-    ctx.progress(0.15, "Grad-CAM")
-    heat = maps.grad_cam(attention)
     hidden = maps.occlusion(attention, lambda done, what: ctx.progress(0.2 + 0.5 * done, what))
+    ctx.progress(0.72, "Grad-CAM")
+    heat = hidden if attention.layer is None else maps.grad_cam(attention)
     region = maps.top_region(heat if heat.max() > 0 else hidden)
     ctx.progress(0.75, "masking the marked region")
     made.faithfulness = maps.faithfulness(attention, region, ctx.seed)
@@ -110,7 +112,9 @@ def _explained(ctx: ToolContext, runtime: ExplainRuntime, volume: Volume, label:
     edited = maps.filled(attention.inputs, region)
     made.filled_in = float(maps.score_of(attention, edited)[0])
     made.agreement = maps.agreement_with_random_weights(attention, heat, ctx.seed)
-    made.maps = {"Grad-CAM": attention.to_image(heat), "occlusion": attention.to_image(hidden)}
+    made.maps = {"occlusion": attention.to_image(hidden)}
+    if attention.layer is not None:
+        made.maps = {"Grad-CAM": attention.to_image(heat), **made.maps}
     made.edited = _edited(volume, attention, edited.cpu().numpy()[0].mean(axis=0), region)
     made.region_voxels = _box(attention.to_image(region.astype(np.float32)) >= 0.5)
     return made
@@ -147,9 +151,8 @@ def _written(ctx: ToolContext, volume: Volume, made: _Made, title: str) -> str:
     from tools.explaining.panels import panels_png
     from tools.imaging.nifti import write_nifti
 
-    files: Mapping[str, str] = {"Grad-CAM": "grad-cam.nii.gz", "occlusion": "occlusion.nii.gz"}
-    for name, file in files.items():
-        write_nifti(ctx.folder / file, made.maps[name].astype(np.float32), like=volume)
+    for name, heat in made.maps.items():
+        write_nifti(ctx.folder / _FILES[name], heat.astype(np.float32), like=volume)
     return panels_png(volume, made.maps, made.edited, ctx.folder / PANELS, title)
 
 
@@ -165,6 +168,8 @@ def _summary(label: str, made: _Made, card: ModelCard) -> str:
 
 def _doubts(made: _Made) -> tuple[str, ...]:
     said = ["A heat map shows what the score rests on, not where disease is."]
+    if "Grad-CAM" not in made.maps:
+        said.append("The network mixes places by attention and has no feature maps for Grad-CAM: occlusion alone.")
     if abs(made.agreement) >= UNFAITHFUL:
         said.append(
             f"The map looks much the same with random weights (rank correlation {made.agreement:.2f}): it shows the "

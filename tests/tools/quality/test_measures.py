@@ -111,3 +111,57 @@ def test_the_samples_are_sharp_and_their_blurred_copies_are_not(sample: Callable
 def test_a_template_has_no_jumps(sample: Callable[[str, str], Path]) -> None:
     brain = replace(read_nifti(sample("brain-t1", "t1.nii.gz")), modality="MR")
     assert rows(brain)["slice_jumps"].value == 0
+
+
+# --- ghosts in MR
+
+
+def head(air_sd: float = 4.0) -> Volume:
+    """An MR of an ellipsoid of 300 in noisy air, 96 × 80 × 12."""
+    i, j, k = np.ogrid[:96, :80, :12]
+    body = ((i - 48) / 26) ** 2 + ((j - 40) / 20) ** 2 + ((k - 6) / 14) ** 2 <= 1
+    rng = np.random.default_rng(5)
+    noise = np.hypot(rng.normal(0, air_sd, body.shape), rng.normal(0, air_sd, body.shape))
+    return Volume((np.where(body, 300.0, 0) + noise).astype(np.float32), np.eye(4), "NIfTI header", modality="MR")
+
+
+def haunted(volume: Volume, share: float, axis: int) -> Volume:
+    """The same with a copy of the patient, half a field of view away along an axis, of a share of its brightness."""
+    ghost = np.roll(volume.array, volume.shape[axis] // 2, axis=axis) * share
+    return volume.with_array((volume.array + ghost).astype(np.float32))
+
+
+def test_without_ghosts_the_air_is_the_same_both_ways() -> None:
+    row = rows(head())["ghosting"]
+    assert row.value < 0.5
+    assert row.verdict == "ok"
+
+
+@pytest.mark.parametrize(("axis", "said"), [(0, "columns"), (1, "rows")])
+def test_a_planted_ghost_is_measured_and_its_axis_named(axis: int, said: str) -> None:
+    weak, strong = (rows(haunted(head(), share, axis))["ghosting"] for share in (0.1, 0.4))
+    assert said in strong.method
+    assert weak.value < strong.value
+    assert strong.value / weak.value == pytest.approx(4, rel=0.15)
+    assert (weak.verdict, strong.verdict) == ("questionable", "poor")
+
+
+def test_without_air_or_with_air_cut_away_nothing_is_said_of_ghosts() -> None:
+    volume = head()
+    cut = volume.with_array(np.where(volume.array > 100, volume.array, 0))
+    full = replace(volume, array=volume.array[30:66, 26:54])
+    assert "ghosting" not in rows(cut)
+    assert "ghosting" not in rows(full)
+    assert "ghosting" not in rows(replace(haunted(volume, 0.4, 0), modality="CT"))
+
+
+@pytest.mark.samples
+def test_the_sample_brain_has_no_ghost_and_a_haunted_one_has(sample: Callable[[str, str], Path]) -> None:
+    whole = read_nifti(sample("brain-t1", "t1.nii.gz"))
+    part = replace(whole, array=np.ascontiguousarray(whole.array[:, :, 80:100]), modality="MR")
+    noisy = part.with_array(np.abs(part.array + np.random.default_rng(0).normal(0, 2, part.shape)).astype(np.float32))
+    clean, ghost = rows(noisy).get("ghosting"), rows(haunted(noisy, 0.3, 1)).get("ghosting")
+    assert clean is not None
+    assert clean.verdict == "ok"
+    assert ghost is not None
+    assert ghost.value > 5 * max(clean.value, 0.2)

@@ -183,8 +183,9 @@ class Attention:
     """Which of the values is explained."""
     to_image: Callable[[Any], AnyArray]
     """Brings a map over the inputs, without their first two axes, to the image's grid: float32 (i, j, k)."""
-    layer: str = ""
-    """Name of the submodule with the last feature maps; empty: the last convolution."""
+    layer: str | None = ""
+    """Name of the submodule with the last feature maps; empty: the last convolution; None: it has none to look at, as
+    networks of attention blocks."""
 
 
 class SegmentRuntime(Protocol):
