@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from ui.api import Api
 from ui.components.study import HEADER
 from ui.page import PageState, StudyState
 from ui.room import Shared
@@ -59,6 +60,7 @@ def build_page(page: Page, owners: Owners, pictures: Pictures) -> gr.Blocks:
             rooms=(cases, viewer, *tabs, settings, conversation),
             blocks=blocks,
         )
+        Api(page, owners).wire()  # first: an event of the page must not take the name of an endpoint
         for room in shared.rooms:
             room.wire(shared)
     blocks.queue(default_concurrency_limit=8, max_size=MAX_WAITING, api_open=False)

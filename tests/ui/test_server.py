@@ -40,10 +40,6 @@ def test_no_analytics_no_history_no_share(page):
     assert not config.get("is_space")
 
 
-def test_no_event_of_the_page_is_an_open_endpoint(page):
-    assert page.get("/gradio_api/info").json()["named_endpoints"] == {}
-
-
 def test_other_host_names_are_refused_on_loopback(page):
     assert page.get("/health", headers={"host": "evil.example"}).status_code == 400
 

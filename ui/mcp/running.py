@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.events import AnyEvent, Progress, StepStarted
+from ui.single import run_single
 
 if TYPE_CHECKING:
     import anyio
 
     from agent.assistant import Assistant
-    from tools.workspace import Artifact, Workspace
+    from tools.workspace import Artifact
 
 Report = Callable[[float, str], Awaitable[None]]
 REPORT_EVERY_S = 0.1
@@ -69,7 +69,7 @@ async def run_tool(
 
     def work() -> None:
         try:
-            outcome.append(_run(assistant, reading, name, args, newest, cancelled))
+            outcome.append(run_single(assistant, reading, name, args, newest.take, cancelled))
         except BaseException as error:  # noqa: BLE001  raised again by the task that waits
             outcome.append(error)
 
@@ -86,31 +86,3 @@ async def run_tool(
     newest.fraction, newest.message = 1.0, "done"
     await newest.tell(report)
     return made
-
-
-def _run(
-    assistant: Assistant, reading: str, name: str, args: Mapping[str, Any], newest: Newest, cancelled: threading.Event
-) -> Artifact:
-    from agent.run import run_one_tool
-
-    workspace = assistant.workspace(reading)
-    step = reserve(workspace)
-    try:
-        return run_one_tool(assistant.context(reading, newest.take, cancelled), name, args, step=step)
-    except BaseException:
-        if not workspace.has_artifact(step):
-            shutil.rmtree(workspace.root / "artifacts" / step, ignore_errors=True)
-        raise
-
-
-def reserve(workspace: Workspace) -> str:
-    """Return the next free step id; making its folder takes it, whoever else asks at the same time."""
-    folder = workspace.root / "artifacts"
-    number = 1 + max((int(p.name[1:]) for p in folder.glob("s*") if p.name[1:].isdigit()), default=0)
-    while True:
-        try:
-            (folder / f"s{number}").mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return f"s{number}"
