@@ -101,7 +101,7 @@ class ModelCard(_Data):
     prompts: tuple[PromptKind, ...] = ()
     """For segment: the kinds of prompt it takes."""
     half_precision: bool = False
-    """Whether it may run in half precision on a GPU."""
+    """Whether it may compute in half precision: on a GPU, and on a CPU with instructions for bfloat16."""
     cpu_fallback: bool = True
     """Whether it may run on the CPU when the GPU's memory does not suffice."""
     isolated: bool = False

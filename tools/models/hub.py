@@ -23,7 +23,7 @@ from tools.models.attempts import MB, Place, run_within_memory
 from tools.models.card import ModelCard, PromptKind, Trust
 from tools.models.choosing import require_served, require_shown, resolved, why_none
 from tools.models.installed import BrokenCard, installed_cards, knows_runtime, loader_of
-from tools.models.memory import MemoryMeter, is_out_of_memory, machine_memory_bytes, meter_for
+from tools.models.memory import MemoryMeter, computes_in_half, is_out_of_memory, machine_memory_bytes, meter_for
 from tools.models.pool import Pool
 from tools.models.remote.address import address_refusal
 from tools.models.runtimes.base import Loading
@@ -394,4 +394,4 @@ def _joined(hashes: Iterable[str]) -> str:
 
 
 def _is_half(card: ModelCard, device: str) -> bool:
-    return card.half_precision and device.startswith("cuda")
+    return card.half_precision and computes_in_half(device)

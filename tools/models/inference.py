@@ -156,8 +156,9 @@ class SlidingWindow:
             logits = logits.to(keep_at, torch.float32)
             for row, window in zip(logits, batch, strict=True):
                 place: tuple[int | slice, ...] = (0, slice(None), *window)
-                sums[place] += row * weight
+                sums[place].addcmul_(row, weight)
                 counts[window] += weight
+            del computed, logits, row  # so that the next batch's answer finds their room
             progress((number + 1) / len(batches))
         assert sums is not None  # noqa: S101  there is at least one window
         return sums.div_(counts)

@@ -11,6 +11,7 @@ import gc
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -136,6 +137,23 @@ class CudaMemory:
 
         gc.collect()
         torch.cuda.empty_cache()
+
+
+@cache
+def computes_in_half(device: str) -> bool:
+    """Return whether half precision is worth while on a device: on a GPU, and on a CPU with instructions for bfloat16.
+
+    On a CPU without them it is emulated, and slower than full precision.
+    """
+    if device != "cpu":
+        return device.startswith("cuda")
+    try:
+        import torch
+
+        able = torch.cpu.get_capabilities()
+    except (ImportError, AttributeError):  # no torch, or one before 2.12, which does not tell
+        return False
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def meter_for(device: str) -> MemoryMeter:

@@ -18,7 +18,14 @@ from tools.facts import AttachmentFacts
 from tools.models import installed
 from tools.models.card import ModelCard, Weights
 from tools.models.hub import Choice, Hub, Used
-from tools.models.memory import CudaMemory, ProcessMemory, is_out_of_memory, machine_memory_bytes, tensor_bytes
+from tools.models.memory import (
+    CudaMemory,
+    ProcessMemory,
+    computes_in_half,
+    is_out_of_memory,
+    machine_memory_bytes,
+    tensor_bytes,
+)
 from tools.models.pool import Pool
 from tools.models.runtimes.base import Loading
 
@@ -235,7 +242,10 @@ def test_out_of_memory_first_unloads_what_is_idle(bench: Callable[..., Bench]) -
     assert list(room.hub.loaded()) == ["net on cuda"]
 
 
-def test_out_of_memory_ends_on_the_cpu_where_the_card_allows_it(bench: Callable[..., Bench]) -> None:
+def test_out_of_memory_ends_on_the_cpu_where_the_card_allows_it(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.models.hub.computes_in_half", lambda device: device == "cuda")
     room = bench(card("net", half_precision=True))
     seen: list[Net] = []
 
@@ -400,6 +410,22 @@ def test_half_precision_is_asked_of_torch_only_where_allowed() -> None:
     with Loading(card("net"), {}, "cpu").inference():
         assert not torch.is_autocast_enabled("cpu")
         assert torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize(("able", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, able: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able}, raising=False)
+    computes_in_half.cache_clear()
+    hub = Hub([card("net", half_precision=True, weights=None).model_copy(update={"runtime": "hu_threshold"})])
+    loadings: list[Loading] = []
+    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: lambda loading: loadings.append(loading) or Net(1))
+    used = hub.use(Choice(hub.get("net"), "test"), lambda net: net)
+    computes_in_half.cache_clear()
+    with loadings[0].inference():
+        assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+    assert used.model.precision == ("half" if able else "full")
 
 
 # --- a real GPU

@@ -61,17 +61,21 @@ class Loading:
     device: str
     """The CPU as "cpu", or a torch device."""
     half: bool = False
-    """Whether to compute in half precision: the card allows it, and the device is a GPU."""
+    """Whether to compute in half precision: the card allows it, and the device is made for it."""
     remote_models: tuple[str, ...] = ()
     """Addresses of other machines that pixels may be sent to; the person's setting."""
 
     @contextmanager
     def inference(self) -> Iterator[None]:
-        """Compute without gradients, and in half precision where `half` says so; masters stay in full precision."""
+        """Compute without gradients, and in half precision where `half` says so; masters stay in full precision.
+
+        On a GPU that is float16, on a CPU bfloat16, whose range is that of full precision.
+        """
         import torch
 
         kind = torch.device(self.device).type
-        with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self.half):
+        dtype = torch.bfloat16 if kind == "cpu" else torch.float16
+        with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=self.half):
             yield
 
     def options(self, kind: type[OptionsT]) -> OptionsT:

@@ -107,7 +107,7 @@ class MaisiBundle:
         """Return a network for inference; its norms answer in half precision only where the rest computes in it."""
         for module in network.modules():
             if hasattr(module, "norm_float16"):
-                module.norm_float16 = self.bundle.loading.half
+                module.norm_float16 = self.bundle.loading.half and self.bundle.device != "cpu"
         return network.eval()
 
     def _json(self, entry: str) -> Any:
