@@ -29,8 +29,8 @@ class ReportTab(Quiet):
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self.edit = gr.State(None)
         with gr.Tab("Report", id="report", elem_id="rr-tab-report"):
+            self.edit = gr.State(None)
             self.empty = gr.HTML(EMPTY, elem_id="rr-report-empty", apply_default_css=False)
             with gr.Column(visible=False, elem_id="rr-report") as self.area:
                 with gr.Row(elem_id="rr-report-bar"):

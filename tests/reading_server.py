@@ -1,0 +1,121 @@
+"""The page over the real assistant: real tools on a phantom, a planner that gives scripted plans.
+
+python -m tests.reading_server FOLDER PORT
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from tests.page_server import ROOT
+from tools.contract import ImageRef, ToolContext, tool
+from tools.results import Measurements
+
+SLOW_S = 30.0
+"""How long `linger` takes for the first time; then it is quick."""
+
+
+@contextmanager
+def reading_server(folder: Path, port: int) -> Iterator[str]:
+    """Yield the address of a page; used again with the same folder and port it is a restart after a power cut.
+
+    Args:
+        folder: readings, uploads, the server's log.
+        port: a free one.
+    """
+    command = [sys.executable, "-m", "tests.reading_server", str(folder), str(port)]
+    env = os.environ | {"PIP_NO_INDEX": "1", "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    env |= {"READINGROOM_CONFIG_DIR": str(folder / "config")}
+    with (folder / "server.log").open("a", encoding="utf-8") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, (folder / "server.log").read_text(encoding="utf-8")
+        yield address
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@tool()
+def linger(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the image")]) -> Measurements:
+    """Take long for the first time, and say how far it is."""
+    done = ctx.workspace.root / "lingered"
+    pause_s = 0.1 if done.exists() else SLOW_S / 10
+    done.touch()
+    for tenth in range(10):
+        ctx.progress(tenth / 10, f"slice {tenth + 1} of 10")
+        time.sleep(pause_s)
+    return Measurements(summary="It took its time.", rows=())
+
+
+class Planner:
+    """Plans by a word of the request."""
+
+    planned_by, can_replan = "a script", False
+
+    def plan(self, request: str, facts: Any, *, first_step: int = 1, comment: Any = None, **rest: Any) -> Any:
+        from agent.plan import Clarify, Plan, Step
+        from agent.planner import PlanningResult
+
+        n = first_step
+        if "linger" in request:
+            steps = [Step(id=f"s{n}", tool="linger", args={"image": "@img1"})]
+        elif "lungs" in request:
+            steps = [
+                Step(id=f"s{n}", tool="segment", args={"image": "@img1", "targets": ["lungs"]}),
+                Step(id=f"s{n + 1}", tool="measure", args={"mask": f"@s{n}", "quantities": ["volume", "intensity"]}),
+                Step(id=f"s{n + 2}", tool="draft_report", args={"evidence": [f"@s{n}", f"@s{n + 1}"]}),
+            ]
+        else:
+            return PlanningResult(outcome=Clarify(question="What should be done?"), decided_by="script")
+        return PlanningResult(outcome=Plan(steps=tuple(steps[:1] if comment else steps)), decided_by="script")
+
+
+class NoStore:
+    """A report store that holds nothing."""
+
+    def report(self, report_id: str) -> Any:
+        from knowledge.errors import NotFoundError
+
+        raise NotFoundError(f"no report {report_id!r}")
+
+
+def main() -> None:
+    """Serve until terminated; the first line says where."""
+    from agent.assistant import Assistant
+    from agent.settings import Settings
+    from tests.agent.test_model_choice import card
+    from tools.models.hub import Hub
+    from tools.registry import Registry
+    from ui.server import serve
+
+    folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    settings = Settings(
+        readings_dir=folder / "readings", cache_dir=folder / "cache", data_dir=folder / "data", device="cpu",
+        approval="ask-before-running",
+    )  # fmt: skip
+    hub = Hub.installed()
+    for extra in (card("second-opinion", seconds=2.0), card("not-installed", runtime="none-such")):
+        hub.adopt(extra)
+    assistant = Assistant(
+        settings=settings, registry=Registry.installed().with_tools(linger), hub=hub, planner=Planner(),  # type: ignore[arg-type]  # all that is asked
+        knowledge=NoStore(),  # type: ignore[arg-type]
+    )  # fmt: skip
+    serve(assistant, "127.0.0.1", port, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it
+
+
+if __name__ == "__main__":
+    main()
