@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,7 +61,7 @@ class ArrayOptions(Options):
 
 
 class ArrayNetwork:
-    """Serves `classify` on pictures and `segment` on volumes.
+    """Serves `classify` on pictures, `segment` and `enhance` on volumes.
 
     Args:
         network: the file, ready to be called.
@@ -123,6 +123,14 @@ class ArrayNetwork:
         found = (logits[0] > 0.5).float() if single else logits[0].argmax(0, keepdim=True).float()
         values = on_grid(MetaTensor(found, meta=dict(image.meta)), volume)
         return Segmentation({target: self._mask(values, target, channels=single) for target in targets})
+
+    def synthesize(self, source: Volume | None, parameters: Mapping[str, Any], progress: Progress) -> Volume:
+        """Make a finer or cleaner image of one; see `SynthesizeRuntime`."""
+        from tools.models.runtimes.image_to_image import made_from
+
+        if source is None:
+            raise BadInputError("image: this network makes an image from an image; name one")
+        return made_from(source, (self._answer, self._loading, self._options), parameters, progress)
 
     def _mask(self, values: Any, target: str, *, channels: bool) -> BoolArray:
         numbers = self._outputs(target)

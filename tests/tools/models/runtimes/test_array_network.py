@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.phantoms import phantom_volume
 from tests.phantoms_ct import dice
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.imaging.geometry import to_orientation
@@ -168,3 +169,44 @@ def test_volumes_and_pictures_are_not_mixed_up(tmp_path: Path) -> None:
         runtime_of(path, PICTURE).classify(scan(), (), quiet)
     with pytest.raises(UnsupportedError, match="not on volumes"):
         runtime_of(path, PICTURE).segment(scan(), ["spleen"], quiet)
+
+
+# --- an image from an image
+
+
+class Twice(torch.nn.Module):
+    """Twice as many voxels along each axis, each of the value of the one it lies in."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(image, scale_factor=2.0, mode="nearest")
+
+
+FINER = {"size": [8, 8, 8], "labels": ["image"], "intensity": "minmax"}
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SAR"])
+def test_a_finer_image_lies_where_the_coarse_one_lay(tmp_path: Path, codes: str) -> None:
+    path = saved(Twice(), torch.zeros(1, 1, 6, 7, 5), "pt", tmp_path)
+    coarse = to_orientation(phantom_volume((6, 7, 5)), codes)
+    made = runtime_of(path, FINER).synthesize(coarse, {"operation": "super_resolution"}, quiet)
+    upright = to_orientation(coarse, "RAS")
+    assert made.shape == tuple(2 * n for n in upright.shape)
+    assert made.spacing_mm == pytest.approx([s / 2 for s in upright.spacing_mm])
+    assert np.array_equal(made.array[::2, ::2, ::2], upright.array)
+    assert made.array.dtype == coarse.array.dtype
+    middle = (made.affine_ras @ [0.5, 0.5, 0.5, 1], upright.affine_ras @ [0, 0, 0, 1])
+    assert np.allclose(*middle)
+
+
+def test_a_spacing_that_the_network_does_not_make_is_refused(tmp_path: Path) -> None:
+    path = saved(Twice(), torch.zeros(1, 1, 6, 7, 5), "pt", tmp_path)
+    with pytest.raises(BadInputError, match=r"makes voxels of 0\.35 × 0\.45 × 1\.25 mm"):
+        runtime_of(path, FINER).synthesize(phantom_volume((6, 7, 5)), {"spacing_mm": 1.0}, quiet)
+    with pytest.raises(BadInputError, match="makes an image from an image"):
+        runtime_of(path, FINER).synthesize(None, {}, quiet)
+
+
+def test_a_network_that_gives_no_image_is_no_generator(tmp_path: Path) -> None:
+    path = saved(Halves(), torch.zeros(1, 1, 8, 6), "pt", tmp_path)
+    with pytest.raises((UnavailableError, BadInputError), match="network of 'test-network'"):
+        runtime_of(path, FINER).synthesize(phantom_volume((6, 7, 5)), {}, quiet)
