@@ -10,6 +10,7 @@ from agent.attach import Attach
 from agent.errors import AttachmentError, ConfigError, LimitError, LLMUnavailableError, ReadingError, RunError
 from agent.events import AnyEvent
 from agent.plan import Clarify, Decline, Plan, Step
+from agent.pointing import Pointed
 from agent.settings import Settings
 from tools.contract import Cost, Example, ImageRef, MaskRef, Tool, ToolContext, example, plan_example, tool
 from tools.errors import BadInputError, NotFoundError, ToolError, UnavailableError, UnsupportedError
@@ -22,6 +23,7 @@ from tools.places import Place, Region, Span
 from tools.registry import Registry
 from tools.results import Claim, Draft, Masks, Measurement, Measurements, ToolResult
 from tools.sources import Source, sources_of
+from tools.verbs.prompting import SegmentPrompt
 
 __all__ = [
     "Answer",
@@ -49,12 +51,14 @@ __all__ = [
     "NotFoundError",
     "Place",
     "Plan",
+    "Pointed",
     "ReadingError",
     "Region",
     "Registry",
     "Requires",
     "RunError",
     "RuntimeOptions",
+    "SegmentPrompt",
     "Settings",
     "Source",
     "Span",

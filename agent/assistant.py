@@ -31,6 +31,7 @@ from agent.isolation import Workers
 from agent.llm.meter import MeteredLLM
 from agent.pausing import keep_policy, policy_of
 from agent.plan import Plan
+from agent.pointing import Pointed
 from agent.record import RunRecord
 from agent.run import Turn, run_turn
 from agent.settings import ApprovalPolicy, Settings
@@ -97,18 +98,31 @@ class Assistant:
         attachments: Sequence[Attachable] = (),
         *,
         reading: str | None = None,
+        pointed: Sequence[Pointed] = (),
         on_event: Callable[[AnyEvent], None] | None = None,
     ) -> Answer:
         """Answer a request; with `reading`, as a follow-up in that reading.
+
+        Args:
+            request: what to do.
+            attachments: what to do it with.
+            reading: an earlier reading that the request belongs to.
+            pointed: points or a box that a person placed in images: the prompt of what is to be segmented there.
+            on_event: called with each event.
 
         Raises:
             AttachmentError: a file cannot be used.
             RunError: the run could not be done; what was computed stays in the reading.
         """
-        return self._drain(self.stream(request, attachments, reading=reading), on_event)
+        return self._drain(self.stream(request, attachments, reading=reading, pointed=pointed), on_event)
 
     def stream(
-        self, request: str, attachments: Sequence[Attachable] = (), *, reading: str | None = None
+        self,
+        request: str,
+        attachments: Sequence[Attachable] = (),
+        *,
+        reading: str | None = None,
+        pointed: Sequence[Pointed] = (),
     ) -> Iterator[AnyEvent]:
         """Yield events as they happen; the last is `Answered`, or `Failed` before the error is raised.
 
@@ -117,7 +131,7 @@ class Assistant:
         if reading is not None:
             self._must_exist(reading)
         reading_id = reading or new_reading_id()
-        return self.run(reading_id, Turn(request=request), attachments)
+        return self.run(reading_id, Turn(request=request, pointed=tuple(pointed)), attachments)
 
     async def aask(
         self,

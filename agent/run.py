@@ -20,6 +20,7 @@ from agent.events import Answered, Failed, Paused, Tokens
 from agent.llm.meter import Meter, Spent, metered
 from agent.pausing import Pause
 from agent.plan import Plan, Step
+from agent.pointing import Pointed
 from tools.errors import ToolError
 from tools.preconditions import check_call
 from tools.results import Claim
@@ -42,6 +43,8 @@ class Turn:
     decision: Mapping[str, Any] | None = None
     plan: Plan | None = None
     """With a request: what to run for it, made by a person."""
+    pointed: tuple[Pointed, ...] = ()
+    """With a request: what the person pointed at in the images."""
 
 
 def run_turn(run: RunContext, turn: Turn) -> None:
@@ -110,7 +113,8 @@ def _input(graph: Graph, config: RunnableConfig, turn: Turn, run: RunContext) ->
 
     if turn.request is not None:
         given = turn.plan.model_dump(mode="json") if turn.plan else None
-        return {"request": turn.request, "given": given}
+        pointed = [p.model_dump(mode="json") for p in turn.pointed]
+        return {"request": turn.request, "given": given, "pointed": pointed}
     snapshot = graph.get_state(config)
     if any(task.interrupts for task in snapshot.tasks):
         decision = dict(turn.decision or {})

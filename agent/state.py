@@ -12,6 +12,8 @@ class InputState(TypedDict):
     attachments: NotRequired[list[str]]
     given: NotRequired[dict[str, Any] | None]
     """A plan that a person made, to be run in place of one for the request."""
+    pointed: NotRequired[list[dict[str, Any]]]
+    """What a person pointed at in the images, as agent/pointing.py has it."""
 
 
 StepStatus = Literal["done", "failed", "skipped"]
@@ -36,6 +38,7 @@ class State(TypedDict, total=False):
     request: str
     attachments: list[str]
     given: dict[str, Any] | None
+    pointed: list[dict[str, Any]]
     outcome: dict[str, Any]
     """The plan, question or refusal, as agent/plan.py has it."""
     decided_by: str

@@ -33,6 +33,7 @@ from agent.events import (
 )
 from agent.pausing import Pause
 from agent.plan import Plan, Step
+from agent.pointing import Pointed
 from agent.record import RunRecord
 from agent.settings import Settings
 from knowledge.assets import Assets
@@ -199,9 +200,11 @@ class FakeAssistant:
         attachments: Sequence[Attachable] = (),
         *,
         reading: str | None = None,
+        pointed: Sequence[Pointed] = (),
         on_event: Callable[[AnyEvent], None] | None = None,
     ) -> Answer:
-        self.calls.append({"request": request, "attachments": list(attachments), "reading": reading})
+        call = {"request": request, "attachments": list(attachments), "reading": reading, "pointed": tuple(pointed)}
+        self.calls.append(call)
         emit = on_event or (lambda event: None)
         reading = reading or self.begin()
         self.cancelled[reading].clear()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.again import again_stream
-from agent.attach import Attach
+from agent.attach import REPORT_SUFFIXES, Attach
 from agent.errors import ReadingError
 from agent.history import turns_of
 from ui.components.files import files_tab_html
@@ -23,6 +23,7 @@ from ui.shelf import Shelf
 from ui.streaming import GoingRun, GoingRuns, Start
 from ui.uploads import Brought, bring
 from ui.view import AttachmentView, RunView, resumed, view_of
+from ui.viewing.pointed import prompts_of
 
 if TYPE_CHECKING:
     from agent.answer import Answer
@@ -56,6 +57,7 @@ class PageState:
     asked: str = ""
     """The request that is about to run, and what it attaches."""
     attaches: tuple[Attach, ...] = ()
+    pointed: tuple[Pin, ...] = ()
     run: str = ""
     """Id of the run that goes on; empty between runs."""
     seen: int = 0
@@ -144,12 +146,23 @@ class Page:
             ReadingError: the reading is running already.
         """
         request, attachments = state.asked, state.attaches
-        state = replace(state, reading=state.reading or self._assistant.begin(), asked="", attaches=())
+        pointed = prompts_of(state.pointed, self._ids(state, attachments))
+        state = replace(state, reading=state.reading or self._assistant.begin(), asked="", attaches=(), pointed=())
 
         def start(on_event: OnEvent) -> Answer:
-            return self._assistant.ask(request, attachments, reading=state.reading, on_event=on_event)
+            return self._assistant.ask(request, attachments, reading=state.reading, pointed=pointed, on_event=on_event)
 
         return self._started(state, RunView(request=request, reading=state.reading), start)
+
+    def _ids(self, state: PageState, attachments: tuple[Attach, ...]) -> dict[str, str]:
+        """Return the ids that uploads get when they are attached, by the ids that the viewer gave them."""
+        if not state.pointed:
+            return {}
+        known = self._assistant.workspace(state.reading).attachments() if state.reading else []
+        first = 1 + sum(a.facts.kind == "image" for a in known)
+        images = [n for n, a in enumerate(attachments, 1) if Path(a.path).suffix.lower() not in REPORT_SUFFIXES]
+        ids = {f"new{n}": f"img{i}" for i, n in enumerate(images, first)}
+        return ids | {f"new{n}.{attachments[n - 1].series}": f"img{i}" for i, n in enumerate(images, first)}
 
     def decide(
         self, state: PageState, decision: Decision, *, comment: str | None = None, plan: Plan | None = None

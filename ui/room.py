@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ui.owners import Owners
     from ui.page import Page, PageState, StudyState
     from ui.view import RunView
+    from ui.viewing.pointed import Pin
 
 Updates = dict[Any, Any]
 """Component → its new value or properties, as Gradio takes them from an event."""
@@ -68,9 +69,11 @@ class Shared:
     blocks: gr.Blocks
     """The page itself, for what happens when it loads."""
 
-    def asked(self, state: PageState, request: str, attaches: tuple[Attach, ...], who: Any) -> PageState:
+    def asked(
+        self, state: PageState, request: str, attaches: tuple[Attach, ...], who: Any, pointed: tuple[Pin, ...] = ()
+    ) -> PageState:
         """Return the state with what is asked, in a reading that is the asker's."""
-        return replace(self.opened(state, who), asked=request.strip(), attaches=attaches)
+        return replace(self.opened(state, who), asked=request.strip(), attaches=attaches, pointed=pointed)
 
     def come_back(self, who: gr.Request) -> Updates:
         """Return the page of the reading that its address names, as it is now, to whom it belongs."""

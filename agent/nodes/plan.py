@@ -11,6 +11,7 @@ from agent.costing import PlanCost, cost_of
 from agent.events import Planned, Planning
 from agent.plan import Clarify, Decline, Plan
 from agent.planner import PriorResult
+from agent.pointing import Pointed, asked_plan, with_prompts
 from agent.state import State
 from tools.results import Masks
 from tools.workspace import Artifact
@@ -24,6 +25,11 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     run = runtime.context
     if given := state.get("given"):
         return _given(Plan.model_validate(given), state, run)
+    pointed = [Pointed.model_validate(p) for p in state.get("pointed", [])]
+    if not state.get("comment") and (
+        asked := asked_plan(state["request"], pointed, _next_step(run.workspace.artifacts(), state))
+    ):
+        return _given(asked, state, run)
     planner = run.open_planner()
     run.emit(Planning(by=planner.planned_by))
     artifacts = run.workspace.artifacts()
@@ -34,7 +40,8 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
         first_step=_next_step(artifacts, state),
         comment=state.get("comment"),
     )
-    outcome = made.outcome
+    outcome, unused = with_prompts(made.outcome, pointed)
+    notes = (*made.notes, *unused)
     cost = _cost(outcome, run)
     run.record.append(
         "plan",
@@ -43,7 +50,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
         decided_by=made.decided_by,
         attempts=made.attempts,
         seconds=round(made.seconds, 3),
-        notes=list(made.notes),
+        notes=list(notes),
         llm_calls=[dict(c) for c in made.calls],
         cost=asdict(cost) if cost else None,
     )
@@ -56,7 +63,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
         "outcome": outcome.model_dump(mode="json"),
         "decided_by": made.decided_by,
         "all_steps": planned,
-        "notes": [*state.get("notes", []), *made.notes],
+        "notes": [*state.get("notes", []), *notes],
     }
 
 

@@ -217,3 +217,31 @@ async def test_errors_and_failed_readings_are_shown():
 
 def test_an_empty_page_says_what_to_do():
     assert "Attach an image or take a sample case" in _page().history_html(PageState())
+
+
+async def test_what_was_pointed_at_before_attaching_goes_with_its_image(ct, tmp_path):
+    from ui.viewing.pointed import pointed_of
+
+    assistant = FakeAssistant()
+    page = _page(assistant)
+    said = (
+        '[{"image": "new2", "kind": "point", "voxels": [[1, 2, 3]]}, {"image": "new2", "kind": "box",'
+        ' "voxels": [[0, 0, 3], [5, 6, 3]]}, {"image": "img1", "kind": "point", "voxels": [[4, 4, 4]]}]'
+    )
+    report = tmp_path / "old.txt"
+    report.write_text("Clear.", encoding="utf-8")
+    study = StudyState(brought=(Brought(report, "old.txt"), Brought(ct, ct.name)), pointed=pointed_of(said))
+    attaches = page.attachments(study, ANY_MODALITY, None)
+    await _asked(page, PageState(pointed=study.pointed), "Segment what I marked.", attaches)
+    first, second = assistant.calls[0]["pointed"]
+    assert first.image == "img1"
+    assert first.prompt.points == [[1, 2, 3]]
+    assert first.prompt.box == [[0, 0, 3], [5, 6, 3]]
+    assert second.prompt.points == [[4, 4, 4]]
+
+
+def test_places_that_are_none_are_left_out():
+    from ui.viewing.pointed import pointed_of
+
+    for said in ("", "nonsense", '{"image": "img1"}', '[{"image": "../x", "kind": "point", "voxels": [[1, 2, 3]]}]'):
+        assert pointed_of(said) == ()

@@ -95,7 +95,9 @@ class Conversation:
             """Show the request at once, or say that there is none."""
             if not request.strip():
                 return {self.request: gr.Textbox(value="", placeholder=NOTHING_ASKED)}
-            asked = shared.asked(state, request, self._page.attachments(brought, modality, series), who)
+            asked = shared.asked(
+                state, request, self._page.attachments(brought, modality, series), who, brought.pointed
+            )
             shown = runs.start(StudyState(), asked, self._page.ask)
             return shown | {self.request: gr.Textbox(value="", placeholder=ASK_MORE)}
 

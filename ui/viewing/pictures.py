@@ -125,8 +125,9 @@ def _as_said(volume: Volume, preview: Preview) -> Volume:
 def previews_of(study: StudyState) -> tuple[Preview, ...]:
     """Return what can be looked at of what was brought: every series of every file that can be read."""
     stated, found = dict(study.modality_of), []
-    for number, item in enumerate(study.brought, 1):
-        if item.problem or item.path.suffix.lower() in (".txt", ".md"):
+    readable = [item for item in study.brought if not item.problem]  # numbered as they will be attached
+    for number, item in enumerate(readable, 1):
+        if item.path.suffix.lower() in (".txt", ".md"):
             continue
         modality = stated.get(str(item.path), "")
         if not item.choices:
