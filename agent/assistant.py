@@ -257,15 +257,18 @@ class Assistant:
         """The models."""
         if self._given_hub is not None:
             return self._given_hub
+        from tools.audit import AuditLog
         from tools.models.hub import Hub
 
-        return Hub.installed(
+        hub = Hub.installed(
             device=self.device,
             device_memory_mb=self.settings.device_memory_mb,
             weights_dir=self.settings.weights_dir,
             assets=self.assets,
             remote_models=self.settings.remote_models,
         )
+        hub.audit = AuditLog(self.settings.audit_path)
+        return hub
 
     @cached_property
     def assets(self) -> Assets:

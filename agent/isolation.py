@@ -209,6 +209,7 @@ class Workers:
             "device": device,
             "device_memory_mb": self._settings.device_memory_mb,
             "remote_models": self._settings.remote_models,
+            "audit": str(self._settings.audit_path),
             "weights_dir": str(self._settings.weights_dir),
             "cache_dir": str(self._settings.cache_dir),
         }

@@ -17,6 +17,7 @@ from agent.errors import LimitError, LLMUnavailableError, ModelBehaviorError
 from agent.events import Progress
 from agent.isolation import IsolatedCall, WorkerProcess
 from knowledge.errors import KnowledgeError
+from tools.audit import AuditLog
 from tools.contract import Tool, ToolContext
 from tools.errors import (
     BadInputError,
@@ -26,6 +27,7 @@ from tools.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from tools.pacs.audited import AuditedPacs
 from tools.pacs.client import open_pacs
 from tools.results import ToolResult
 
@@ -111,7 +113,7 @@ class RunningStep:
             hub=self.hub,
             open_knowledge=run.open_knowledge,
             open_llm=run.open_llm,
-            open_pacs=lambda name: open_pacs(run.settings.pacs, name),
+            open_pacs=lambda name: AuditedPacs(open_pacs(run.settings.pacs, name), AuditLog(run.settings.audit_path)),
             site_key=key.get_secret_value().encode() if (key := run.settings.deidentify_key) else b"",
             earlier_readings=lambda: _earlier_readings(run),
             device=run.device,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from knowledge.errors import KnowledgeError
+from tools.audit import AuditLog
 from tools.contract import Tool, ToolContext
 from tools.errors import SeriesChoiceError, ToolError
 
@@ -129,7 +130,7 @@ def _hub_of(lent: Mapping[str, Any]) -> Hub:
     from tools.models.hub import Hub
 
     sys.path.extend(p for p in lent["path"] if p not in sys.path)
-    return Hub(
+    hub = Hub(
         [ModelCard.model_validate(card) for card in lent["cards"]],
         device=lent["device"],
         device_memory_mb=lent["device_memory_mb"],
@@ -137,6 +138,8 @@ def _hub_of(lent: Mapping[str, Any]) -> Hub:
         weights_dir=Path(lent["weights_dir"]),
         assets=Assets(Path(lent["cache_dir"])),
     )
+    hub.audit = AuditLog(Path(lent["audit"]))
+    return hub
 
 
 def _not_lent() -> NoReturn:

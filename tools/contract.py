@@ -19,7 +19,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol, get_args, get_origin, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -91,6 +91,14 @@ class TextModel(Protocol):
         ...
 
 
+class Seen(NamedTuple):
+    """What a model says of pictures."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+    """What was done to the pictures before it saw them."""
+
+
 @runtime_checkable
 class SeeingModel(Protocol):
     """A language model that may also read pictures."""
@@ -105,7 +113,7 @@ class SeeingModel(Protocol):
         """Whether it reads pictures."""
         ...
 
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> str:
+    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
         """Return the answer to a prompt about pictures, each the bytes of a PNG file.
 
         Raises:

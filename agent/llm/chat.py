@@ -66,6 +66,8 @@ class Reply:
     """Mean natural logarithm of the tokens' probabilities, where it was asked for and the endpoint gives it."""
     notes: tuple[str, ...] = field(default=())
     """What was done to get it: retries, parameters that the endpoint would not take."""
+    altered: tuple[str, ...] = ()
+    """What a reader must know of how the pictures that were sent differ from the reading's."""
 
     def json(self) -> Any:
         """Return the answer parsed.

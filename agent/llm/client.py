@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
     from tools.audit import AuditLog
+    from tools.contract import Seen
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
@@ -113,7 +114,7 @@ class LLM:
         """Whether it reads pictures, by the settings."""
         return self._endpoint.sees_images
 
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> str:
+    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
         """Return the answer to a prompt about pictures, each the bytes of a PNG file.
 
         Raises:
@@ -288,6 +289,7 @@ class LLM:
             finish_reason=getattr(choice, "finish_reason", None) or "stop",
             mean_logprob=_mean_logprob(choice),
             notes=tuple(notes),
+            altered=passage.altered,
         )
         if ask.schema is not None:
             reply.json()

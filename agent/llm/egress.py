@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from agent.errors import ConfigError
 from agent.llm.chat import Message
+from agent.llm.pixels import without_text
 from agent.settings import EgressPolicy, is_loopback
 from knowledge.masking import Span, identifiers_in
 
@@ -90,6 +91,17 @@ class Passage:
     counts: Counter[str] = field(default_factory=Counter)
     images: int = 0
 
+    @property
+    def altered(self) -> tuple[str, ...]:
+        """What was done to pictures, for the reader of the answer."""
+        removed = self.counts["burned-in text"]
+        if self.policy != "remote-deidentified" or not self.images:
+            return ()
+        text = f"{removed} places with text in the picture were blacked out" if removed else "no text was found in it"
+        return (
+            f"The picture went to another machine without its header; {text}. Text that OCR misses would go along.",
+        )
+
     def outgoing(self, messages: Sequence[Message]) -> list[Message]:
         """Return the messages as they may leave.
 
@@ -123,12 +135,13 @@ class Passage:
         if part.get("type") != "image_url":
             raise ConfigError(f"a message part must be text or image_url, got {part.get('type')!r}")
         check_image(str(part["image_url"]["url"]))
-        if self.policy == "remote-deidentified":
-            raise ConfigError(
-                "pixels may not leave to this LLM endpoint: set READINGROOM_EGRESS=remote-allowed if they may"
-            )
         self.images += 1
-        return part
+        if self.policy != "remote-deidentified":
+            return part
+        url, removed = without_text(str(part["image_url"]["url"]))
+        if removed:
+            self.counts["burned-in text"] += removed
+        return {**part, "image_url": {**part["image_url"], "url": url}}
 
     def _text(self, text: str) -> str:
         if self.policy != "remote-deidentified":

@@ -17,6 +17,7 @@ from typing import Any
 from agent.errors import LimitError
 from agent.llm.chat import Ask, CallHook, ChatModel, Reply
 from agent.llm.seeing import look
+from tools.contract import Seen
 from tools.errors import CancelledError
 
 CHARACTERS_A_TOKEN = 4  # of English text, for endpoints that do not say what they counted
@@ -124,7 +125,7 @@ class MeteredLLM:
         """Whether it reads pictures."""
         return bool(getattr(self._llm, "sees_images", False))
 
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> str:
+    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
         """Return the answer to a prompt about pictures, each the bytes of a PNG file; see `LLM.look`."""
         return look(self.chat, prompt, pictures, max_tokens)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
 from agent.llm.chat import Ask, Reply
+from tools.contract import Seen
 from tools.errors import UnavailableError
 
 
-def look(chat: Callable[[Ask], Reply], prompt: str, pictures: Sequence[bytes], max_tokens: int) -> str:
+def look(chat: Callable[[Ask], Reply], prompt: str, pictures: Sequence[bytes], max_tokens: int) -> Seen:
     """Return the answer to a prompt about pictures.
 
     Args:
@@ -27,6 +28,7 @@ def look(chat: Callable[[Ask], Reply], prompt: str, pictures: Sequence[bytes], m
     parts: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
     parts += [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     try:
-        return chat(Ask([{"role": "user", "content": parts}], max_tokens=max_tokens, purpose="look")).text
+        reply = chat(Ask([{"role": "user", "content": parts}], max_tokens=max_tokens, purpose="look"))
     except (ConfigError, LLMUnavailableError, ModelBehaviorError) as error:
         raise UnavailableError(str(error)) from error
+    return Seen(reply.text, reply.altered)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from knowledge.assets import Assets
+from tools.audit import AuditLog
 from tools.errors import NotFoundError, UnavailableError, UnsupportedError
 from tools.facts import AttachmentFacts
 from tools.models.attempts import MB, Place, run_within_memory
@@ -111,6 +112,8 @@ class Hub:
         self._pools: dict[str, Pool] = {}
         self._brought: dict[str, str] = {}
         self._opening = threading.Lock()
+        self.audit: AuditLog | None = None
+        """Where calls of remote models are written down; None: nowhere."""
 
     @classmethod
     def installed(
@@ -348,7 +351,9 @@ class Hub:
         status = self.status(card)
         if status.state != "ready":
             raise UnavailableError(f"model {card.name!r} {status.state}: {status.remedy}")
-        loading = Loading(card, self._checked_weights(card), device, _is_half(card, device), self._remote_models)
+        loading = Loading(
+            card, self._checked_weights(card), device, _is_half(card, device), self._remote_models, self.audit
+        )
         load = loader_of(card.runtime)
         try:
             runtime = load(loading)

@@ -114,7 +114,7 @@ def _ask_endpoint(ctx: ToolContext, picture: bytes, question: str, shown: str, w
             "endpoint that reads pictures and READINGROOM_LLM_SEES_IMAGES=1"
         )
     ctx.progress(0.2, f"{llm.name} looks at the picture")
-    text = llm.look(load("look").render(question=question, shown=shown), [picture])
+    text, notes = llm.look(load("look").render(question=question, shown=shown), [picture])
     use = ModelUse(
         card=llm.name,
         runtime="language model endpoint",
@@ -122,4 +122,4 @@ def _ask_endpoint(ctx: ToolContext, picture: bytes, question: str, shown: str, w
         device="endpoint",
         reason="no local vision-language model is ready",
     )
-    return _Said(" ".join(text.split()), use, llm.name, (f"No local model answered: {why_not}.",))
+    return _Said(" ".join(text.split()), use, llm.name, (f"No local model answered: {why_not}.", *notes))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -57,5 +58,12 @@ def show(*, as_json: AsJson = False) -> None:
         replaced = ", ".join(f"{count} {kind}" for kind, count in entry.get("replaced", {}).items()) or "nothing"
         terminal.show(
             f"{at}  {clean(str(entry.get('to')))}  {clean(str(entry.get('policy')))}  "
-            f"{entry.get('characters', 0):,} characters, {entry.get('images', 0)} images; replaced: {clean(replaced)}"
+            f"{_amount(entry)}; replaced: {clean(replaced)}"
         )
+
+
+def _amount(entry: Mapping[str, Any]) -> str:
+    """Return how much left: of a PACS objects and bytes, else characters and pictures."""
+    if "objects" in entry:
+        return f"{entry['objects']:,} objects, {entry.get('bytes', 0):,} bytes"
+    return f"{entry.get('characters', 0):,} characters, {entry.get('images', 0)} images"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools.contract import ToolContext
+from tools.contract import Seen, ToolContext
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.facts import Requires
 from tools.models.hub import CardStatus, Used
@@ -26,9 +26,9 @@ class Seeing:
     def __init__(self) -> None:
         self.prompt, self.pictures = "", []
 
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> str:
+    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
         self.prompt, self.pictures = prompt, list(pictures)
-        return "Two dark ellipses\nin a gray one."
+        return Seen("Two dark ellipses\nin a gray one.")
 
 
 class Local:
@@ -108,7 +108,7 @@ def test_without_any_model_it_says_what_to_get(ctx: ToolContext, fits: bool) -> 
 
 def test_a_refusal_of_the_endpoint_is_passed_on(ctx: ToolContext) -> None:
     class Forbidden(Seeing):
-        def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> str:
+        def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
             raise UnavailableError("pixels may not leave to this LLM endpoint")
 
     with pytest.raises(UnavailableError, match="pixels may not leave"):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.models.remote.address import is_this_machine
 from tools.models.remote.wire import WireRequest, WireResponse, WireResult
 from tools.models.runtimes.base import Progress
+
+if TYPE_CHECKING:
+    from tools.audit import AuditLog
 
 _TICK_S = 0.2
 MAX_ANSWER_BYTES = 1_000_000_000  # a hundred masks of a large CT, packed
@@ -49,6 +54,8 @@ class RemoteModel:
     version: str
     transport: Transport
     timeout_s: float
+    audit: AuditLog | None = None
+    """Where each call to another machine is written down before it is made."""
 
     def call(self, request: WireRequest, progress: Progress) -> WireResult:
         """Send a request, wait, and return the checked result.
@@ -58,8 +65,23 @@ class RemoteModel:
             BadInputError: the model says so of its input.
             UnsupportedError: the model says so of the image.
         """
-        answer = self._answer(request.model_dump_json(), progress)
+        body = request.model_dump_json()
+        self._write_down(request.verb, body, with_image=request.image is not None)
+        answer = self._answer(body, progress)
         return self._result(answer)
+
+    def _write_down(self, verb: str, body: str, *, with_image: bool) -> None:
+        where = self.transport.where
+        if self.audit is not None and not is_this_machine(where):
+            self.audit.append(
+                to=where,
+                model=self.name,
+                policy="remote model: pixels without header",
+                purpose=verb,
+                characters=len(body),
+                sha256=hashlib.sha256(body.encode()).hexdigest(),
+                images=int(with_image),
+            )
 
     def refuse(self, reason: str) -> UnavailableError:
         """Return the error for an answer that must not be used."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
+    from tools.audit import AuditLog
     from tools.imaging.volume import AnyArray, BoolArray, Volume
     from tools.models.card import ModelCard
 
@@ -64,6 +65,8 @@ class Loading:
     """Whether to compute in half precision: the card allows it, and the device is made for it."""
     remote_models: tuple[str, ...] = ()
     """Addresses of other machines that pixels may be sent to; the person's setting."""
+    audit: AuditLog | None = None
+    """Where a remote model's call is written down before it is made; None: nowhere."""
 
     @contextmanager
     def inference(self) -> Iterator[None]:

@@ -285,7 +285,7 @@ def load_mcp(loading: Loading) -> RemoteRuntime:
 
 def _runtime(loading: Loading, options: RemoteOptions, transport: Transport) -> RemoteRuntime:
     card = loading.card
-    model = RemoteModel(card.name, card.version, transport, options.timeout_s)
+    model = RemoteModel(card.name, card.version, transport, options.timeout_s, loading.audit)
     return RemoteRuntime(model, options.model or card.name, card.targets if card.verb == "classify" else ())
 
 
