@@ -11,8 +11,9 @@ from tools.imaging.slices import Preset
 from tools.imaging.volume import AnyArray, BoolArray
 from tools.models.runtimes.base import Loading, Options, Progress, Prompt
 from tools.models.runtimes.model_pictures import preset_of, rgb
+from tools.models.runtimes.sam_inputs import SquareProcessor
 from tools.models.runtimes.slice_propagation import SlicePrompt, carry
-from tools.models.runtimes.transformers_folder import load_model, load_processor
+from tools.models.runtimes.transformers_folder import folder_of, load_model, load_processor
 
 if TYPE_CHECKING:
     from tools.imaging.volume import Volume
@@ -119,4 +120,7 @@ def load(loading: Loading) -> SamSegmenter:
     if "text" in loading.card.prompts:
         raise BadInputError(f"model card {loading.card.name!r}: runtime sam takes points and box; use text_segmenter")
     model = load_model(loading, "AutoModelForMaskGeneration")
-    return SamSegmenter(loading, model, load_processor(loading))
+    first = model.config.model_type in FIRST_GENERATION
+    return SamSegmenter(
+        loading, model, load_processor(loading) if first else SquareProcessor(folder_of(loading.weights))
+    )
