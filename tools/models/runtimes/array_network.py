@@ -12,10 +12,13 @@ from pydantic import Field, model_validator
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.imaging.anatomy import members_of
+from tools.imaging.geometry import world_to_voxel
 from tools.imaging.volume import BoolArray, Volume
 from tools.models.inference import SlidingWindow, require_memory, resampled_voxels
-from tools.models.runtimes.base import Loading, Options, Progress, Segmentation
+from tools.models.runtimes.array_maps import SIGMOID_CUT, outlines, peaks
+from tools.models.runtimes.base import FoundPoint, Loading, Options, Progress, Segmentation
 from tools.models.runtimes.monai_bundle import meta_tensor, on_grid, require_scan
+from tools.places import Position
 from tools.results import LabelScore
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ class ArrayOptions(Options):
     activation: Literal["none", "softmax", "sigmoid"] = "none"
     """What is applied to the network's answer; none where the network does it itself."""
     operating_points: dict[str, float] = Field(default_factory=dict)
-    """Per label: the score from which it counts."""
+    """Per label: the score from which it counts; for landmarks, the height of the map from which a point is there."""
     spacing_mm: tuple[float, float, float] | None = None
     """For volumes: the spacing to resample to; none: as the image is."""
     orientation: str = Field(default="RAS", pattern="^[RL][AP][SI]$")
@@ -61,7 +64,7 @@ class ArrayOptions(Options):
 
 
 class ArrayNetwork:
-    """Serves `classify` on pictures, `segment` and `enhance` on volumes.
+    """Serves `classify` on pictures, `segment` and `landmarks` on pictures and volumes, `enhance` on volumes.
 
     Args:
         network: the file, ready to be called.
@@ -83,8 +86,7 @@ class ArrayNetwork:
             raise UnsupportedError("this network scores single pictures: attach one image")
         progress(0.1, "preparing the picture")
         picture = _picture(volume, options)
-        batch = picture[None, None] if options.channels == 1 else np.repeat(picture[None, None], 3, axis=1)
-        scores = self._answer(batch)[0].reshape(-1)
+        scores = self._answer(picture[None])[0].reshape(-1)
         if len(scores) != len(options.labels):
             raise UnavailableError(
                 f"the network of {self._loading.card.name!r} gives {len(scores)} scores, its card names "
@@ -98,13 +100,56 @@ class ArrayNetwork:
         )
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
-        """Outline targets in a volume; see `SegmentRuntime`."""
-        import torch
+        """Outline targets in a picture or a volume; see `SegmentRuntime`."""
         from monai.data import MetaTensor
 
+        single = self._options.activation == "sigmoid"
+        if len(self._options.size) == 2:
+            maps = self._picture_maps(volume, progress)
+            stack = outlines(maps, volume.shape, several=single)[..., None]
+            return Segmentation({target: self._mask(stack, target, channels=True) for target in targets})
+        logits, image = self._volume_maps(volume, progress)
+        found = (logits > SIGMOID_CUT).float() if single else logits.argmax(0, keepdim=True).float()
+        values = on_grid(MetaTensor(found, meta=dict(image.meta)), volume)
+        return Segmentation({target: self._mask(values, target, channels=single) for target in targets})
+
+    def landmarks(self, volume: Volume, targets: Sequence[str], progress: Progress) -> tuple[FoundPoint, ...]:
+        """Return the peaks of a network's heat maps, one a label; see `LandmarkRuntime`."""
         options = self._options
-        if len(options.size) != 3:
+        if len(options.size) == 2:
+            maps = self._picture_maps(volume, progress)
+            steps = np.array(volume.shape[:2], np.float64) / np.array(options.size[::-1], np.float64)
+            found = peaks(maps.swapaxes(1, 2), options.labels, options.operating_points)
+            # pixel centres: the first of the network's pixels lies in the middle of those that it was made of
+            places = [((p.voxel[0] + 0.5) * steps[0] - 0.5, (p.voxel[1] + 0.5) * steps[1] - 0.5, 0.0) for p in found]
+        else:
+            logits, image = self._volume_maps(volume, progress)
+            found = peaks(logits.numpy(), options.labels, options.operating_points)
+            affine = np.asarray(image.affine, np.float64)
+            world = [affine[:3, :3] @ np.array(p.voxel) + affine[:3, 3] for p in found]
+            places = [tuple(world_to_voxel(volume, np.array(place)).tolist()) for place in world]
+        points = (FoundPoint(p.name, _inside(at, volume), p.score) for p, at in zip(found, places, strict=True))
+        return tuple(point for point in points if not targets or point.name in targets)
+
+    def _picture_maps(self, volume: Volume, progress: Progress) -> FloatArray:
+        """Return what the network gives for a picture: (outputs, rows, columns)."""
+        if volume.dims != 2:
             raise UnsupportedError("this network works on pictures, not on volumes")
+        progress(0.1, "preparing the picture")
+        maps: FloatArray = self._answer(_picture(volume, self._options)[None])[0]
+        if maps.ndim != 3:
+            raise UnavailableError(
+                f"the network of {self._loading.card.name!r} gives {maps.shape} for a picture, a map per label is "
+                "needed: its card names the wrong verb"
+            )
+        self._require_outputs(len(maps))
+        return maps
+
+    def _volume_maps(self, volume: Volume, progress: Progress) -> tuple[Tensor, Any]:
+        """Return what the network gives for a volume, (outputs, *grid), and the image on that grid."""
+        import torch
+
+        options = self._options
         require_scan(volume)
         voxels = resampled_voxels(volume.shape, volume.spacing_mm, options.spacing_mm)
         require_memory(4 * (3 * len(options.labels) * voxels + 2 * float(np.prod(volume.shape))), "this network")
@@ -113,16 +158,16 @@ class ArrayNetwork:
         scaled = torch.from_numpy(_scaled(np.asarray(image.numpy(), np.float32), options))
         inputs = scaled[None] if options.channels == 1 else scaled[None].repeat(1, 3, 1, 1, 1)
         window = SlidingWindow(options.size, overlap=options.overlap)
-        logits = window.run(inputs, self._on_tensors, "cpu", lambda d: progress(0.1 + 0.7 * d, "running the network"))
-        if logits.shape[1] != len(options.labels):
+        maps = window.run(inputs, self._on_tensors, "cpu", lambda d: progress(0.1 + 0.7 * d, "running the network"))
+        self._require_outputs(maps.shape[1])
+        return maps[0], image
+
+    def _require_outputs(self, count: int) -> None:
+        if count != len(self._options.labels):
             raise UnavailableError(
-                f"the network of {self._loading.card.name!r} gives {logits.shape[1]} channels, its card names "
-                f"{len(options.labels)} labels: the file is another version than the card"
+                f"the network of {self._loading.card.name!r} gives {count} channels, its card names "
+                f"{len(self._options.labels)} labels: the file is another version than the card"
             )
-        single = options.activation == "sigmoid"
-        found = (logits[0] > 0.5).float() if single else logits[0].argmax(0, keepdim=True).float()
-        values = on_grid(MetaTensor(found, meta=dict(image.meta)), volume)
-        return Segmentation({target: self._mask(values, target, channels=single) for target in targets})
 
     def synthesize(self, source: Volume | None, parameters: Mapping[str, Any], progress: Progress) -> Volume:
         """Make a finer or cleaner image of one; see `SynthesizeRuntime`."""
@@ -188,16 +233,27 @@ def _activated(answer: FloatArray, activation: str) -> FloatArray:
 
 
 def _picture(volume: Volume, options: ArrayOptions) -> FloatArray:
-    """Return a picture as rows and columns of the size wanted; colour becomes grey."""
+    """Return a picture as (channels, rows, columns) of the size wanted.
+
+    Colour stays where the network takes three channels and becomes grey where it takes one; grey is repeated.
+    """
     from skimage.transform import resize
 
     array = np.asarray(volume.array[:, :, 0], np.float32)
     if not np.isfinite(array).all():
         raise BadInputError("the image holds pixels that are not numbers (NaN or infinite): replace them first")
-    grey = array @ np.array([0.299, 0.587, 0.114], np.float32) if array.ndim == 3 else array
-    scaled = _scaled(grey.T, options)
-    drawn = resize(scaled, options.size, order=1, mode="edge", anti_aliasing=True, preserve_range=True)
+    if array.ndim == 3 and options.channels == 1:
+        array = array @ np.array([0.299, 0.587, 0.114], np.float32)
+    planes = np.moveaxis(array, 2, 0) if array.ndim == 3 else np.repeat(array[None], options.channels, axis=0)
+    scaled = _scaled(planes.swapaxes(1, 2), options)
+    drawn = [resize(s, options.size, order=1, mode="edge", anti_aliasing=True, preserve_range=True) for s in scaled]
     return np.asarray(drawn, np.float32)
+
+
+def _inside(place: Sequence[float], volume: Volume) -> Position:
+    """Return a position moved into the image, whose outermost half voxel a coarser grid may leave."""
+    i, j, k = (min(max(0.0, float(at)), n - 1.0) for at, n in zip(place, volume.shape, strict=True))
+    return i, j, k
 
 
 def _scaled(array: FloatArray, options: ArrayOptions) -> FloatArray:

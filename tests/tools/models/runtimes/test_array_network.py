@@ -10,7 +10,7 @@ import torch
 from tests.phantoms import phantom_volume
 from tests.phantoms_ct import dice
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
-from tools.imaging.geometry import to_orientation
+from tools.imaging.geometry import to_orientation, voxel_to_world, world_to_voxel
 from tools.imaging.volume import Volume
 from tools.models.card import ModelCard
 from tools.models.runtimes import onnx_network, torchscript
@@ -210,3 +210,85 @@ def test_a_network_that_gives_no_image_is_no_generator(tmp_path: Path) -> None:
     path = saved(Halves(), torch.zeros(1, 1, 8, 6), "pt", tmp_path)
     with pytest.raises((UnavailableError, BadInputError), match="network of 'test-network'"):
         runtime_of(path, FINER).synthesize(phantom_volume((6, 7, 5)), {}, quiet)
+
+
+# --- outlines of pictures, and landmarks
+
+
+class Lights(torch.nn.Module):
+    """Two outputs per pixel or voxel: nothing, and what is bright."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        bright = image.mean(1, keepdim=True)
+        return torch.cat([torch.zeros_like(bright), bright * 20 - 10], 1)
+
+
+class Heat(torch.nn.Module):
+    """Two heat maps: of the brightest place and of the darkest."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.cat([image, 1 - image], 1)
+
+
+FLAT = {"size": [32, 24], "labels": ["", "lungs"], "intensity": "minmax"}
+
+
+def lit(*, colour: bool = False) -> Volume:
+    """48 columns and 64 rows, axes to the right and down, with a bright rectangle at the upper right."""
+    array = np.zeros((48, 64, 1), np.uint8)
+    array[30:44, 6:20] = 255
+    if colour:
+        array = np.repeat(array[..., None], 3, axis=-1)
+        array[:10, :, :, 0] = 120
+    return Volume(array, np.diag([1.0, -1.0, 1.0, 1.0]), modality="CR")
+
+
+@pytest.mark.parametrize(("activation", "colour"), [("none", False), ("sigmoid", False), ("none", True)])
+def test_a_picture_is_outlined_on_its_own_pixels(tmp_path: Path, activation: str, colour: bool) -> None:
+    channels = 3 if colour else 1
+    options = FLAT | {"activation": activation, "channels": channels}
+    runtime = runtime_of(saved(Lights(), torch.zeros(1, channels, 32, 24), "pt", tmp_path), options)
+    volume = lit(colour=colour)
+    mask = runtime.segment(volume, ["lungs"], quiet).masks["lungs"]
+    truth = np.zeros(volume.shape, bool)
+    truth[30:44, 6:20] = True
+    assert mask.shape == (48, 64, 1)
+    assert mask.dtype == np.bool_
+    assert dice(mask, truth) > 0.95
+
+
+def test_a_picture_network_refuses_volumes_and_scores(tmp_path: Path) -> None:
+    runtime = runtime_of(saved(Lights(), torch.zeros(1, 1, 32, 24), "pt", tmp_path), FLAT)
+    with pytest.raises(UnsupportedError, match="works on pictures, not on volumes"):
+        runtime.segment(scan(), ["lungs"], quiet)
+    scores = runtime_of(saved(Halves(), torch.zeros(1, 1, 8, 6), "pt", tmp_path), PICTURE)
+    with pytest.raises(UnavailableError, match="a map per label is needed"):
+        scores.segment(picture(), ["upper"], quiet)
+
+
+def test_a_pictures_landmark_is_the_heat_maps_peak(tmp_path: Path) -> None:
+    options = FLAT | {"labels": ["carina", ""]}
+    runtime = runtime_of(saved(Heat(), torch.zeros(1, 1, 32, 24), "pt", tmp_path), options)
+    array = np.zeros((48, 64, 1), np.float32)
+    i, j = np.ogrid[:48, :64]
+    array[:, :, 0] = 200 * np.exp(-((i - 33) ** 2 + (j - 14) ** 2) / 60)
+    (point,) = runtime.landmarks(lit().with_array(array), (), quiet)
+    assert point.name == "carina"
+    assert point.voxel == pytest.approx((33, 14, 0), abs=1.0)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SAR"])
+def test_a_volumes_landmark_keeps_its_place_in_any_orientation(tmp_path: Path, codes: str) -> None:
+    options = SCAN | {"labels": ["anterior_commissure", "posterior_commissure"], "size": [16, 16, 16],
+                      "operating_points": {"posterior_commissure": 2.0}}  # fmt: skip
+    runtime = runtime_of(saved(Heat(), torch.zeros(1, 1, 16, 16, 16), "pt", tmp_path), options)
+    upright = scan()
+    i, j, k = np.ogrid[:30, :26, :24]
+    heat = np.exp(-((i - 21) ** 2 + (j - 9) ** 2 + (k - 5) ** 2) / 40)
+    upright = upright.with_array((-57 + 200 * heat).astype(np.float32))
+    volume = to_orientation(upright, codes)
+    (point,) = runtime.landmarks(volume, (), quiet)  # the other map stays below its operating point
+    assert point.name == "anterior_commissure"
+    expected = world_to_voxel(volume, voxel_to_world(upright, np.array([21.0, 9.0, 5.0])))
+    assert point.voxel == pytest.approx(tuple(expected), abs=0.7)
+    assert runtime.landmarks(volume, ("posterior_commissure",), quiet) == ()
