@@ -142,6 +142,8 @@ class FakeAssistant:
     held_back: tuple[str, ...] = ()
     story: Sequence[tuple[Step, ToolResult, Mapping[str, bytes]]] = field(default_factory=chest_story)
     step_seconds: float = 0.0
+    busy: bool = False
+    """Compute in Python during a step, as a tool that never lets go of the interpreter would."""
     fails: Mapping[str, str] = field(default_factory=dict)
     """Step id → why it fails."""
     raises: BaseException | None = None
@@ -296,7 +298,11 @@ class FakeAssistant:
     ) -> dict[str, str] | None:
         emit(StepStarted(step=step.id, tool=step.tool, args=step.args))
         for tenth in range(10 if self.step_seconds else 0):
-            if self.cancelled[reading].wait(self.step_seconds / 10):
+            if self.busy:
+                until = time.monotonic() + self.step_seconds / 10
+                while time.monotonic() < until and not self.cancelled[reading].is_set():
+                    sum(range(1000))
+            if self.cancelled[reading].wait(0 if self.busy else self.step_seconds / 10):
                 message = "the run was cancelled; what had finished is kept"
                 emit(Failed(reading=reading, kind="cancelled", message=message))
                 raise RunError(message)

@@ -1,6 +1,6 @@
 """The page over a scripted assistant in a process of its own, for tests that talk to it as a browser would.
 
-python -m tests.page_server FOLDER STEP_SECONDS WAITS PORT
+python -m tests.page_server FOLDER STEP_SECONDS WAITS PORT BUSY
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 @contextmanager
 def serving(
-    folder: Path, *, step_seconds: float = 0.0, waits: int = 0, port: int = 0, **settings: object
+    folder: Path, *, step_seconds: float = 0.0, waits: int = 0, port: int = 0, busy: bool = False, **settings: object
 ) -> Iterator[str]:
     """Yield the address of a page whose readings lie in a folder; a folder and port used again are a restart.
 
@@ -26,9 +26,19 @@ def serving(
         step_seconds: how long each step of the story takes.
         waits: for how many decisions it waits.
         port: 0 takes a free one.
+        busy: whether a step computes in Python all the while, instead of waiting.
         settings: READINGROOM_* settings, by their names in lower case.
     """
-    command = [sys.executable, "-m", "tests.page_server", str(folder), str(step_seconds), str(waits), str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.page_server",
+        str(folder),
+        str(step_seconds),
+        str(waits),
+        str(port),
+        str(int(busy)),
+    ]
     env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}  # no page of a test fetches anything
     env |= {"GRADIO_TEMP_DIR": str(folder / "uploads"), "READINGROOM_CONFIG_DIR": str(folder / "config")}
     env |= {f"READINGROOM_{name.upper()}": str(value) for name, value in settings.items()}
@@ -54,7 +64,7 @@ def main() -> None:
 
     folder, step_seconds, waits, port = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     settings = Settings(readings_dir=folder / "readings", cache_dir=folder / "cache", data_dir=folder / "data")
-    assistant = FakeAssistant(settings=settings, step_seconds=step_seconds, waits=waits)
+    assistant = FakeAssistant(settings=settings, step_seconds=step_seconds, waits=waits, busy=sys.argv[5] == "1")
     serve(assistant, "127.0.0.1", port, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it
 
 

@@ -59,8 +59,12 @@
   });
 
   // The reading is named in the page's address, so that a reload, a bookmark or another tab finds it again.
+  // It stays until a reading was shown: the empty page comes first, and the address is then still to be read.
+  let hasShown = false;
   const keepAddress = (reading) => {
     const address = new URL(location.href);
+    if (!reading && !hasShown) return;
+    hasShown = true;
     if (reading === (address.searchParams.get("reading") ?? "")) return;
     if (reading) address.searchParams.set("reading", reading);
     else address.searchParams.delete("reading");
