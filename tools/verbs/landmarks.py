@@ -145,7 +145,7 @@ def _point(found: FoundPoint, volume: Volume) -> Point:
 
     position_mm = None
     if volume.spacing_source is not None and volume.orientation_known:
-        x, y, z = (round(float(n), 2) for n in voxel_to_world(volume, np.array(found.voxel)))
+        x, y, z = (round(float(n), 2) + 0.0 for n in voxel_to_world(volume, np.array(found.voxel)))
         position_mm = (x, y, z)
     i, j, k = (round(float(n), 2) for n in found.voxel)
     return Point(name=found.name, voxel=(i, j, k), position_mm=position_mm, score=found.score)

@@ -13,6 +13,7 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "image_encoder_monai": "tools.models.runtimes.image_encoder:load_monai",
         "image_encoder_vision": "tools.models.runtimes.image_encoder:load_vision",
         "landmarks_from_masks": "tools.models.runtimes.landmarks_from_masks:load",
+        "landmarks_from_template": "tools.models.runtimes.landmarks_from_template:load",
         "monai_bundle": "tools.models.runtimes.monai_bundle:load",
         "nnunet": "tools.models.runtimes.nnunet:load",
         "onnx": "tools.models.runtimes.onnx_network:load",
