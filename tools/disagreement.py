@@ -158,9 +158,24 @@ def abstentions(
             )
             out.append(Claim(text=text, evidence=(artifact.id,), kind="general"))
         card = by_name.get(result.model.card) if result.model else None
+        if card is not None:
+            out += _undecided(artifact.id, card, result)
         if card is not None and result.image in facts:
             out += _outside(artifact.id, card, facts[result.image])
     return out
+
+
+def _undecided(step: str, card: ModelCard, result: Scores) -> Iterator[Claim]:
+    """Yield scores that lie so near their operating point that the card does not let them decide."""
+    for row in result.rows:
+        point = row.operating_point
+        if point is not None and abs(row.score - point) < card.abstain_margin:
+            text = (
+                f"{card.name} does not decide on {readable(row.label)}: its score of {row.score:.2f} in {step} lies "
+                f"too near its operating point of {point:.2f}. "
+                "Another view, a better image or a second model would help."
+            )
+            yield Claim(text=text, evidence=(step,), kind="general")
 
 
 def _outside(step: str, card: ModelCard, image: AttachmentFacts) -> Iterator[Claim]:

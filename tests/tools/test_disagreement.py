@@ -12,6 +12,10 @@ from tools.models.card import ModelCard
 from tools.results import Box, Boxes, LabelScore, MaskEntry, Masks, Measurement, Measurements, ModelUse, Scores, Text
 from tools.workspace import Artifact, Provenance
 
+CARD = {
+    "name": "a-model", "title": "A", "verb": "classify", "runtime": "onnx", "version": "1", "body_part": ["CHEST"],
+    "seconds": 1, "licence": "MIT", "source": "x", "trust": "experimental",
+}  # fmt: skip
 FACTS = {"img1": AttachmentFacts(id="img1", modality="CR", dims=2)}
 
 
@@ -100,10 +104,7 @@ def test_what_is_told_passes_the_check_of_sentences() -> None:
 
 
 def test_a_model_without_operating_point_or_outside_its_domain_abstains_and_says_what_would_help() -> None:
-    card = ModelCard.model_validate(
-        {"name": "a-model", "title": "A", "verb": "classify", "runtime": "onnx", "version": "1", "body_part": ["CHEST"],
-         "seconds": 1, "licence": "MIT", "source": "x", "trust": "experimental"}
-    )  # fmt: skip
+    card = ModelCard.model_validate(CARD)
     told = [c.text for c in abstentions([scores("s1", "effusion", 0.72, None)], FACTS, [card])]
     assert any("no operating point, so nothing is said" in t and "would help" in t for t in told)
     assert any("does not say which body part" in t and "would help" in t for t in told)
@@ -111,3 +112,17 @@ def test_a_model_without_operating_point_or_outside_its_domain_abstains_and_says
     known = {"img1": FACTS["img1"].model_copy(update={"body_part": "CHEST"})}
     tested = card.model_copy(update={"trust": "tested"})
     assert abstentions([scores("s1", "effusion", 0.72, 0.5)], known, [tested]) == []
+
+
+@pytest.mark.parametrize(
+    ("score", "abstains"), [(0.53, True), (0.47, True), (0.55, False), (0.44, False), (0.9, False)]
+)
+def test_a_score_near_its_operating_point_decides_nothing(score, abstains) -> None:
+    card = ModelCard.model_validate(CARD | {"abstain_margin": 0.05, "trust": "tested"})
+    made = scores("s1", "effusion", score, 0.5)
+    said = [c for c in abstentions([made], FACTS, [card]) if "does not decide" in c.text]
+    assert bool(said) is abstains
+    if said:
+        assert f"score of {score:.2f} in s1 lies too near its operating point of 0.50" in said[0].text
+        assert "second model would help" in said[0].text
+        assert problem_with(said[0], lambda i: of_artifact(made, FACTS) if i == "s1" else None) is None

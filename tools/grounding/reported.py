@@ -15,7 +15,7 @@ from tools.grounding.stems import stem
 from tools.imaging.anatomy import vocabulary
 
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
-_CLAUSE = re.compile(r"[,;]|\bbut\b|\bhowever\b", re.IGNORECASE)
+_CLAUSE = re.compile(r"[,;](?!\s*(?:which|that|who|whose)\b)|\bbut\b|\bhowever\b", re.IGNORECASE)
 _TURNING = ("negation", "uncertain", "certain")
 
 

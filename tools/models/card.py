@@ -114,6 +114,8 @@ class ModelCard(_Data):
     """What a reader of its results must know, whatever the target."""
     target_limits: dict[str, str] = Field(default_factory=dict)
     """What a reader must know of one target."""
+    abstain_margin: float = Field(default=0.0, ge=0.0, le=0.5)
+    """A score nearer than this to its operating point decides nothing: the answer abstains and says why."""
     trust: Trust = "untested"
     """tested: we ran it on real data with a known answer; untested: the card is right, we could not run it;
     experimental: its publisher shows no evaluation."""

@@ -165,6 +165,7 @@ def _json(making: Export, artifact_id: str) -> list[str]:
     if artifact_id.startswith("s"):
         data: Mapping[str, Any] = ctx.workspace.artifact(artifact_id).model_dump(mode="json")
     else:
+        ctx.workspace.kind_of(artifact_id)  # an id that is none is refused in words
         data = ctx.workspace.facts()[artifact_id].model_dump(mode="json")
     data = {"notice": NOTICE, **data}
     name = f"{artifact_id}.json"

@@ -178,3 +178,15 @@ def test_an_empty_report_and_one_without_evidence_say_so(check, reading) -> None
     (reading.root / "artifacts" / "s1" / "artifact.json").unlink()
     found = check("The liver measures 1,503 ml. [s2]")
     assert found.rows[0].reason == "it cites 's2', which does not exist"
+
+
+def test_a_report_in_another_language_is_not_covered_and_none_of_it_is_lost(check) -> None:
+    german = (
+        "Befund: Die Leber misst 1.503 ml. Kein Pleuraerguss. Die Milz ist normal groß.\nBeurteilung: Kein Nachweis."
+    )
+    rows = check(german).rows
+    assert len(rows) >= 4
+    assert all(row.verdict != "supported" and row.reason for row in rows)
+    japanese = check("所見 肺野に異常なし。肝臓の容積は1503 ml。").rows
+    assert japanese
+    assert all(row.verdict != "supported" for row in japanese)
