@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.errors import UnsupportedError
 from tools.workspace import Workspace, writing
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def source_of(workspace: Workspace, image: str, folder: Path) -> Source:
     made = " (SYNTHETIC)" if "synthetic" in marks else ""
     name = SERIES_FOLDER.format(image=image)
     series = folder / name
-    if series.exists():
-        raise UnsupportedError(f"{name!r} is there already: one export step writes a series once")
+    shutil.rmtree(series, ignore_errors=True)  # of an attempt of this step that failed or was killed
     with writing(series):
         series.mkdir()
         written, exact = write_series(volume, series, description=f"{image} from a file without DICOM{made}")

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tools.changes import Change
 from tools.contract import AnyRef, Cost, ToolContext, tool
-from tools.errors import UnsupportedError
+from tools.errors import BadInputError, UnsupportedError
 from tools.examples import examples_of
 from tools.results import Draft, Files, Mark, Measurements
 from tools.workspace import Artifact, Workspace, writing
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tools.exporting.mesh import MeshFormat
     from tools.exporting.source import Source
+    from tools.imaging.volume import BoolArray
 
     Segmented = tuple[Segmentation, Sequence[str]]
 
@@ -180,17 +181,32 @@ def _png(making: Export, artifact_id: str) -> list[str]:
     for file in (f for f in files if Path(f).suffix == ".png"):
         names.append(f"{artifact_id}-{file}")
         _noted_png(ctx.workspace.step_folder(artifact_id) / file, ctx.folder / names[-1], making.said(artifact_id))
-    if not names and ctx.workspace.kind_of(artifact_id) == "image":
+    if not names and (kind := ctx.workspace.kind_of(artifact_id)) in ("image", "mask"):
         from tools.imaging.render import overlay_png
 
         names.append(f"{artifact_id}.png")
         title = " ".join((artifact_id, *(mark.upper() for mark in making.marks(artifact_id))))
-        overlay_png(ctx.workspace.volume(artifact_id), {}, ctx.folder / names[-1], title=title)
+        image = artifact_id if kind == "image" else ctx.workspace.image_of(artifact_id)
+        masks = _drawn_masks(ctx, artifact_id, image) if kind == "mask" else {}
+        overlay_png(ctx.workspace.volume(image), masks, ctx.folder / names[-1], title=title)
         _noted_png(ctx.folder / names[-1], ctx.folder / names[-1], making.said(artifact_id))
     if not names:
         kind = ctx.workspace.kind_of(artifact_id)
         raise UnsupportedError(f"{artifact_id} is of kind {kind} and has no picture: choose json or csv")
     return names
+
+
+def _drawn_masks(ctx: ToolContext, mask_id: str, image: str) -> dict[str, BoolArray]:
+    """Return the parts of a mask to draw on its image."""
+    from tools.claims import readable
+
+    volume = ctx.workspace.volume(image)
+    found = {}
+    for target, inside, grid in ctx.workspace.masks(mask_id):
+        if not grid.same_grid(volume):
+            raise BadInputError(f"mask: {target!r} of {mask_id} lies on another grid than {image}, which it outlines")
+        found[readable(target)] = inside
+    return found
 
 
 def _noted_png(source: Path, target: Path, said: str) -> None:

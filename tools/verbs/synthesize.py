@@ -121,6 +121,8 @@ def _ct(ctx: ToolContext, image: str) -> Volume:
         raise UnsupportedError(f"synthesize cannot be run: {reason}")
     volume = ctx.workspace.volume(image)
     _ = volume.spacing_mm
+    if volume.array.min() == volume.array.max():
+        raise BadInputError(f"image: it holds the value {volume.array.flat[0]} everywhere: there is nothing to project")
     if volume.units != "HU":
         raise UnsupportedError(f"image: {image} is not in Hounsfield units, so its attenuation is unknown")
     return volume
