@@ -23,6 +23,7 @@ from ui.shelf import Shelf
 from ui.streaming import GoingRun, GoingRuns, Start
 from ui.uploads import Brought, bring
 from ui.view import AttachmentView, RunView, resumed, view_of
+from ui.viewing.pictures import previews_of
 from ui.viewing.pointed import prompts_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 OnEvent = Callable[["AnyEvent"], None]
 ANY_MODALITY = "as the file says"
+MAX_EARLIER = 30  # readings in the list of cases
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class StudyState:
 
     brought: tuple[Brought, ...] = ()
     modality_of: tuple[tuple[str, str], ...] = ()
-    """(path, DICOM code or nothing) of the samples."""
+    """(path, DICOM code or nothing) of samples and folders: they stay when the list of uploaded files changes."""
+    priors: tuple[str, ...] = ()
+    """Names of those that are earlier studies."""
     pointed: tuple[Pin, ...] = ()
     """What the person pointed at in the viewer for the next request."""
 
@@ -91,6 +95,24 @@ class Page:
         samples = tuple(b for b in study.brought if str(b.path) in dict(study.modality_of))
         return replace(study, brought=samples + tuple(bring([Path(p) for p in paths or ()])))
 
+    def take_folder(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
+        """Look at the files of a folder; what was brought before stays."""
+        found = tuple(bring([Path(p) for p in paths or ()]))
+        kept = tuple((str(b.path), "") for b in found)
+        return replace(study, brought=study.brought + found, modality_of=study.modality_of + kept)
+
+    def earlier(self, readings: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the readings that were asked something, each with its first request."""
+        found = []
+        for reading in readings:
+            lines = self._assistant.record(reading).lines()
+            asked = next((line["request"] for line in lines if line["event"] == "turn" and line.get("request")), None)
+            if asked:
+                found.append((reading, str(asked)))
+            if len(found) == MAX_EARLIER:
+                break
+        return found
+
     def take_sample(self, study: StudyState, sample: Sample) -> StudyState:
         """Attach a sample case; fetches it first where it is not cached.
 
@@ -115,7 +137,12 @@ class Page:
         number = series.partition(":")[0] if series else None
         stated = dict(study.modality_of)
         return tuple(
-            Attach(b.path, series=number if b.choices else None, modality=stated.get(str(b.path)) or said)
+            Attach(
+                b.path,
+                series=number if b.choices else None,
+                modality=stated.get(str(b.path)) or said,
+                prior=b.name in study.priors,
+            )
             for b in study.brought
             if not b.problem
         )
@@ -267,7 +294,7 @@ class Page:
 
     def study_html(self, study: StudyState, state: PageState) -> str:
         """Return what is attached and what will be."""
-        return brought_html(study.brought, state.attached)
+        return brought_html(study.brought, state.attached, state.reading, previews_of(study))
 
     def pictures_html(self, state: PageState) -> str:
         """Return the pictures that the last answer made."""

@@ -65,4 +65,4 @@ def _version(seen: object) -> str:
 
 def scene_html(reading: str, version: str, asked: int = 0) -> str:
     """Return what ui/static/viewer/main.js reads: which reading, its version, and how often was asked."""
-    return element("div", data_reading=reading, data_version=version, data_asked=str(asked), hidden="hidden")
+    return element("div", data_scene=reading, data_version=version, data_asked=str(asked), hidden="hidden")

@@ -439,13 +439,13 @@ const start = () => {
   if (!host || !scene) return false;
   const viewer = (room.viewer = new Viewer(host));
   let last = "";
-  let asked = scene.querySelector("[data-reading]")?.dataset.asked;
+  let asked = scene.querySelector("[data-scene]")?.dataset.asked;
   const look = () => {
-    const said = scene.querySelector("[data-reading]")?.dataset;
-    const now = said ? `${said.reading} ${said.version} ${said.asked}` : "";
+    const said = scene.querySelector("[data-scene]")?.dataset;
+    const now = said ? `${said.scene} ${said.version} ${said.asked}` : "";
     if (now === last) return;
     last = now;
-    viewer.refresh(said?.reading ?? "");
+    viewer.refresh(said?.scene ?? "");
     if (said && said.asked !== asked) room.say("asked", (asked = said.asked));
   };
   new MutationObserver(look).observe(scene, { childList: true, subtree: true, attributes: true });
