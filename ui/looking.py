@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _STEPS: TypeAdapter[tuple[Step, ...]] = TypeAdapter(tuple[Step, ...])
 
+KEPT = 32  # plans whose costs are remembered while they run
+
 
 class Looking:
     """Answers the page's questions about a reading.
@@ -39,8 +42,18 @@ class Looking:
     def __init__(self, assistant: Assistant, link_to: Callable[[Path, Path], str]) -> None:
         self._assistant = assistant
         self._link_to = link_to
+        self._estimated: OrderedDict[tuple[str, str], dict[str, StepCost]] = OrderedDict()
 
     # --- plans
+
+    def costs_of_run(self, reading: str, plan: Plan) -> dict[str, StepCost]:
+        """Return the same as `costs`, estimated once per plan: a run that goes on asks at every event."""
+        key = (reading, plan.model_dump_json())
+        if key not in self._estimated:
+            self._estimated[key] = self.costs(reading, plan)
+            while len(self._estimated) > KEPT:
+                self._estimated.popitem(last=False)
+        return self._estimated[key]
 
     def costs(self, reading: str, plan: Plan) -> dict[str, StepCost]:
         """Return what each step of a plan will take, per step id; nothing for what cannot be estimated."""

@@ -75,11 +75,15 @@ class Shared:
         """Return the state with what is asked, in a reading that is the asker's."""
         return replace(self.opened(state, who), asked=request.strip(), attaches=attaches, pointed=pointed)
 
-    def come_back(self, who: gr.Request) -> Updates:
-        """Return the page of the reading that its address names, as it is now, to whom it belongs."""
+    def come_back(self, reading: str, who: gr.Request) -> Updates:
+        """Return the page of a reading as it is now, to whom it belongs.
+
+        Args:
+            reading: its id, as the page's address names it; empty: none.
+            who: the asker.
+        """
         from ui.page import PageState, StudyState
 
-        reading = str(who.query_params.get("reading", ""))
         if not reading:
             return {self.study: gr.skip()}  # whoever was quicker than the page has begun already
         state = self.page.opened(reading) if self.owners.owner_may(who, reading) else PageState()

@@ -22,6 +22,7 @@ ASK = "Ask about the study …"
 ASK_MORE = "Ask a follow-up question …"
 NOTHING_ASKED = "Write what should be done with the study."
 LOOK_S = 2  # how often a tab looks whether another one did something to its reading
+ADDRESS = "() => [new URLSearchParams(location.search).get('reading') ?? '']"
 EXAMPLES = (
     "Segment the lungs, measure volume and mean density, find similar reports and draft findings and impression.",
     "What is this image?",
@@ -53,6 +54,7 @@ class Conversation:
                     "Stop", variant="stop", scale=0, min_width=64, visible=False, elem_id="rr-stop"
                 )  # fmt: skip
             self.where = gr.HTML("", elem_id="rr-where", apply_default_css=False)
+            self.address = gr.Textbox(visible=False, label="Reading")  # filled by ADDRESS alone
             self.pulse = gr.State(0)
             self.timer = gr.Timer(LOOK_S)
 
@@ -73,7 +75,7 @@ class Conversation:
             self.stop: gr.Button(visible=running),
             self.go_on: gr.Button(visible=not running and bool(state.reading) and last is not None and can_go_on(last)),
             self.examples: gr.Row(visible=not running and not state.turns),
-            self.where: element("i", data_reading=state.reading, hidden="hidden"),
+            self.where: element("i", data_here=state.reading, hidden="hidden"),
             self.request: gr.Textbox(placeholder=ASK_MORE if state.turns else ASK),
         }
         return own | self.deciding.updates(state, None if running else last)
@@ -115,7 +117,9 @@ class Conversation:
         self.deciding.wire(shared, runs, follow)
         self.timer.tick(runs.look, [shared.state, self.pulse], [self.pulse], queue=False, **PRIVATE)
         self.pulse.change(**follow)
-        shared.blocks.load(shared.come_back, [], outputs, queue=False, **PRIVATE).success(**follow)
+        shared.blocks.load(shared.come_back, [self.address], outputs, js=ADDRESS, queue=False, **PRIVATE).success(
+            **follow
+        )
 
 
 def _now(view: RunView) -> str:

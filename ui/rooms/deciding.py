@@ -90,9 +90,7 @@ class Deciding:
         self.run_edited.click(run_edited, [*study, self.text], outputs, queue=False, **PRIVATE).success(**follow)
         shown = [self.editor, self.text, self.problem]
         self.edit.click(self._open_editor, [shared.state], shown, queue=False, **PRIVATE)
-        self.text.input(
-            self._check, [shared.state, self.text], [self.problem], trigger_mode="always_last", queue=False, **PRIVATE
-        )
+        self.text.change(self._check, [shared.state, self.text], [self.problem], trigger_mode="always_last", **PRIVATE)
 
     def _open_editor(self, state: PageState) -> tuple[Any, ...]:
         pause = state.turns[-1].pause if state.turns else None
@@ -102,6 +100,8 @@ class Deciding:
 
     def _check(self, state: PageState, written: str) -> str:
         """Say whether the plan as it is written could run, and what it would cost."""
+        if not written or not state.reading:
+            return ""
         try:
             plan = self._page.look.edited_plan(state.reading, written)
         except (RunError, ToolError) as error:

@@ -71,7 +71,7 @@
     history.replaceState(null, "", address);
   };
   new MutationObserver(() => {
-    const here = document.querySelector("[data-reading]");
-    if (here) keepAddress(here.dataset.reading);
-  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-reading"] });
+    const here = document.querySelector("[data-here]");
+    if (here) keepAddress(here.dataset.here);
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-here"] });
 })();

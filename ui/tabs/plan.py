@@ -88,7 +88,7 @@ class PlanTab:
         return gr.Dropdown(choices=choices, value=AS_CHOSEN), element("ul", why, css="rr-lacks") if why else ""
 
     def _html(self, state: PageState, view: RunView) -> str:
-        costs = self._page.look.costs(state.reading, view.planned.plan) if view.planned and state.reading else {}
+        costs = self._page.look.costs_of_run(state.reading, view.planned.plan) if view.planned and state.reading else {}
         made = {a.id: a for a in view.answer.artifacts} if view.answer else {}
         return f'<section class="rr-turn">{plan_tab_html(view, costs, made, time.time())}</section>'
 

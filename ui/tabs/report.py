@@ -73,10 +73,13 @@ class ReportTab(Quiet):
         }
 
     def wire(self, shared: Shared) -> None:
-        """Wire editing, templates and exports."""
+        """Wire editing, templates and exports.
+
+        `change`, not `input`: Gradio does not tell the first input after the page itself has set the text.
+        """
         changed = [self.edit, self.told, self.take_over, self.checked]
         given = [shared.state, self.edit]
-        self.text.input(self._on_text, [*given, self.text], changed, trigger_mode="always_last", queue=False, **PRIVATE)
+        self.text.change(self._on_text, [*given, self.text], changed, trigger_mode="always_last", **PRIVATE)
         rewritten = [self.text, *changed]
         self.template.input(self._on_template, [*given, self.template], rewritten, queue=False, **PRIVATE)
         self.again.click(self._on_again, given, rewritten, queue=False, **PRIVATE)
@@ -102,8 +105,10 @@ class ReportTab(Quiet):
 
     def _on_text(self, state: PageState, edit: ReportEdit | None, written: str) -> tuple[Any, ...]:
         """Keep the text and check it; where another tab changed it, keep nothing and say so."""
-        if edit is None:
+        if edit is None or not state.reading:
             return edit, "", gr.Button(visible=False), ""
+        if written == edit.text:  # the page itself put it there
+            return edit, gr.skip(), gr.skip(), gr.skip()
         changed = edit.model_copy(update={"text": written})
         try:
             kept = self._page.report.keep(state.reading, changed)
