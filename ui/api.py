@@ -218,7 +218,14 @@ def seen(view: RunView) -> dict[str, Any]:
         "reading": view.reading,
         "before": view.before,
         "steps": [
-            {"id": s.id, "tool": s.tool, "state": s.state, "fraction": s.fraction, "message": s.message}
+            {
+                "id": s.id,
+                "tool": s.tool,
+                "state": s.state,
+                "fraction": s.fraction,
+                "message": s.message,
+                "started_at": s.started_at,
+            }
             for s in view.steps
         ],
     }
