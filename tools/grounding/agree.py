@@ -161,7 +161,7 @@ def agrees(number: NumberSaid, quantity: Quantity, *, hedged: bool = False) -> b
     if value is None:
         return False
     step = number.step
-    if hedged and number.step >= 1:
+    if number.step >= 1 and number.unit:  # "−840 HU" is as much a rounding of −837.3 HU as "3.7 l" is of 3,694 ml
         whole = f"{abs(number.value):.0f}"
         zeros = len(whole) - len(whole.rstrip("0"))
         step *= 10.0 ** min(zeros, max(0, len(whole) - MIN_DIGITS))

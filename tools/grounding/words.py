@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.grounding.agree import NEAR, Problem, Verdict, value_in
 from tools.grounding.evidence import Evidence
-from tools.grounding.statement import Named, Statement, lexicon
+from tools.grounding.statement import Named, Statement, lexicon, plain_words
 from tools.grounding.stems import stem
 
 _COMPARES = frozenset(
@@ -26,6 +26,12 @@ _JUDGED = re.compile(r"\s+(?:the )?(?:average|normal|expected|usual|reference)\b
 _BEFORE = re.compile(r"[^.;]*\b(?:before|prior|previous\w*|earlier|last)\b", re.IGNORECASE)
 _SIZES = frozenset({"larger", "smaller", "reduced", "diminished"})
 _SAID_OF_NOTHING = frozenset({"disease", "abnormality", "abnormalities", "abnormal"})
+
+
+@cache
+def plain_stems() -> frozenset[str]:
+    """Return the stems of the words that change nothing: with "holds" goes "hold"."""
+    return frozenset(stem(word) for word in plain_words())
 
 
 @cache
@@ -63,7 +69,7 @@ def word_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
         yield Problem("not covered", f"no tool judged what is “{judged[0]}”")
     yield from _bounds(statement, found)
     known = frozenset().union(*(e.words for e in found)) if found else frozenset()
-    stems = {stem(w) for w in known}
+    stems = {stem(w) for w in known} | plain_stems()
     unknown = [w for w in statement.rest if stem(w.removesuffix("'s")) not in stems and w not in rated]
     unknown = [w for w in unknown if not w.endswith("ly") or w.endswith("megaly") or w in lexicon()["places"]["words"]]
     if has_scores or any(e.is_opinion for e in found):
@@ -113,7 +119,7 @@ def _near(statement: Statement, relation: Named, how: str, found: Sequence[Evide
         if (v := value_in(number, q)) is not None and abs(v - number.value) <= NEAR * abs(number.value)
     ]  # fmt: skip
     wanted = 1 if relation.names[0] == "above" else -1
-    if not any((v - number.value) * wanted >= 0 for v in held):
+    if held and not any((v - number.value) * wanted >= 0 for v in held):
         text = f"{how.strip()} {relation.text} {number.text}"
         yield Problem("contradicted", f"“{text}”: the measured value lies on the other side")
 
