@@ -15,7 +15,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from agent.llm.chat import Ask, CallHook, Reply
 from agent.llm.egress import Passage, Pseudonyms, policy_for
 from agent.llm.meter import stop_if_cancelled, wait
 from agent.llm.seeing import look
+from agent.llm.waiting import wait_s
 from agent.settings import EgressPolicy, is_loopback
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"  # asked when there is a key but no model 
 
 _CONNECT_S = 5.0
 _MAX_TRIES = 4
-_MAX_WAIT_S = 10.0  # an endpoint that asks for more is given up at once: a person waits for the answer
 _TICK_S = 0.05
 _DROPPED = ("RemoteProtocolError", "ReadError", "WriteError")  # httpx: the connection was there, and broke
 _DROPPABLE = ("temperature", "seed", "max_completion_tokens", "max_tokens", "logprobs")
@@ -233,7 +232,7 @@ class LLM:
                     parameters["max_completion_tokens"] = value
                 notes.append(f"endpoint takes no {refused}")
             except openai.OpenAIError as error:
-                seconds = _wait_s(error, attempt) if may_help_to_wait(error) else None
+                seconds = wait_s(error, attempt) if may_help_to_wait(error) else None
                 if seconds is None or attempt == _MAX_TRIES or time.monotonic() + seconds >= deadline:
                     raise self._unavailable(error) from None
                 notes.append(f"{type(error).__name__}, waited {seconds:.1f} s")
@@ -389,24 +388,6 @@ def may_help_to_wait(error: Exception) -> bool:
     if isinstance(error, openai.APIConnectionError):
         return type(error.__cause__).__name__ in _DROPPED
     return isinstance(error, openai.InternalServerError)
-
-
-def _wait_s(error: Exception, attempt: int) -> float | None:
-    """Return how long to wait: as the endpoint asks, else 0.5, 1, 2 s; None when it asks for more than we wait."""
-    response = getattr(error, "response", None)
-    asked = response.headers.get("retry-after", "") if response is not None else ""
-    try:
-        seconds = float(asked)
-    except ValueError:
-        seconds = _seconds_until(asked) if asked else 0.5 * 2 ** (attempt - 1)
-    return max(seconds, 0.0) if seconds <= _MAX_WAIT_S else None
-
-
-def _seconds_until(http_date: str) -> float:
-    try:
-        return parsedate_to_datetime(http_date).timestamp() - time.time()
-    except ValueError:
-        return 0.5
 
 
 def _first_line(error: Exception) -> str:

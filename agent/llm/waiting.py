@@ -1,0 +1,26 @@
+"""How long to wait before a call is tried again."""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+
+_MAX_WAIT_S = 10.0  # an endpoint that asks for more is given up at once: a person waits for the answer
+
+
+def wait_s(error: Exception, attempt: int) -> float | None:
+    """Return how long to wait: as the endpoint asks, else 0.5, 1, 2 s; None when it asks for more than we wait."""
+    response = getattr(error, "response", None)
+    asked = response.headers.get("retry-after", "") if response is not None else ""
+    try:
+        seconds = float(asked)
+    except ValueError:
+        seconds = _seconds_until(asked) if asked else 0.5 * 2 ** (attempt - 1)
+    return max(seconds, 0.0) if seconds <= _MAX_WAIT_S else None
+
+
+def _seconds_until(http_date: str) -> float:
+    try:
+        return parsedate_to_datetime(http_date).timestamp() - time.time()
+    except ValueError:
+        return 0.5
