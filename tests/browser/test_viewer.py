@@ -195,6 +195,8 @@ def test_a_film_with_its_box(driver, address, tmp_path):
     measure = page.locator('#rr-stage button:text-is("Measure")')
     assert measure.get_attribute("aria-disabled") == "true"
     assert "no spacing" in measure.get_attribute("title")
+    page.hover(".rv-pane canvas")
+    assert "(unit unknown)" in page.inner_text(".rv-status")
     before = _pixels(page)
     _ask(page)
     page.wait_for_function("window.readingroom.viewer.scene.boxes.length === 1 && window.readingroom.viewer.pane")
@@ -202,12 +204,11 @@ def test_a_film_with_its_box(driver, address, tmp_path):
     orange = np.abs(after - np.array([230, 159, 0])).sum(2) < 60
     rows, columns = np.nonzero(orange)
     assert len(rows) > 50
-    square = before[rows.min() + 6 : rows.max() - 6, columns.min() + 6 : columns.max() - 6]
-    around = before[rows.max() + 6 : rows.max() + 30, columns.min() : columns.max()]
-    assert square.min() > 180  # the box is around the bright square, and around it alone
+    left, bottom = columns.min(), rows.max()  # the label stands above the box
+    square = before[bottom - 24 : bottom - 6, left + 6 : left + 50]
+    around = before[bottom + 6 : bottom + 30, left : left + 50]
+    assert np.median(square) > 180  # the box is around the bright square, and around it alone
     assert np.median(around) < 120
-    page.hover(".rv-pane canvas")
-    assert "(unit unknown)" in page.inner_text(".rv-status")
     assert page.locator("#rr-stage b").count() == 0  # a file's name is text
     assert page.problems == []
     page.context.browser.close()
