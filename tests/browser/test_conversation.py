@@ -135,7 +135,7 @@ def test_a_step_runs_again_with_another_model_and_what_was_built_on_it(person):
     page.click("#rr-again-run")
     results(page, 2)
     assert "with second-opinion" in page.inner_text("#rr-talk")
-    nodes = page.locator(".rr-graph .rr-node-id").all_inner_texts()
+    nodes = page.locator(".rr-graph .rr-node-id").all_text_contents()
     assert nodes == ["s4", "s5", "s6"]
 
 
