@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import hashlib
 import importlib.util
 import logging
@@ -27,6 +28,7 @@ from tools.models.installed import BrokenCard, installed_cards, knows_runtime, l
 from tools.models.memory import MemoryMeter, computes_in_half, is_out_of_memory, machine_memory_bytes, meter_for
 from tools.models.pool import Pool
 from tools.models.remote.address import address_refusal
+from tools.models.runtimes import RUNTIMES
 from tools.models.runtimes.base import Loading
 from tools.models.weights import check_hashes, hashes_of, weight_paths
 from tools.results import ModelUse
@@ -255,7 +257,9 @@ class Hub:
 
     def _missing_extra(self, card: ModelCard) -> str:
         if not knows_runtime(card.runtime):
-            return f"the runtime {card.runtime!r} is not part of this installation"
+            near = difflib.get_close_matches(card.runtime, RUNTIMES, n=1)
+            meant = f"; did its card mean {near[0]!r}?" if near else ""
+            return f"the runtime {card.runtime!r} is not part of this installation{meant}"
         if card.extra and importlib.util.find_spec(card.extra) is None:
             return f"install it: {card.extra_install or card.extra}"
         return address_refusal(card, self._remote_models)

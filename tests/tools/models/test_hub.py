@@ -259,3 +259,9 @@ def test_other_packages_bring_folders_of_cards_and_broken_ones_are_reported(
 
 def test_the_installed_cards_are_all_readable() -> None:
     assert not Hub.installed().broken
+
+
+def test_a_runtime_that_is_spelt_wrong_is_named_with_the_one_meant() -> None:
+    given = {"name": "net", "title": "Net", "verb": "segment", "version": "1", "seconds": 1, "licence": "MIT"}
+    card = ModelCard.model_validate(given | {"source": "test", "runtime": "torchscrip"})
+    assert Hub([card]).status(card).remedy.endswith("did its card mean 'torchscript'?")
