@@ -60,7 +60,8 @@ export class VolumePane {
       logLevel: "error",
       backColor: [0.02, 0.027, 0.039, 1],
       crosshairColor: [0.36, 0.78, 0.74, 0.75],
-      crosshairWidth: 1,
+      crosshairWidth: 0.7,
+      crosshairWidthUnit: "mm", // thin whatever the size of a voxel
       crosshairGap: 6,
       rulerColor: [1, 0.8, 0.3, 1],
       measureLineColor: [1, 0.8, 0.3, 1],
@@ -193,7 +194,7 @@ export class VolumePane {
     this.nv.updateGLVolume();
   }
 
-  setMarks() {} // boxes and points of volumes come as label images
+  setMarks() {} // boxes and points of films only: in a volume a click goes to their place
 
   link(other) {
     this.nv.broadcastTo(other ? [other.nv] : [], { "2d": true, "3d": true });
