@@ -21,7 +21,10 @@ DRAFT = Draft(
     similar=(
         Claim(text="Another patient’s report says: “Clear. No effusion.”", evidence=("CXR12",), kind="quoted"),
     ),
-    limitations=(Claim(text="Not examined by any tool: heart.", kind="not examined"),),
+    limitations=(
+        Claim(text="Not examined by any tool: heart.", kind="not examined"),
+        Claim(text="Lung volume measured; no comparison. Nothing else.", kind="general"),
+    ),
     held_back=("Nonsense. — held back: nothing says so",),
 )  # fmt: skip
 

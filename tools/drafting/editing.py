@@ -118,8 +118,17 @@ def checked(text: str, draft: Draft, judge: Callable[[Passage], Judgement]) -> l
         draft: what it was made from.
         judge: compares a sentence with the evidence.
     """
+    written = {_written(c): c for c in draft.claims()}  # a sentence of the draft may hold several for a reader of text
     known = {Line("", c.text, c.evidence).key: c for c in draft.claims()}
-    return [_checked(line, known.get(line.key), judge) for line in lines_of(text)]
+    found: list[Checked] = []
+    for heading, rows in _under_headings(text).items():
+        for row in rows:
+            if (own := written.get(" ".join(row.split()))) is not None:
+                found.append(Checked(Line(heading, own.text, own.evidence), "supported", "", own.evidence, own))
+                continue
+            lines = [Line(heading, p.text, p.cited) for p in _sentences(row)]
+            found += [_checked(line, known.get(line.key), judge) for line in lines]
+    return found
 
 
 def _checked(line: Line, drafted: Claim | None, judge: Callable[[Passage], Judgement]) -> Checked:
