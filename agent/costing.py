@@ -130,5 +130,5 @@ def _lacking_facts(step: Step, images: set[str], facts: Mapping[str, AttachmentF
         if needs_spacing and facts[image].has_spacing is False:
             yield f"{image} carries no spacing, so there will be no millimetres"
     prior = str(step.args.get("prior") or "").removeprefix("@")
-    if prior in facts and not facts[prior].prior:
+    if prior in facts and facts[prior].kind == "image" and not facts[prior].prior:
         yield f"{prior} was not attached as the prior study (--prior); is it the older one?"

@@ -58,6 +58,8 @@ class Change(ToolResult):
     current_date: str = ""
     """Study date as its header has it, 2026-01-31; empty where it does not say."""
     prior_date: str = ""
+    found: str = ""
+    """Where the prior came from and why it was chosen; empty where a person named it."""
     rows: tuple[ChangeRow, ...]
     """Empty where nothing could be measured in both: the summary then says what there is instead."""
     quoted: tuple[Quote, ...] = ()

@@ -109,6 +109,8 @@ def _of_change(artifact: Artifact) -> Iterable[Claim]:
         said = change.summary.partition(f" {change.prior} says ")[0]  # its words follow as quotations of their own
         yield _claim(said, artifact.id, "described")
     yield from (_changed(row, change, artifact.id) for row in change.rows)
+    if change.found:
+        yield _claim(change.found, artifact.id, "described")
     for quote in change.quoted:
         report = quote.where.report
         text = f"The earlier report {report} says: “{quote.sentence}”"

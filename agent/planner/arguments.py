@@ -131,6 +131,8 @@ class Arguments:
         if args.get("target"):
             return
         labels = [m.label for m in self._situation.attached("mask") if m.label]
+        if "examples" in tool.refs and not labels and len(self._situation.attached("image")) > 1:
+            return  # images with labels: what they are called is no structure
         spoken = targets_in(wish.request) or (labels if "examples" in tool.refs else [])
         if spoken:
             args["target"] = spoken[0]

@@ -107,7 +107,8 @@ def moved_film(prior: Volume, current: Volume, found: FilmAlignment) -> tuple[ND
     mapped = _array(sitk.Resample(moving, fixed, found.transform, sitk.sitkLinear, -1.0))
     inside = np.asarray(mapped >= 0)
     values = _array(fixed)
-    gain, offset = np.polyfit(mapped[inside], values[inside], 1)
+    pairs = mapped[inside].astype(np.float64), values[inside].astype(np.float64)  # float32 loses rank over millions
+    gain, offset = np.polyfit(*pairs, 1)
     return np.where(inside, gain * mapped + offset, 0).astype(np.float32), inside
 
 

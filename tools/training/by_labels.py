@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 STATE = "training-state.pt"
 CURVE = "training-curve.png"
+FEW = 20
+"""Held-out images below which an interval shows little: one more or less changes the figure by 5 %."""
 _NAMED = re.compile(r"[A-Za-z]+(?:[ _-]?[A-Za-z]+)*")
 
 
@@ -96,11 +98,12 @@ def _result(ctx: ToolContext, card: ModelCard, trained: TrainedClassifier, notes
         HeldOut(figure=f"AUC, {r.label}", value=r.auc.value, low=r.auc.low, high=r.auc.high, n=r.auc.n, unit="images")
         for r in trained.results
     )
+    few = f"; {trained.judged_on} are too few to rely on that" if trained.judged_on < FEW else ""
     said = "; ".join(f"{r.figure} {r.value:.2f} (95 % interval {r.low:.2f} to {r.high:.2f})" for r in rows)
     return TrainedModel(
         summary=(
             f"Classifier {card.name} was trained on {trained.trained_on} images; {said} on {trained.judged_on} "
-            "held-out images."
+            f"held-out images{few}."
         ),
         files=(CURVE,),
         figures=(CURVE,),

@@ -41,15 +41,20 @@ def compare(
         UnsupportedError: two patients, modalities or views, nothing that both studies show; says which.
         BadInputError: the same study twice, or a mask that does not fit its image.
     """
-    from tools.comparison.of_words import compare_measurements, compare_report
     from tools.comparison.prior import find_prior
 
     names = list(dict.fromkeys(t for word in targets for t in _named(word))) if targets else None
-    notes: list[str] = []
     if prior is None:
         found = find_prior(ctx, current)
-        prior = found.id
-        notes.append(found.why)
+        made = _compared(ctx, current, found.id, names)
+        return made.model_copy(update={"found": found.why, "notes": (found.why, *made.notes)})
+    return _compared(ctx, current, prior, names)
+
+
+def _compared(ctx: ToolContext, current: str, prior: str, names: Sequence[str] | None) -> Change:
+    from tools.comparison.of_words import compare_measurements, compare_report
+
+    notes: list[str] = []
     kind = ctx.workspace.kind_of(prior)
     if kind == "image":
         return _with_image(ctx, (current, prior), names, notes)

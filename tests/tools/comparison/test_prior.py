@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -11,6 +13,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from tests.phantoms import CANARY_ID, CANARY_NAME, phantom_volume, write_dicom_series
+from tools.claims import claims_of
 from tools.comparison.prior import Prior, find_prior
 from tools.contract import ToolContext
 from tools.errors import BadInputError, NotFoundError, UnsupportedError
@@ -20,8 +23,9 @@ from tools.pacs.client import Stored, StudyQuery
 from tools.pacs.server import PacsServer
 from tools.registration.patient import Patient, patient_of
 from tools.results import StudyRow
+from tools.verbs.compare import compare
 from tools.verbs.fetch_study import fetch_study
-from tools.workspace import Workspace
+from tools.workspace import Artifact, Provenance, Workspace
 
 SHAPE = (10, 9, 6)
 
@@ -133,6 +137,20 @@ def test_an_earlier_reading_lends_its_image_as_a_copy(today: Workspace, tmp_path
     assert np.array_equal(today.volume("img2").array, Workspace(folders[0]).volume("img1").array)
     assert find_prior(context(today, folders), "img1").id == "img2"  # again: the copy, no second one
     assert len(today.attachments()) == 2
+
+
+def test_the_answer_says_where_the_prior_came_from(today: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("FINDINGS: The nodule is unchanged.\n")
+    today.add_attachment(tmp_path / "old.txt", AttachmentFacts(id="rep1", kind="report"))
+
+    def no_model(*_: object) -> None:
+        raise UnsupportedError("no model card serves 'segment'")
+
+    made = compare(replace(context(today), hub=SimpleNamespace(choose=no_model)), current="img1")
+    assert made.found == made.notes[0] == "rep1 was taken as the prior: no earlier images are here."
+    by = Provenance(tool="compare", tool_version="0", params={}, inputs=("img1",))
+    kept = Artifact(id="s1", kind="change", summary=made.summary, data=made.model_dump(mode="json"), provenance=by)
+    assert made.found in [claim.text for claim in claims_of(kept)]
 
 
 def test_a_placeholder_and_an_id_alone_prove_nothing() -> None:
