@@ -352,7 +352,7 @@ class Assistant:
         try:
             for item in items:
                 taken = attach(workspace, item)
-                self.record(reading_id).append("attached", id=taken.id, name=taken.file)
+                self.record(reading_id).append("attached", id=taken.id)  # not its name: that may be the patient's
                 emit(Attached(facts=taken.facts, name=taken.file))
         except AttachmentError as error:
             emit(Failed(reading=reading_id, kind="attachment", message=str(error)))

@@ -84,9 +84,9 @@ def _take(turn: PastTurn, line: Line, reading: str, workspace: Workspace) -> Non
 
 
 def _attached(line: Line, workspace: Workspace) -> Iterator[AnyEvent]:
-    facts = workspace.facts().get(line["id"])
-    if facts is not None:
-        yield Attached(facts=facts, name=line["name"], at=line["at"])
+    for attachment in workspace.attachments():
+        if attachment.id == line["id"]:
+            yield Attached(facts=attachment.facts, name=attachment.file, at=line["at"])
 
 
 def _attach_what_no_line_tells(turns: list[PastTurn], workspace: Workspace) -> None:

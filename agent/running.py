@@ -163,6 +163,10 @@ def require_asked_model(step: Step, result: ToolResult) -> None:
         )
 
 
+OWNER_FILE = "owner"
+"""In a reading's folder; holds a hash, so that reading the folder gives nobody the cookie."""
+
+
 def translated(error: BaseException) -> BaseException:
     """Return errors of the report store and of the language model in the tools' words: what is missing is no bug."""
     if isinstance(error, KnowledgeError):
@@ -174,9 +178,19 @@ def translated(error: BaseException) -> BaseException:
     return error
 
 
+def owner_of(reading: Path) -> str:
+    """Return whose a reading is, as the hash that the page left in its folder; empty where nobody owns it."""
+    try:
+        return (reading / OWNER_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
 def _earlier_readings(run: RunContext) -> list[Path]:
-    """Return the folders of the other readings, newest first."""
+    """Return the folders of the other readings of the same owner, newest first."""
     if not run.settings.priors_from_readings:
         return []
-    kept = [f.parent for f in run.workspace.root.parent.glob("*/record.jsonl") if f.parent != run.workspace.root]
+    root = run.workspace.root
+    folders = [f.parent for f in root.parent.glob("*/record.jsonl") if f.parent != root]
+    kept = [f for f in folders if owner_of(f) == owner_of(root)]
     return sorted(kept, key=lambda folder: (folder.stat().st_mtime, folder.name), reverse=True)

@@ -7,11 +7,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from agent.running import OWNER_FILE
 from tools.workspace import write_atomically
 from ui.access.gate import WHO
-
-OWNER_FILE = "owner"
-"""In the reading's folder; holds a hash, so that reading the folder gives nobody the cookie."""
 
 
 def owner_of(request: Any) -> str:

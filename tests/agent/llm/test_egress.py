@@ -62,11 +62,16 @@ def test_nothing_is_changed_on_this_machine() -> None:
     assert Passage("local").outgoing(user(text)) == user(text)
 
 
-def test_pixels_do_not_leave_unless_they_may() -> None:
-    message = user([{"type": "image_url", "image_url": {"url": data_url()}}])
-    with pytest.raises(ConfigError, match="pixels may not leave"):
-        Passage("remote-deidentified").outgoing(message)
+def test_pixels_leave_as_they_are_only_where_all_may() -> None:
+    picture = Image.new("L", (4, 4), 7)
+    stream = io.BytesIO()
+    picture.save(stream, format="JPEG", comment=b"DOE^JANE")
+    url = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    message = user([{"type": "image_url", "image_url": {"url": url}}])
     assert Passage("remote-allowed").outgoing(message) == message
+    sent = str(Passage("remote-deidentified").outgoing(message)[0]["content"][0]["image_url"]["url"])  # type: ignore[index]
+    assert b"DOE^JANE" in base64.b64decode(url.partition(",")[2])
+    assert b"DOE^JANE" not in base64.b64decode(sent.partition(",")[2])
 
 
 @pytest.mark.parametrize(
