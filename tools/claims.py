@@ -243,23 +243,25 @@ def _checked(result: Verdicts, artifact_id: str) -> Iterable[Claim]:
     for row in result.rows:
         if row.verdict != "supported":
             text = f"{row.verdict.capitalize()}: “{row.text}” ({row.reason})."
-            yield Claim(text=text, evidence=(artifact_id,), kind="described")
+            stands = (Place(evidence=artifact_id, span=row.span),) if row.span else ()
+            seen = (place.model_copy(update={"evidence": artifact_id}) for place in row.where)
+            yield Claim(text=text, evidence=(artifact_id,), kind="described", where=(*stands, *seen))
 
 
 @composes("boxes")
 def _of_boxes(artifact: Artifact) -> Iterable[Claim]:
     """Say what was found, then where the best boxes lie: in mm where the image has them, else in voxels."""
     result = Boxes.model_validate(artifact.data)
-    places = tuple(Place(evidence=artifact.id, region=_boxed(box, result.image)) for box in result.boxes[:MAX_LISTED])
+    places = tuple(Place(evidence=artifact.id, region=boxed(box, result.image)) for box in result.boxes[:MAX_LISTED])
     yield Claim(text=artifact.summary, evidence=(artifact.id, result.image), kind="model score", where=places)
     for number, box in enumerate(result.boxes[:MAX_ROWS], 1):
         where = _place(box)
         score = "" if box.score is None else f", score {box.score:.2f}"
         text = f"Box {number} for “{box.label}”: {where}{score}."
-        yield _claim(text, artifact.id, "model score", _boxed(box, result.image))
+        yield _claim(text, artifact.id, "model score", boxed(box, result.image))
 
 
-def _boxed(box: Box, image: str) -> Region:
+def boxed(box: Box, image: str) -> Region:
     """Return a box with its middle as the point to look at."""
     return Region(
         image=image,

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from tools.claims import readable, shown
+from tools.claims import MAX_LISTED, boxed, readable, shown
 from tools.facts import AttachmentFacts
 from tools.grounding.declared import findings_named
 from tools.grounding.evidence import Assertion
 from tools.grounding.lookup import assertions_of
+from tools.grounding.spotting import spans_of
 from tools.models.card import ModelCard
+from tools.places import Place, Region
 from tools.results import Boxes, Claim, LabelScore, Masks, Measurements, Scores, Text
 from tools.workspace import Artifact
 
@@ -29,6 +31,8 @@ class Voice:
     words: str
     """In which words, with its operating point where it has one."""
     image: str = ""
+    where: tuple[Place, ...] = ()
+    """Where the source shows or says it."""
 
 
 def disagreements(artifacts: Sequence[Artifact], reports: Mapping[str, str]) -> list[Claim]:
@@ -50,21 +54,24 @@ def _voices(artifact: Artifact) -> Iterator[Voice]:
 
 def _scores(artifact: Artifact) -> Iterator[Voice]:
     result = Scores.model_validate(artifact.data)
+    where = _seen(artifact.id, Region(image=result.image))
     for row in result.rows:
         for finding in findings_named(row.label):
             if row.above is not None:
                 says = "present" if row.above else "absent"
-                yield Voice(artifact.id, finding, says, f"{artifact.id} {scored(row)}", result.image)
+                yield Voice(artifact.id, finding, says, f"{artifact.id} {scored(row)}", result.image, where)
 
 
 def _boxes(artifact: Artifact) -> Iterator[Voice]:
     if not {"boxes", "looked_for"} <= set(artifact.data):
         return
     found = Boxes.model_validate({k: v for k, v in artifact.data.items() if k in Boxes.model_fields})
+    regions = [boxed(box, found.image) for box in found.boxes[:MAX_LISTED]] or [Region(image=found.image)]
+    where = _seen(artifact.id, *regions)
     for finding in findings_named(found.looked_for):
         says = "present" if found.boxes else "absent"
         what = f"{len(found.boxes)} found" if found.boxes else "looked for and not found"
-        yield Voice(artifact.id, finding, says, f"{artifact.id}: {found.looked_for}, {what}", found.image)
+        yield Voice(artifact.id, finding, says, f"{artifact.id}: {found.looked_for}, {what}", found.image, where)
 
 
 def _masks(artifact: Artifact) -> Iterator[Voice]:
@@ -73,7 +80,9 @@ def _masks(artifact: Artifact) -> Iterator[Voice]:
         for finding in findings_named(entry.target):
             what = "outlined" if entry.voxels else "looked for and not found"
             says = "present" if entry.voxels else "absent"
-            yield Voice(artifact.id, finding, says, f"{artifact.id}: {readable(entry.target)} {what}", masks.image)
+            words = f"{artifact.id}: {readable(entry.target)} {what}"
+            where = _seen(artifact.id, entry.where or Region(image=masks.image))
+            yield Voice(artifact.id, finding, says, words, masks.image, where)
 
 
 def _opinions(artifact: Artifact) -> Iterator[Voice]:
@@ -83,13 +92,20 @@ def _opinions(artifact: Artifact) -> Iterator[Voice]:
     for said in assertions_of(answer.answer):
         if said.status in ("present", "absent"):
             words = f"the model of {artifact.id} writes “{said.sentence}”"
-            yield Voice(artifact.id, said.finding, said.status, words, answer.image)
+            where = _seen(artifact.id, Region(image=answer.image)) if answer.image else ()
+            yield Voice(artifact.id, said.finding, said.status, words, answer.image, where)
+
+
+def _seen(evidence: str, *regions: Region) -> tuple[Place, ...]:
+    return tuple(Place(evidence=evidence, region=region) for region in regions)
 
 
 def _reported(report_id: str, text: str) -> Iterator[Voice]:
+    spans = {text[span.start : span.end]: span for span in spans_of(report_id, text)}
     for said in assertions_of(text):
         if said.status in ("present", "absent"):
-            yield Voice(report_id, said.finding, said.status, f"{report_id} says “{_short(said)}”")
+            where = (Place(evidence=report_id, span=spans[said.sentence]),)
+            yield Voice(report_id, said.finding, said.status, f"{report_id} says “{_short(said)}”", where=where)
 
 
 def _short(said: Assertion) -> str:
@@ -112,7 +128,8 @@ def _on_findings(voices: Sequence[Voice]) -> Iterator[Claim]:
             told.add(key)
             name = first.finding.replace("_", " ")
             text = f"Disagreement on {name}: {first.words}; {second.words}. Neither is chosen here."
-            yield Claim(text=text, evidence=(first.source, second.source), kind="general")
+            where = first.where + second.where
+            yield Claim(text=text, evidence=(first.source, second.source), kind="general", where=where)
 
 
 def _contradict(first: Voice, second: Voice) -> bool:
@@ -137,7 +154,8 @@ def _on_sizes(artifacts: Sequence[Artifact]) -> Iterator[Claim]:
                 f"(outline {one.mask}), {shown(two.value, two.unit)} by {b.id} (outline {two.mask}). "
                 "Neither is chosen here."
             )
-            yield Claim(text=text, evidence=(a.id, b.id), kind="general")
+            where = tuple(p for i, row in ((a.id, one), (b.id, two)) if row.where for p in _seen(i, row.where))
+            yield Claim(text=text, evidence=(a.id, b.id), kind="general", where=tuple(dict.fromkeys(where)))
 
 
 def abstentions(

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tools.facts import ArtifactKind, AttachmentFacts
-from tools.places import Place, Position, Region
+from tools.places import Place, Position, Region, Span
 
 Mark = Literal["synthetic", "mock", "opinion"]
 ClaimKind = Literal[
@@ -491,6 +491,10 @@ class SentenceVerdict(Record):
     """Why it is not supported; empty where it is."""
     evidence: tuple[str, ...] = ()
     """What it was compared with, by id."""
+    where: tuple[Place, ...] = ()
+    """Where in that evidence it is to be seen; each belongs to one of `evidence`. Empty: in the whole of it."""
+    span: Span | None = None
+    """Where in the report it stands; None for a draft of this reading, which is sentences and no text."""
 
 
 class Verdicts(ToolResult):

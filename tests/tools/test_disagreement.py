@@ -7,8 +7,10 @@ import pytest
 from tools.disagreement import abstentions, disagreements
 from tools.facts import AttachmentFacts
 from tools.grounding import problem_with
+from tools.grounding.evidence import Evidence
 from tools.grounding.lookup import of_artifact
 from tools.models.card import ModelCard
+from tools.places import Region, Span
 from tools.results import Box, Boxes, LabelScore, MaskEntry, Masks, Measurement, Measurements, ModelUse, Scores, Text
 from tools.workspace import Artifact, Provenance
 
@@ -59,6 +61,9 @@ def test_a_model_and_the_report_of_this_patient() -> None:
     )
     assert claim.evidence == ("s1", "rep1")
     assert "rep1 says “No pleural effusion.”" in claim.text
+    score, said = claim.where
+    assert (score.evidence, score.region) == ("s1", Region(image="img1"))
+    assert (said.evidence, said.span) == ("rep1", Span(report="rep1", section="findings", start=10, end=30))
     assert disagreements([scores("s1", "effusion", 0.12, 0.5)], {"rep1": "FINDINGS: No pleural effusion."}) == []
 
 
@@ -78,6 +83,10 @@ def test_a_detector_and_an_opinion() -> None:
     said = Text(summary="x", image="img1", answer="There is no nodule.", marks=("opinion",))
     (claim,) = disagreements([artifact("s1", found), artifact("s2", said)], {})
     assert "the model of s2 writes “There is no nodule.”" in claim.text
+    assert [(p.evidence, p.region.lower if p.region else None) for p in claim.where] == [
+        ("s1", (0, 0, 0)),
+        ("s2", None),
+    ]
 
 
 @pytest.mark.parametrize(("second", "count"), [(1503.0, 0), (1450.0, 0), (1200.0, 1)])
@@ -95,7 +104,7 @@ def test_what_is_told_passes_the_check_of_sentences() -> None:
         volume("s3", 1503.2, "s1"),
         volume("s4", 900.0, "s2"),
     ]
-    evidence = {a.id: of_artifact(a, FACTS) for a in made}
+    evidence = {a.id: of_artifact(a, FACTS) for a in made} | {"img1": Evidence(id="img1", source="attachment")}
     claims = disagreements(made, {})
     assert len(claims) == 2
     assert [problem_with(c, evidence.get) for c in claims] == [None, None]

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from tools.grounding.evidence import Evidence, LookUp
+from tools.grounding.evidence import Evidence, LookUp, names_of
 from tools.grounding.judge import Judgement, judge
 from tools.grounding.lookup import evidence_in
 from tools.grounding.passages import Passage
-from tools.grounding.statement import read_statement
+from tools.grounding.statement import expand, names_in, read_statement
 from tools.results import Hits
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Checker:
             return judge(passage.text, self._held(self.others) + [e for e in everything if e.text])
         judged = judge(passage.text, everything)
         if judged.verdict != "supported":
-            return Judgement(judged.verdict, judged.reason)
+            about = _about(passage.text, everything) if judged.verdict == "contradicted" else ()
+            return Judgement(judged.verdict, judged.reason, about)
         if not statement.states_something:
             return judged if not everything else Judgement("supported", "", ())
         single = [e for e in everything if judge(passage.text, [e]).verdict == "supported"]
@@ -96,3 +97,9 @@ class Checker:
 
     def _held(self, ids: Sequence[str]) -> list[Evidence]:
         return [e for i in ids if (e := self.look_up(i)) is not None]
+
+
+def _about(text: str, found: Sequence[Evidence]) -> tuple[str, ...]:
+    """Return the ids of the first pieces of evidence that are of a structure which a sentence names."""
+    named = names_in(read_statement(text, names_of(found)))
+    return tuple(e.id for e in found if named & expand(e.targets))[:3]

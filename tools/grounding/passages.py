@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from knowledge.sentences import Span, section_name, split_sentences
 from tools.grounding.statement import CITED, QUOTE
@@ -25,11 +25,34 @@ class Passage:
     text: str
     section: str = ""
     cited: tuple[str, ...] = ()
+    start: int | None = None
+    """Where its first character stands in the draft, and one behind its last; None: in no text."""
+    end: int | None = None
 
 
 def passages_of(text: str) -> list[Passage]:
     """Return the sentences of a draft in order; headings, the notice and the list of evidence of drafts are none."""
-    return list(_passages(before_evidence(text)))
+    return list(_located(text, _passages(before_evidence(text))))
+
+
+def _located(text: str, passages: Iterable[Passage]) -> Iterator[Passage]:
+    """Say where each passage stands: its characters in order; blanks, marks of Markdown and ids may lie between."""
+    blank = CITED.sub(lambda m: " " * len(m.group()), text)
+    places = [i for i, character in enumerate(blank) if not _is_between(character)]
+    characters = "".join(blank[i] for i in places)
+    behind = 0
+    for passage in passages:
+        wanted = "".join(c for c in passage.text if not _is_between(c))
+        first = characters.find(wanted, behind) if wanted else -1
+        if first < 0:
+            yield passage
+            continue
+        behind = first + len(wanted)
+        yield replace(passage, start=places[first], end=places[behind - 1] + 1)
+
+
+def _is_between(character: str) -> bool:
+    return character.isspace() or character in ">\\"
 
 
 def before_evidence(text: str) -> str:

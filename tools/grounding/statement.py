@@ -134,6 +134,12 @@ def expand(targets: Iterable[str]) -> frozenset[str]:
     return frozenset(out)
 
 
+def names_in(statement: Statement) -> frozenset[str]:
+    """Return every structure that a sentence names, and the parts that it is made of."""
+    named = {name for structure in statement.structures for name in structure.names}
+    return expand(named) | named
+
+
 def read_statement(
     text: str, names: Mapping[str, str] | None = None, measures: Mapping[str, str] | None = None
 ) -> Statement:

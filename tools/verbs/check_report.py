@@ -13,6 +13,8 @@ from tools.errors import BadInputError
 from tools.examples import examples_of
 from tools.grounding.checking import Checker
 from tools.grounding.passages import Passage, before_evidence, passages_of
+from tools.grounding.spotting import Spotter
+from tools.places import Span
 from tools.results import Draft, SentenceVerdict, Verdicts
 from tools.verbs.draft_markdown import EVIDENCE
 
@@ -38,6 +40,7 @@ def check_report(
     """
     passages = _passages(ctx, report)
     checker = Checker.of(ctx.workspace, ctx.open_knowledge, report, evidence)
+    spotter = Spotter(ctx.workspace, checker.look_up)
     has_ids = any(p.cited for p in passages)
     rows = []
     for number, passage in enumerate(passages):
@@ -51,9 +54,17 @@ def check_report(
                 verdict=judged.verdict,
                 reason=judged.reason,
                 evidence=judged.evidence,
+                where=spotter.places(passage.text, judged.evidence),
+                span=_span(report, passage),
             )
         )
     return Verdicts(summary=_summary(report, rows), report=report, rows=tuple(rows), notes=_notes(ctx, report, checker))
+
+
+def _span(report: str, passage: Passage) -> Span | None:
+    if passage.start is None or passage.end is None:
+        return None
+    return Span(report=report, section=passage.section, start=passage.start, end=passage.end)
 
 
 def _passages(ctx: ToolContext, report: str) -> list[Passage]:

@@ -10,6 +10,7 @@ from tools.claims import claims_of
 from tools.errors import BadInputError
 from tools.facts import AttachmentFacts
 from tools.grounding import evidence_in, problem_with
+from tools.places import Region
 from tools.results import Hits, Measurement, Measurements, ReportHit, Verdicts
 from tools.testing import _keep
 from tools.verbs.check_report import check_report
@@ -190,3 +191,55 @@ def test_a_report_in_another_language_is_not_covered_and_none_of_it_is_lost(chec
     japanese = check("所見 肺野に異常なし。肝臓の容積は1503 ml。").rows
     assert japanese
     assert all(row.verdict != "supported" for row in japanese)
+
+
+def place_of(text: str, row) -> str:
+    return text[row.span.start : row.span.end]
+
+
+def test_each_sentence_says_where_it_stands_in_the_report(check) -> None:
+    text = (
+        "FINDINGS:\n1. The liver measures\n  1,503 ml. [s2] The spleen measures\\_ 999 ml.\n\n"
+        "- The liver measures 1,503 ml. [s2, s3]\n## Impression\nNo pleural effusion. The liver measures 1,503 ml."
+    )
+    rows = check(text).rows
+    assert [place_of(text, r) for r in rows] == [
+        "The liver measures\n  1,503 ml.",
+        "The spleen measures\\_ 999 ml.",
+        "The liver measures 1,503 ml.",
+        "No pleural effusion.",
+        "The liver measures 1,503 ml.",
+    ]
+    assert [r.span.section for r in rows] == ["findings"] * 3 + ["impression"] * 2
+
+
+def test_a_sentence_says_where_in_the_evidence_it_is_to_be_seen(reading, check, make_ctx) -> None:
+    names = ("liver", "spleen")
+    seen = {name: Region(image="img1", mask="s1", target=name, voxel=(n, 2, 3)) for n, name in enumerate(names)}
+    rows = tuple(
+        measurement(name, "volume", value, "ml").model_copy(update={"where": seen[name]})
+        for name, value in zip(names, (1503.2, 203.2), strict=True)
+    )
+    _keep(reading, "s2", Measurements(summary="Measured: liver and spleen.", rows=rows))
+    result = check("The liver has a volume of 1.5 l. The spleen measures 999 ml.")
+    liver, spleen = result.rows
+    assert [(p.evidence, p.region) for p in liver.where] == [("s2", seen["liver"])]
+    assert spleen.verdict == "contradicted"
+    assert [(p.evidence, p.region) for p in spleen.where if p.evidence == "s2"] == [("s2", seen["spleen"])]
+    _keep(reading, "s8", result)
+    told = claims_of(reading.artifact("s8"))[1]
+    assert told.text.startswith("Contradicted: “The spleen")
+    assert told.where[0].words.startswith("rep1, characters 33 to")
+    assert seen["spleen"] in [p.region for p in told.where]
+    assert problem_with(told, evidence_in(reading, make_ctx().open_knowledge)) is None
+
+
+def test_a_sentence_of_the_patients_own_report_is_found_in_it(reading, check, tmp_path) -> None:
+    own = "FINDINGS: The heart is normal. There is a small left pleural effusion."
+    path = tmp_path / "own.txt"
+    path.write_text(own, encoding="utf-8")
+    reading.add_attachment(path, AttachmentFacts(id="rep1", kind="report"))
+    (row,) = check("There is a left pleural effusion. [rep1]", evidence=["rep1"]).rows
+    (place,) = row.where
+    assert row.verdict == "supported"
+    assert own[place.span.start : place.span.end] == "There is a small left pleural effusion."
