@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from agent.dispatch import software
 from agent.errors import ReadingError
 from agent.run import locked, run_one_tool
+from agent.step_ids import reserve_step
 from tools.drafting.editing import Checked, as_text, checked, edited_draft
 from tools.grounding.checking import Checker
 from tools.grounding.judge import Judgement
@@ -116,7 +117,7 @@ def export_report(assistant: Assistant, reading: str, form: str) -> Artifact:
         if edit is None:
             raise ReadingError("There is no draft to export. Ask for findings and impression first.")
         report = _kept_as_result(assistant, reading, edit)
-        step = next_step(assistant, reading)
+        step = reserve_step(workspace, assistant.record(reading))
         return run_one_tool(
             assistant.context(reading), "export", {"artifacts": [f"@{report}"], "format": form}, step=step
         )
@@ -140,7 +141,7 @@ def _kept_as_result(assistant: Assistant, reading: str, edit: ReportEdit) -> str
         tool=EDITED, tool_version="1", params={"text_sha256": digest}, inputs=(edit.base,), software=software()
     )
     artifact = Artifact(
-        id=next_step(assistant, reading),
+        id=reserve_step(workspace, assistant.record(reading)),
         kind="report",
         summary=edited.summary,
         data=edited.model_dump(mode="json"),
@@ -150,15 +151,3 @@ def _kept_as_result(assistant: Assistant, reading: str, edit: ReportEdit) -> str
     workspace.add_artifact(artifact)
     assistant.record(reading).append("report edited", artifact=artifact.model_dump(mode="json"))
     return artifact.id
-
-
-def next_step(assistant: Assistant, reading: str) -> str:
-    """Return the next id that no result and no planned step of a reading has."""
-    planned = [
-        int(step["id"][1:])
-        for line in assistant.record(reading).lines()
-        if line["event"] == "plan" and line["outcome"]["outcome"] == "plan"
-        for step in line["outcome"]["steps"]
-    ]
-    made = [int(a.id[1:]) for a in assistant.workspace(reading).artifacts()]
-    return f"s{max([0, *planned, *made]) + 1}"

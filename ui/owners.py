@@ -57,7 +57,7 @@ class Owners:
             return False
         try:
             kept = (self._readings_dir / reading / OWNER_FILE).read_text(encoding="utf-8")
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a zero byte, which no path has
             return False
         return secrets.compare_digest(kept, owner)
 

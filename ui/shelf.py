@@ -41,10 +41,3 @@ class Shelf:
         with self._lock:
             path = self._files.get(key)
         return path if path is not None and path.is_file() else None
-
-    def take_back(self, folder: Path) -> None:
-        """Stop lending the files of a reading."""
-        root = folder.resolve()
-        with self._lock:
-            for path in [p for p in self._keys if p.is_relative_to(root)]:
-                self._files.pop(self._keys.pop(path), None)

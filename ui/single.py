@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agent.assistant import Assistant
     from agent.events import AnyEvent
-    from tools.workspace import Artifact, Workspace
+    from tools.workspace import Artifact
 
 
 def run_single(
@@ -27,25 +27,13 @@ def run_single(
         ToolError: the tool refused; says why.
     """
     from agent.run import run_one_tool
+    from agent.step_ids import reserve_step
 
     workspace = assistant.workspace(reading)
-    step = reserve(workspace)
+    step = reserve_step(workspace, assistant.record(reading))
     try:
         return run_one_tool(assistant.context(reading, on_event, cancelled), name, args, step=step)
     except BaseException:
         if not workspace.has_artifact(step):
             shutil.rmtree(workspace.root / "artifacts" / step, ignore_errors=True)
         raise
-
-
-def reserve(workspace: Workspace) -> str:
-    """Return the next free step id; making its folder takes it, whoever else asks at the same time."""
-    folder = workspace.root / "artifacts"
-    number = 1 + max((int(p.name[1:]) for p in folder.glob("s*") if p.name[1:].isdigit()), default=0)
-    while True:
-        try:
-            (folder / f"s{number}").mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return f"s{number}"

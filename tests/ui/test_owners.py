@@ -37,7 +37,9 @@ def test_readings_without_an_owner_are_nobodys(owners):
     assert not any(owners.owner_may(asker, "20260102-b") for asker in (ANNA, NOBODY))
 
 
-@pytest.mark.parametrize("reading", ["", "..", "../20260101-a", "20260101-a/..", "/etc", "none"])
+@pytest.mark.parametrize(
+    "reading", ["", "..", "../20260101-a", "20260101-a/..", "/etc", "none", "20260101-a\0", "a" * 300]
+)
 def test_other_paths_are_no_readings(owners, reading):
     owners.claim(ANNA, "20260101-a")
     assert not owners.owner_may(ANNA, reading)

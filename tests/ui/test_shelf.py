@@ -37,14 +37,3 @@ def test_an_unknown_key_and_a_deleted_file_give_nothing(tmp_path):
     file.unlink()
     assert shelf.get(key) is None
     assert shelf.get("nonsense") is None
-
-
-def test_a_reading_that_is_left_takes_its_files_with_it(tmp_path):
-    shelf, keys = Shelf(), {}
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "draft.md").write_text(name, encoding="utf-8")
-        keys[name] = shelf.put(tmp_path / name / "draft.md", tmp_path / name).split("/")[2]
-    shelf.take_back(tmp_path / "a")
-    assert shelf.get(keys["a"]) is None
-    assert shelf.get(keys["b"]) is not None

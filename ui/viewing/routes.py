@@ -1,6 +1,8 @@
 """What the viewer fetches: only from readings of the person who asks."""
 
 import logging
+import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,6 +23,8 @@ logger = logging.getLogger(f"readingroom.{__name__}")
 
 FRESH = {"Cache-Control": "private, no-cache"}
 KEPT = {"Cache-Control": "private, max-age=3600"}
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+"""What ids and names in an address are made of; anything else names nothing, and no file is looked for."""
 ResultT = TypeVar("ResultT")
 
 
@@ -35,6 +39,8 @@ def viewer_routes(pictures: Pictures, owners: Owners) -> APIRouter:  # noqa: C90
     def checked(request: Request, reading: str, work: Callable[[], ResultT]) -> ResultT:
         if not owners.owner_may(request, reading):
             raise HTTPException(404, "no such reading of yours")
+        if not all(_PLAIN.fullmatch(str(part)) for part in request.path_params.values()):
+            raise HTTPException(404, "no such image in this reading")
         return _said(work)
 
     @router.get("/{reading}/scene.json")
@@ -136,6 +142,8 @@ class _Views:
         self, reading: str, image: str, plane: str, index: int, window: tuple[float, float], show: list[str]
     ) -> Response:
         """Return one slice as PNG."""
+        if not all(map(math.isfinite, window)):
+            raise BadInputError(f"low and high must be numbers, got {window[0]} and {window[1]}")
         volume = self._pictures.volume(reading, image)
         picture = slice_picture(volume, plane, index, window, self.layers.masks(reading, show))
         return Response(png(picture), media_type="image/png", headers=FRESH)
