@@ -198,8 +198,7 @@ class Dispatcher:
 
     def _inherited_marks(self, inputs: Iterable[str]) -> tuple[Mark, ...]:
         """Keep marks through every copy: what is made from something synthetic is synthetic."""
-        marks = [m for i in inputs if i.startswith("s") for m in self._run.workspace.artifact(i).marks]
-        return tuple(marks)
+        return tuple(mark for i in inputs for mark in self._run.workspace.marks_of(i))
 
     def _succeed(self, running: RunningStep, result: ToolResult, artifact: Artifact, seconds: float) -> None:
         step, folder = running.step, self._run.workspace.step_folder(running.step.id)

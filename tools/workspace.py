@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.errors import BadInputError, NotFoundError, UnavailableError
+from tools.errors import BadInputError, NotFoundError, ToolError, UnavailableError
 from tools.facts import ArtifactKind, AttachmentFacts, AttachmentKind
 from tools.results import Image, Mark, Masks, ModelUse, ToolResult
 
@@ -225,6 +225,17 @@ class Workspace:
         if any_id.startswith("s"):
             return self.artifact(any_id).kind
         return self._attachment(any_id).facts.kind
+
+    def marks_of(self, any_id: str) -> tuple[Mark, ...]:
+        """Return the marks that every copy of an attachment or artifact keeps; of an attached image, its file's own."""
+        if any_id.startswith("s"):
+            return self.artifact(any_id).marks
+        if self.kind_of(any_id) != "image":
+            return ()
+        try:
+            return ("synthetic",) if "SyntheticNote" in self.volume(any_id).header else ()
+        except ToolError:  # no pixels to be had: nothing is made of them either
+            return ()
 
     # --- voxels
 

@@ -219,7 +219,7 @@ def _studies(workspace: Workspace, images: Iterable[str]) -> dict[str, dict[str,
         found[image] = {
             "resourceType": "ImagingStudy",
             "id": _id(workspace, image),
-            "meta": {"tag": _tags(_marks_of(workspace, image))},
+            "meta": {"tag": _tags(workspace.marks_of(image))},
             "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{first.StudyInstanceUID}"}],
             "status": "available",
             "subject": {"display": "the patient of this study; identity not copied"},
@@ -236,10 +236,6 @@ def _studies(workspace: Workspace, images: Iterable[str]) -> dict[str, dict[str,
             ],
         }
     return found
-
-
-def _marks_of(workspace: Workspace, image: str) -> tuple[str, ...]:
-    return workspace.artifact(image).marks if image.startswith("s") else ()
 
 
 def _sop_class(uid: str) -> dict[str, str]:

@@ -76,7 +76,7 @@ def _segmentation(
     from highdicom.seg import SegmentationTypeValues
     from pydicom.uid import generate_uid
 
-    marks = workspace.artifact(mask).marks if mask.startswith("s") else ()
+    marks = workspace.marks_of(mask)
     said = f" {', '.join(marks).upper()}" if marks else ""
     dataset = Seg(
         source_images=source.headers,

@@ -57,14 +57,15 @@ def source_of(workspace: Workspace, image: str, folder: Path) -> Source:
     from tools.imaging.dicom_write import write_series
 
     volume = workspace.volume(image)
-    marks = workspace.artifact(image).marks if image.startswith("s") else ()
-    made = " (SYNTHETIC)" if "synthetic" in marks else ""
+    synthetic = "synthetic" in workspace.marks_of(image)
+    made = " (SYNTHETIC)" if synthetic else ""
     name = SERIES_FOLDER.format(image=image)
     series = folder / name
     shutil.rmtree(series, ignore_errors=True)  # of an attempt of this step that failed or was killed
     with writing(series):
         series.mkdir()
-        written, exact = write_series(volume, series, description=f"{image} from a file without DICOM{made}")
+        said = f"{image} from a file without DICOM{made}"
+        written, exact = write_series(volume, series, description=said, synthetic=synthetic)
     notes = [
         f"{image} came without DICOM: it was written as a new series without patient data ({name}), to which the "
         "export refers; set patient and study before it goes to an archive."

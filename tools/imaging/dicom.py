@@ -54,7 +54,7 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
         dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = UID(_plain_syntax(dataset))
-        for keyword in (*IDENTITY_KEYWORDS, *ACQUISITION_KEYWORDS):
+        for keyword in (*IDENTITY_KEYWORDS, *ACQUISITION_KEYWORDS, "DerivationDescription"):
             text_of(dataset, keyword)
     except BadInputError as error:
         raise BadInputError(f"{path.name!r}: {error}") from error

@@ -11,7 +11,7 @@ from tools.errors import BadInputError
 from tools.imaging.geometry import LPS_TO_RAS
 from tools.imaging.raster import PICTURE_AFFINE
 from tools.imaging.reasons import one_line, parse_errors, quoted
-from tools.imaging.volume import ORIENTATION_UNKNOWN, Affine, SpacingSource
+from tools.imaging.volume import ORIENTATION_UNKNOWN, SYNTHETIC_NOTE, Affine, SpacingSource
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -31,6 +31,9 @@ IDENTITY_KEYWORDS = (
     "PatientName", "PatientBirthDate", "SeriesNumber", "InstanceNumber", "SeriesDescription", "NumberOfFrames",
 )  # fmt: skip
 """Read to tell patients, studies and series apart; never kept."""
+
+SYNTHETIC_DERIVATION = "SYNTHETIC: made by a computer, not by a scanner"
+"""DerivationDescription of an image that no scanner took. Of that free text we look at the first word alone."""
 
 LONGEST_FACT = 100
 
@@ -96,6 +99,8 @@ def acquisition_header(dataset: Dataset) -> dict[str, str]:
     A value longer than any of these elements may be, or not printable, is damage and may hold anything: it is left out.
     """
     header = {keyword: text for keyword in ACQUISITION_KEYWORDS if (text := text_of(dataset, keyword))}
+    if text_of(dataset, "DerivationDescription").startswith("SYNTHETIC"):
+        header |= SYNTHETIC_NOTE
     header = {keyword: text for keyword, text in header.items() if len(text) <= LONGEST_FACT and text.isprintable()}
     syntax = syntax_of(dataset)
     return header | ({"TransferSyntaxUID": syntax} if syntax else {})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tools.errors import UnsupportedError
+from tools.imaging.dicom_header import SYNTHETIC_DERIVATION
 from tools.imaging.geometry import LPS_TO_RAS
 from tools.imaging.volume import AnyArray, Volume
 
@@ -31,13 +32,16 @@ class Stored(NamedTuple):
     """Whether no value was rounded."""
 
 
-def write_series(volume: Volume, folder: Path, *, description: str) -> tuple[tuple[Dataset, ...], bool]:
+def write_series(
+    volume: Volume, folder: Path, *, description: str, synthetic: bool = False
+) -> tuple[tuple[Dataset, ...], bool]:
     """Write a volume as a classic CT or MR series, one file a slice, without patient data.
 
     Args:
         volume: CT or MR, 3-D, with spacing; i runs along the columns of a slice.
         folder: an empty folder that is there.
         description: SeriesDescription, at most 64 characters.
+        synthetic: no scanner took it: every file says so, and `read_image` believes it.
 
     Returns:
         The data sets in slice order, without pixels, and whether every voxel value is kept exactly.
@@ -55,6 +59,8 @@ def write_series(volume: Volume, folder: Path, *, description: str) -> tuple[tup
         dataset = _slice(volume, k, stored)
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = study, series, frame
         dataset.SeriesDescription = description[:64]
+        if synthetic:
+            dataset.DerivationDescription = SYNTHETIC_DERIVATION
         rows = np.ascontiguousarray(stored.pixels[:, :, k].T.astype("<i2"))
         dataset.PixelData = rows.tobytes()
         dataset.save_as(folder / f"slice-{k + 1:04d}.dcm", enforce_file_format=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -46,7 +46,7 @@ class Export:
 
     def marks(self, artifact_id: str) -> tuple[Mark, ...]:
         """Return the marks that every copy of a result keeps."""
-        return self.ctx.workspace.artifact(artifact_id).marks if artifact_id.startswith("s") else ()
+        return self.ctx.workspace.marks_of(artifact_id)
 
     def said(self, artifact_id: str) -> str:
         """Return what goes into a file's own text field: marks first, because some fields are short."""
@@ -106,6 +106,7 @@ def export_as(ctx: ToolContext, artifacts: Sequence[str], form: Format) -> Files
 
 def _nifti(making: Export, artifact_id: str) -> list[str]:
     from tools.imaging.nifti import write_nifti
+    from tools.imaging.volume import SYNTHETIC_NOTE
 
     ctx = making.ctx
     kind = ctx.workspace.kind_of(artifact_id)
@@ -114,6 +115,8 @@ def _nifti(making: Export, artifact_id: str) -> list[str]:
         volume = ctx.workspace.volume(artifact_id)
         if volume.is_colour:
             raise UnsupportedError(f"{artifact_id} is a colour image, which is not written as nifti: choose png")
+        if "synthetic" in making.marks(artifact_id):  # the file says so itself: it may be attached again
+            volume = replace(volume, header={**volume.header, **SYNTHETIC_NOTE})
         write_nifti(ctx.folder / name, volume.array, volume, said=making.said(artifact_id))
         return [name]
     if kind == "mask":
@@ -168,7 +171,7 @@ def _json(making: Export, artifact_id: str) -> list[str]:
     else:
         ctx.workspace.kind_of(artifact_id)  # an id that is none is refused in words
         data = ctx.workspace.facts()[artifact_id].model_dump(mode="json")
-    data = {"notice": NOTICE, **data}
+    data = {"notice": NOTICE, "marks": making.marks(artifact_id), **data}
     name = f"{artifact_id}.json"
     (ctx.folder / name).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return [name]
@@ -284,6 +287,8 @@ def _image_behind(workspace: Workspace, draft: Draft) -> str:
         if image := next((i for i in ids if i.startswith("img")), ""):
             return image
         made = [workspace.artifact(i) for i in ids if i.startswith("s") and workspace.has_artifact(i)]
+        if image := next((a.id for a in made if a.kind == "image" and not a.provenance.inputs), ""):
+            return image  # made from noise
         ids = [i for artifact in made for i in artifact.provenance.inputs]
     raise UnsupportedError("the draft cites no image, and a DICOM report must refer to one: choose pdf, docx or json")
 
