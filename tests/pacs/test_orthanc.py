@@ -20,6 +20,7 @@ from agent.planner import PlanningResult
 from agent.settings import Settings
 from tests.pacs.conftest import PASSWORD, Orthanc
 from tests.phantoms import oblique_affine, write_dicom_series
+from tools.changes import Change
 from tools.contract import ToolContext
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
 from tools.imaging.volume import Volume
@@ -271,3 +272,59 @@ def test_several_servers_are_told_apart_by_name(orthanc: Orthanc) -> None:
         open_pacs(servers)
     with pytest.raises(BadInputError, match="no PACS is called 'new'; there is main, old"):
         open_pacs(servers, "new")
+
+
+@pytest.fixture(scope="module")
+def two_studies(orthanc: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a current study that is not on the server, and the uid of its prior that is, with a decoy."""
+    folder = tmp_path_factory.mktemp("two")
+    affine = oblique_affine((3.0, 3.0, 15.0), (4.0, -3.0, 6.0))
+
+    def written(name: str, patient: str, date: str, born: str, right_scale: float = 1.0) -> tuple[Path, str]:
+        uid, series, frame = generate_uid(), generate_uid(), generate_uid()
+        array = chest_phantom(right_scale=right_scale)[0][::-1, ::-1, ::3]
+
+        def ours(dataset: pydicom.Dataset, _: int) -> None:
+            dataset.PatientID, dataset.PatientBirthDate, dataset.PatientName = patient, born, "CANARY^PRIOR"
+            dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = uid, series, frame
+            dataset.StudyDate, dataset.StudyTime, dataset.BodyPartExamined = date, "101500", "CHEST"
+
+        write_dicom_series(folder / name, Volume(array, affine, "PixelSpacing", "CT", units="HU"), edit=ours)
+        return folder / name, str(uid)
+
+    current, _ = written("current", "CANARY-PRIOR-1", "20240901", "19500101")
+    earlier, uid = written("earlier", "CANARY-PRIOR-1", "20230801", "19500101", right_scale=0.85)
+    decoy, _ = written("decoy", "CANARY-PRIOR-12", "20240801", "19610202")  # newer, of an id that begins the same
+    paths = [*earlier.iterdir(), *decoy.iterdir()]
+    assert len(open_pacs({"main": orthanc.web}).send(paths).instances) == 40
+    return current, uid
+
+
+@pytest.mark.parametrize("protocol", ["dicomweb", "c-get"])
+def test_a_prior_is_fetched_and_compared(
+    two_studies: tuple[Path, str], orthanc: Orthanc, tmp_path: Path, protocol: str
+) -> None:
+    current, uid = two_studies
+    plan = Plan(
+        steps=(
+            Step(id="s1", tool="fetch_study", args={"prior_of": "@img1"}),
+            Step(id="s2", tool="compare", args={"current": "@img1", "prior": "@s1", "targets": ["lung_right"]}),
+        )
+    )
+    server = orthanc.web if protocol == "dicomweb" else orthanc.dimse()
+    settings = Settings(readings_dir=tmp_path / "readings", pacs={"main": server})
+    assistant = Assistant(settings=settings, planner=OnePlan(plan))
+    answer = assistant.ask("compare with the prior", [current])
+    assert not answer.failures, answer.failures
+
+    workspace = assistant.workspace(answer.reading)
+    fetched = workspace.result("s1", Image)
+    assert any("of 2023-08-01" in note for note in fetched.notes)
+    assert str(workspace.dicom_headers("s1")[0][0].StudyInstanceUID) == uid
+    (row,) = [r for r in workspace.result("s2", Change).rows if r.quantity == "volume"]
+    assert row.target == "lung_right"
+    assert row.current is not None
+    assert row.prior is not None
+    assert row.prior / row.current == pytest.approx(0.85**2, abs=0.12)  # the lung's radius was 0.85² of now's
+    assert row.status == "changed"
+    assert "CANARY" not in answer.model_dump_json()
