@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """Host names under which a page that listens on loopback is reached through a proxy."""
     max_upload_mb: int = Field(default=2048, gt=0)
     """What may be uploaded to the page at once."""
+    max_upload_files: int = Field(default=5000, gt=0)
+    """Files that may be uploaded to the page at once, and that one reading may hold by the page's endpoints."""
     admins: Annotated[tuple[str, ...], NoDecode] = ()
     """Users who may change settings on the page, where people sign in."""
     log_payloads: bool = False

@@ -22,6 +22,7 @@ from knowledge.errors import KnowledgeError
 from tools.errors import ToolError
 from ui.single import run_single
 from ui.streaming import views
+from ui.uploads import too_many
 from ui.view import RunView
 
 if TYPE_CHECKING:
@@ -68,8 +69,11 @@ class Api:
                 raise AttachmentError(f"kind must be image, mask or report, got {kind!r:.40}")
             path = _uploaded(file)
             reading = self._mine(reading, who) if reading else self._begun(who)
+            workspace = self._page.assistant.workspace(reading)
+            if problem := too_many(len(workspace.attachments()) + 1, self._page.assistant.settings.max_upload_files):
+                raise AttachmentError(f"the reading would hold {problem}")
             given = Attach(path, modality=modality or None, kind=kind or "image")  # type: ignore[arg-type]
-            made = attach(self._page.assistant.workspace(reading), given)
+            made = attach(workspace, given)
         return {"reading": reading, "id": made.id, "facts": made.facts.model_dump(mode="json", exclude_defaults=True)}
 
     # --- runs

@@ -93,11 +93,14 @@ class Page:
     def take_uploads(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
         """Look at uploaded files; samples that were chosen before stay."""
         samples = tuple(b for b in study.brought if str(b.path) in dict(study.modality_of))
-        return replace(study, brought=samples + tuple(bring([Path(p) for p in paths or ()])))
+        return replace(
+            study,
+            brought=samples + tuple(bring([Path(p) for p in paths or ()], self._assistant.settings.max_upload_files)),
+        )
 
     def take_folder(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
         """Look at the files of a folder; what was brought before stays."""
-        found = tuple(bring([Path(p) for p in paths or ()]))
+        found = tuple(bring([Path(p) for p in paths or ()], self._assistant.settings.max_upload_files))
         kept = tuple((str(b.path), "") for b in found)
         return replace(study, brought=study.brought + found, modality_of=study.modality_of + kept)
 

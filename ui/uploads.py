@@ -26,8 +26,15 @@ class Brought:
     """Why it can't be read; empty when it can."""
 
 
-def bring(paths: Sequence[Path]) -> list[Brought]:
-    """Group uploaded files and look at each: what it is called, which series it holds, why it can't be read."""
+def bring(paths: Sequence[Path], max_files: int) -> list[Brought]:
+    """Group uploaded files and look at each: what it is called, which series it holds, why it can't be read.
+
+    Args:
+        paths: the files.
+        max_files: more are refused together; none of them is opened.
+    """
+    if problem := too_many(len(paths), max_files):
+        return [Brought(paths[0], f"{len(paths):,} files", problem=problem)]
     dicom = [p for p in paths if _is_dicom(p)]
     items = [(p, p.name) for p in paths if p not in dicom]
     if len(dicom) == 1:
@@ -35,6 +42,16 @@ def bring(paths: Sequence[Path]) -> list[Brought]:
     elif dicom:
         items.append((_together(dicom), f"{len(dicom)} DICOM files"))
     return [look(path, name) for path, name in items]
+
+
+def too_many(count: int, max_files: int) -> str:
+    """Return why so many files are not taken; empty where they are."""
+    if count <= max_files:
+        return ""
+    return (
+        f"{count:,} files, more than the {max_files:,} that are taken here (READINGROOM_MAX_UPLOAD_FILES): choose one "
+        "series, or zip it"
+    )
 
 
 def look(path: Path, name: str) -> Brought:

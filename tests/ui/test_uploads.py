@@ -15,7 +15,7 @@ def _nifti(path):
 
 def test_nifti_files_stay_single(tmp_path):
     paths = [_nifti(tmp_path / "a.nii.gz"), _nifti(tmp_path / "b.nii.gz")]
-    assert [(b.name, b.problem, b.choices) for b in bring(paths)] == [("a.nii.gz", "", ()), ("b.nii.gz", "", ())]
+    assert [(b.name, b.problem, b.choices) for b in bring(paths, 100)] == [("a.nii.gz", "", ()), ("b.nii.gz", "", ())]
 
 
 def test_dicom_files_that_come_together_are_one_folder(tmp_path):
@@ -24,7 +24,7 @@ def test_dicom_files_that_come_together_are_one_folder(tmp_path):
     upload = tmp_path / "session" / "upload"
     upload.mkdir(parents=True)
     paths = sorted(write_dicom_series(upload, phantom_volume()))
-    (together,) = bring(paths)
+    (together,) = bring(paths, 100)
     assert together.name == f"{len(paths)} DICOM files"
     assert together.path.is_dir()
     assert [s.images for s in list_series(together.path)] == [len(paths)]
@@ -39,7 +39,7 @@ def test_two_series_are_offered_to_choose_from(tmp_path):
 
     paths = write_dicom_series(tmp_path / "session" / "one", phantom_volume())
     paths += write_dicom_series(tmp_path / "session" / "two", phantom_volume(), edit=second)
-    (together,) = bring(sorted(paths))
+    (together,) = bring(sorted(paths), 100)
     assert len(together.choices) == 2
     assert [c.split(":")[0] for c in together.choices] == ["1", "2"]
 
@@ -47,12 +47,19 @@ def test_two_series_are_offered_to_choose_from(tmp_path):
 def test_a_file_that_is_no_image_says_why(tmp_path):
     path = tmp_path / "notes.dcm"
     path.write_text("not an image", encoding="utf-8")
-    (item,) = bring([path])
+    (item,) = bring([path], 100)
     assert "is not DICOM" in item.problem
 
 
 def test_a_report_is_attached_as_text(tmp_path):
     path = tmp_path / "prior.txt"
     path.write_text("FINDINGS: clear.", encoding="utf-8")
-    (item,) = bring([path])
+    (item,) = bring([path], 100)
     assert item.problem == ""
+
+
+def test_too_many_files_are_refused_together_and_unopened(tmp_path):
+    (item,) = bring([tmp_path / f"{n}.dcm" for n in range(101)], 100)  # none is there: looking would fail
+    assert item.name == "101 files"
+    assert "more than the 100" in item.problem
+    assert "READINGROOM_MAX_UPLOAD_FILES" in item.problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import math
 import os
 import zlib
 from pathlib import Path
@@ -22,6 +23,12 @@ _NO_ORIENTATION = "readingroom: orientation unknown"
 _SYNTHETIC = "SYNTHETIC"
 """The header's intent_name of an image that no scanner took."""
 _LONGEST_DESCRIPTION = 79  # of NIfTI-1's descrip, with its closing zero
+MAX_UNPACKED_BYTES = 8 * 2**30
+"""What a .nii.gz may unpack to, as a zip."""
+MAX_RATIO = 200
+"""Unpacked over packed bytes of a large file; images reach about 10, masks a few hundred."""
+RATIO_COUNTS_FROM_BYTES = 2**30
+"""Files that unpack to less may compress as well as they like: masks do."""
 _MM_PER_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 
 
@@ -38,7 +45,8 @@ def read_nifti(path: Path, *, volume_number: int | None = None) -> Volume:
 
     Raises:
         BadInputError: damaged file, not-a-number voxels, or an affine that is no image grid.
-        UnsupportedError: 4-D without a choice, RGB, complex, no orientation, sheared or contradictory forms.
+        UnsupportedError: a .nii.gz that unpacks to too much, 4-D without a choice, RGB, complex, no orientation,
+            sheared or contradictory forms.
         NotFoundError: `volume_number` is beyond the last volume.
     """
     from nibabel.filebasedimages import ImageFileError
@@ -48,6 +56,7 @@ def read_nifti(path: Path, *, volume_number: int | None = None) -> Volume:
         with _opened(path) as stream:
             header = _header(stream)
             affine, notes = _forms(header, path.name)
+            _require_bounded(path, header)
             array = _voxels(stream, header, path.name, volume_number)
     except (ImageFileError, HeaderDataError) as error:
         raise BadInputError(f"{path.name!r} is a damaged NIfTI file ({one_line(error)}): export it again") from error
@@ -132,9 +141,12 @@ def _compared(sform: Affine, qform: Affine, header: Any, name: str) -> dict[str,
 
 
 def _opened(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if _is_packed(path) else path.open("rb")
+
+
+def _is_packed(path: Path) -> bool:
     with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
+        return stream.read(2) == b"\x1f\x8b"
 
 
 def _header(stream: IO[bytes]) -> Any:
@@ -144,6 +156,27 @@ def _header(stream: IO[bytes]) -> Any:
     stream.seek(0)
     is_second = first in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c")
     return (nib.Nifti2Header if is_second else nib.Nifti1Header).from_fileobj(stream)
+
+
+def _require_bounded(path: Path, header: Any) -> None:
+    """Refuse a bomb before a voxel is unpacked; of what the header does not declare nothing is read."""
+    declared = header.get_data_offset() + math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
+    packed = path.stat().st_size
+    if not _is_packed(path):
+        if declared > packed:
+            raise BadInputError(
+                f"{path.name!r} is damaged or cut short ({packed:,} of {declared:,} bytes are there): copy it again"
+            )
+        return
+    if declared > MAX_UNPACKED_BYTES:
+        raise UnsupportedError(
+            f"{path.name!r} unpacks to {declared / 2**30:.1f} GiB, more than {MAX_UNPACKED_BYTES / 2**30:.0f}: "
+            "crop it, or save one volume of it only"
+        )
+    if declared > max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * packed):
+        raise UnsupportedError(
+            f"{path.name!r} unpacks to more than {MAX_RATIO} times its size (a gzip bomb?): unpack it, attach the .nii"
+        )
 
 
 def _voxels(stream: IO[bytes], header: Any, name: str, volume_number: int | None) -> AnyArray:

@@ -314,3 +314,46 @@ def test_gzip_that_is_no_nifti(tmp_path):
     (tmp_path / "x.nii.gz").write_bytes(gzip.compress(b"hello world" * 100))
     with pytest.raises(BadInputError, match=r"named .gz but is not NIfTI"):
         read_image(tmp_path / "x.nii.gz")
+
+
+def declaring(path, shape, body=b"", opener=gzip.open):
+    """A file whose header declares a shape, whatever follows."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.int16)
+    header.set_data_shape(shape)
+    header.set_sform(np.eye(4), code=1)
+    header.set_qform(np.eye(4), code=1)
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    with opener(path, "wb") as file:
+        file.write(header.binaryblock + b"\0" * 4 + body)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [((1500, 1500, 3000), r"unpacks to 12\.6 GiB, more than 8"), ((1100, 1000, 1000), r"a gzip bomb\?")],
+)
+def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, shape, said):
+    monkeypatch.setattr("nibabel.arrayproxy.ArrayProxy", None)  # nothing may get as far as the voxels
+    with pytest.raises(UnsupportedError, match=said):
+        read_image(declaring(tmp_path / "x.nii.gz", shape))
+
+
+def test_what_follows_the_declared_voxels_is_never_unpacked(tmp_path):
+    path = declaring(tmp_path / "x.nii.gz", (2, 2, 2), b"\1\0" * 8 + b"\0" * 50_000_000)
+    unpacked = []
+
+    class Counting(gzip.GzipFile):
+        def read(self, size=-1):
+            unpacked.append(len(data := super().read(size)))
+            return data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tools.imaging.nifti.gzip.open", Counting)
+        assert read_nifti(path).array.tolist() == np.ones((2, 2, 2)).tolist()
+    assert sum(unpacked) < 5_000
+
+
+def test_a_plain_file_that_declares_more_than_it_has_is_cut_short(tmp_path):
+    with pytest.raises(BadInputError, match=r"cut short \(352 of 13,500,000,352 bytes"):
+        read_nifti(declaring(tmp_path / "x.nii", (1500, 1500, 3000), opener=open))
