@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tools.workspace import Artifact
 
 RESEARCH_USE = "Research use only. Not a medical device: a person reads, checks and signs."
-_BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_JOINERS = "\u200c\u200d"
+"""Marks that join or part letters: Persian and other scripts are not written right without them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Paragraph:
 
 
 def clean(text: str, *, keep_lines: bool = False) -> str:
-    """Return text without control characters and without marks that turn the direction of writing.
+    """Return text without control characters, marks that turn the direction of writing, and others nobody sees.
 
     Args:
         text: anything.
@@ -64,7 +65,7 @@ def clean(text: str, *, keep_lines: bool = False) -> str:
     for character in text:
         if character in "\n\r\t":
             out.append("\n" if keep_lines and character == "\n" else " ")
-        elif unicodedata.category(character) == "Cc" or unicodedata.bidirectional(character) in _BIDI:
+        elif unicodedata.category(character) in ("Cc", "Cf") and character not in _JOINERS:
             out.append("�")
         else:
             out.append(character)
