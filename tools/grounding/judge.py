@@ -14,12 +14,14 @@ from tools.grounding.findings import finding_problems, report_supports
 from tools.grounding.quoting import foreign_words, quote_problems
 from tools.grounding.reported import report_problems
 from tools.grounding.scoring import score_problems
-from tools.grounding.statement import CITED, Named, Statement, expand, read_statement
+from tools.grounding.statement import CITED, QUOTE, Named, Statement, expand, read_statement
 from tools.grounding.trends import trend_problems
 from tools.grounding.words import word_problems
 from tools.results import Claim, ClaimKind
 
 _PARTS = re.compile(r";|\bbut\b|\bwhile\b|\bwhereas\b|, (?=the \w+ (?:was|were|has|have|could)\b)", re.IGNORECASE)
+_DISGUISED = re.compile("[\u0334-\u0338\U000e0000-\U000e007f]")
+"""Strokes through letters, and tags that nobody sees: words are not recognised under them."""
 _ASSERTS = re.compile(
     r"\b(?:there (?:is|are)|(?:is|are|was|were|appears?|remains?) (?:\w+ ){0,2}?(?:normal|unremarkable|clear|healthy|"
     r"present|absent|seen|identified|enlarged)|no evidence of|shows?|demonstrates?|has an? )",
@@ -100,6 +102,8 @@ def judge(text: str, found: Sequence[Evidence], kind: ClaimKind | None = None) -
 
 
 def _problems(text: str, statement: Statement, found: Sequence[Evidence], kind: ClaimKind | None) -> Iterator[Problem]:
+    if _DISGUISED.search(QUOTE.sub("", text)):
+        yield Problem("not covered", "it holds characters that hide or strike out what it says")
     if is_verbatim(text, found):
         yield from number_problems(statement, found, loose=True)
         return
