@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.browser.viewer_page import LESION_RAS, affine, serving, write_ct, write_film
+from tests.browser.viewer_page import LESION_RAS, SHAPE, STEP_MM, affine, serving, write_ct, write_film
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -186,6 +186,107 @@ def test_points_wait_for_the_next_request(ct_page):
     ct_page.click(".rr-chip button")
     assert ct_page.is_hidden(".rv-chips")
     ct_page.keyboard.press("c")
+
+
+def _drag(page, start, end, button="left"):
+    """Drag between two places of the picture, given as shares of its width and height."""
+    box = page.locator(".rv-pane canvas").first.bounding_box()
+    for at, then in ((start, page.mouse.down), (end, page.mouse.up)):
+        page.mouse.move(box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1], steps=4)
+        then(button=button)
+    page.wait_for_timeout(250)
+
+
+def _orange(page):
+    return np.argwhere(np.abs(_pixels(page) - np.array([230, 159, 0])).sum(2) < 60)
+
+
+def test_boxes_and_points_of_results_lie_on_their_slices(ct_page):
+    ct_page.evaluate("""() => {
+        const {scene} = window.readingroom.viewer;
+        scene.boxes.push({image: 'img1', lower: [8, 23, 36], upper: [18, 30, 44], label: '', score: null});
+    }""")
+    _go(ct_page, {"volume": "img1", "voxel": [13, 35, 40]})
+    ct_page.evaluate(
+        "window.readingroom.viewer.pane.setMarks({boxes: window.readingroom.viewer.scene.boxes, points: []})"
+    )
+    assert len(_orange(ct_page)) == 0  # j = 35 is above the box
+    _go(ct_page, {"volume": "img1", "voxel": [13, 27, 40]})
+    found = _orange(ct_page)
+    corners = [affine()[:3, :3] @ np.array(v) + affine()[:3, 3] for v in ([7.5, 27, 35.5], [18.5, 27, 44.5])]
+    wide_mm, high_mm = np.abs(corners[0] - corners[1])[:2]
+    height_px, width_px = np.ptp(found, axis=0)
+    assert width_px / height_px == pytest.approx(wide_mm / high_mm, rel=0.05)
+    ct_page.evaluate(
+        "window.readingroom.viewer.pane.setMarks({boxes: [], points: [{at: [13, 27, 40], label: '', score: null}]})"
+    )
+    point = _orange(ct_page)
+    assert np.abs(point.mean(0) - found.mean(0)).max() < 12
+    ct_page.evaluate("window.readingroom.viewer.pane.setMarks({boxes: [], points: []})")
+    ct_page.evaluate("window.readingroom.viewer.scene.boxes.pop()")
+
+
+def test_the_mouse_windows_scrolls_measures_and_draws_boxes(ct_page):
+    _go(ct_page, {"volume": "img1", "voxel": [30, 20, 25]})
+    ct_page.click('#rr-stage button:text-is("soft tissue")')
+    _drag(ct_page, (0.5, 0.5), (0.55, 0.5), "right")
+    low, high = ct_page.evaluate("window.readingroom.viewer.pane.window")
+    assert high - low > 420  # to the right is wider
+    assert (low + high) / 2 == pytest.approx(50, abs=1)
+    ct_page.keyboard.press("w")
+    _drag(ct_page, (0.5, 0.5), (0.5, 0.6))
+    low, high = ct_page.evaluate("window.readingroom.viewer.pane.window")
+    assert (low + high) / 2 < 20
+    assert f"level −{abs((low + high) / 2):.0f}" in ct_page.inner_text(".rv-status")
+    ct_page.click('#rr-stage button:text-is("soft tissue")')
+    ct_page.keyboard.press("c")
+    j = int(ct_page.get_attribute("#rr-stage", "data-voxel").split(",")[1])
+    ct_page.mouse.wheel(0, 100)
+    ct_page.wait_for_function(
+        "j => Math.abs(document.getElementById('rr-stage').dataset.voxel.split(',')[1] - j) === 1", arg=j
+    )
+    ct_page.keyboard.press("d")
+    _drag(ct_page, (0.4, 0.5), (0.6, 0.5))
+    nv = "window.readingroom.viewer.pane.nv"
+    measured = ct_page.evaluate(f"{nv}.document.completedMeasurements.at(-1).distance")
+    share = ct_page.evaluate(f"{nv}.screenSlices[0].leftTopWidthHeight[2] / {nv}.canvas.width")
+    assert measured == pytest.approx(0.2 * SHAPE[2] * STEP_MM[2] / share, rel=0.03)  # axis k runs across the picture
+    ct_page.evaluate(f"{nv}.clearMeasurements()")
+    ct_page.keyboard.press("b")
+    _drag(ct_page, (0.4, 0.4), (0.6, 0.6))
+    assert "box 1: img1 voxel" in ct_page.inner_text(".rv-chips")
+    assert int(ct_page.get_attribute(".rv-pane", "data-marks")) >= 1
+    ct_page.click(".rr-chip button")
+    ct_page.keyboard.press("c")
+
+
+def test_another_image_beside_follows_and_leads(driver, address, tmp_path):
+    page = _open(driver, address, FLAGS)
+    files = [write_ct(tmp_path / name) for name in ("now.nii.gz", "before.nii.gz")]
+    page.set_input_files("#rr-uploads input[type=file]", [str(file) for file in files])
+    page.wait_for_selector('#rr-stage[data-open="new1"]')
+    page.click('#rr-stage button:text-is("Axial")')
+    page.click('#rr-stage button:text-is("Compare")')
+    page.wait_for_selector(".rv-caption >> text=linked by scanner position, not aligned")
+    both = "f => ['pane', 'second'].map(name => Array.from(window.readingroom.viewer[name][f]))"
+    page.focus(".rv-panes")
+    page.keyboard.press("ArrowUp")
+    first, second = page.evaluate(both, "at")
+    assert first == pytest.approx(second, abs=0.01)
+    box = page.locator(".rv-pane >> nth=1").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.45)
+    page.wait_for_timeout(250)
+    moved = page.evaluate(both, "at")
+    assert np.abs(np.array(moved[0]) - first).max() > 3
+    assert moved[0] == pytest.approx(moved[1], abs=0.01)
+    _drag(page, (0.5, 0.5), (0.6, 0.5), "right")
+    windows = page.evaluate(both, "window")
+    assert windows[0] == windows[1] != [-150, 250]
+    page.select_option(".rv-images", "new2")
+    page.wait_for_selector('#rr-stage[data-open="new2"]')
+    assert page.get_attribute('#rr-stage button:text-is("Compare")', "aria-pressed") == "false"
+    assert page.problems == []
+    page.context.browser.close()
 
 
 def test_a_film_with_its_box(driver, address, tmp_path):

@@ -1,6 +1,6 @@
 // Radiographs and colour images: the pixels are here, so that windowing needs no server.
 import { CanvasPane, distance } from "./canvas.js";
-import { clamp } from "./geometry.js";
+import { clamp, windowAfter } from "./geometry.js";
 
 const ARRAYS = { uint8: Uint8Array, int16: Int16Array, float32: Float32Array };
 
@@ -122,12 +122,7 @@ export class FilmPane {
 
   #windowBy(dx, dy) {
     if (this.info.is_colour) return;
-    const [least, most] = this.info.range;
-    const step = (most - least) / 600;
-    const [low, high] = this.window;
-    const level = (low + high) / 2 - dy * step;
-    const width = Math.max(step, high - low + dx * step * 2);
-    this.setWindow([level - width / 2, level + width / 2]);
+    this.setWindow(windowAfter(this.window, this.info.range, dx, dy));
     this.on.window(this.window);
   }
 }

@@ -1,6 +1,6 @@
 // Volumes without WebGL2: slices that the server renders, one plane at a time, with a slider.
 import { CanvasPane, distance } from "./canvas.js";
-import { clamp, inside, toWorld } from "./geometry.js";
+import { clamp, inside, toWorld, windowAfter } from "./geometry.js";
 
 export class FlatPane {
   constructor(host, on) {
@@ -159,12 +159,7 @@ export class FlatPane {
   }
 
   #windowBy(dx, dy) {
-    const [least, most] = this.info.range;
-    const step = (most - least) / 600;
-    const [low, high] = this.window;
-    const level = (low + high) / 2 - dy * step;
-    const width = Math.max(step, high - low + dx * step * 2);
-    this.window = [level - width / 2, level + width / 2];
+    this.window = windowAfter(this.window, this.info.range, dx, dy);
     this.on.window(this.window);
     this.#render();
   }

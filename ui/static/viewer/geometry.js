@@ -37,3 +37,11 @@ export const placeOf = (what, info, regions) => {
 };
 
 export const fixed = (value, digits = 1) => value.toFixed(digits).replace("-", "−");
+
+/** The window after a drag: to the right wider, downwards brighter. 600 pixels move the level by the image's range. */
+export const windowAfter = ([low, high], [least, most], across, down) => {
+  const step = (most - least) / 600;
+  const level = (low + high) / 2 - down * step;
+  const width = Math.max(step, high - low + across * step * 2);
+  return [level - width / 2, level + width / 2];
+};

@@ -122,6 +122,7 @@ class Viewer {
     this.pane?.close();
     this.second?.close();
     this.pane = this.second = null;
+    this.compare.setAttribute("aria-pressed", "false");
   }
 
   async #info(image) {
@@ -176,7 +177,10 @@ class Viewer {
   #listeners() {
     return {
       place: (at) => this.#placeWords(at),
-      window: (window) => this.#windowWords(window),
+      window: (window) => {
+        this.#windowWords(window);
+        if (this.second?.info.units === this.info.units) this.second.setWindow(window); // the same values look the same
+      },
       point: (voxel) => this.#pointed((image) => this.pointing.addPoint(image, inside(voxel, this.info.shape))),
       box: (lower, upper) => this.#pointed((image) =>
         this.pointing.addBox(image, inside(lower, this.info.shape), inside(upper, this.info.shape))),
@@ -288,33 +292,36 @@ class Viewer {
     this.tool = id;
     this.tools.mark(id);
     this.pane?.setTool(id);
+    this.second?.setTool(["point", "box"].includes(id) ? "cross" : id); // prompts are for the image that is open
   }
 
   setPreset(name) {
     const preset = this.info?.presets.find((p) => p.name === name);
     if (!preset) return;
     this.pane.setWindow(preset.window);
-    this.second?.setWindow(preset.window);
-    this.#windowWords(preset.window);
+    this.#listeners().window(preset.window);
   }
 
   async toggleCompare() {
     if (this.second) {
+      this.pane.link(null);
       this.second.close();
       this.second = null;
-      this.pane.link(null);
     } else {
       const others = this.scene.images.filter((image) => image.id !== this.image.id);
       const other = others.find((image) => image.prior !== this.image.prior) ?? others[0];
       if (!other) return;
       try {
         const info = await this.#info(other);
-        this.second = this.#paneFor(info, { place() {}, window() {}, point() {}, box() {} });
+        const window = (range) => info.units === this.info.units && (this.pane.setWindow(range), this.#windowWords(range));
+        this.second = this.#paneFor(info, { place() {}, window, point() {}, box() {} });
         this.second.setLayout(this.layout);
         await this.second.open(other, info);
         const words = `${label(other)}${other.of === this.image.id ? "" : " · linked by scanner position, not aligned"}`;
         this.second.element.append(element("span", { class: "rv-caption" }, words));
         if (info.units === this.info.units) this.second.setWindow(this.pane.window);
+        this.setTool(this.tool);
+        this.second.link(this.pane);
         this.pane.link(this.second);
       } catch (error) {
         this.say(`${other.name} cannot be shown: ${error.message}`);

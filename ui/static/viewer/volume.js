@@ -1,9 +1,10 @@
 // Volumes in three planes and 3-D, drawn by NiiVue. Loaded only where a browser has WebGL2.
-import { clamp, toVoxel, toWorld } from "./geometry.js";
+import { clamp, toVoxel, toWorld, windowAfter } from "./geometry.js";
+import { Marks } from "./marks.js";
 
 const NIIVUE = new URL("../vendor/niivue-0.69.0/niivue.umd.js", import.meta.url);
 const LAYOUTS = { axial: 0, coronal: 1, sagittal: 2, planes: 3, render: 4 }; // NiiVue's SLICE_TYPE
-const DRAGS = { cross: 8, window: 9, measure: 2, pan: 3, point: 8, box: 5 }; // NiiVue's DRAG_MODE
+const DRAGS = { cross: 8, window: 5, measure: 2, pan: 3, point: 8, box: 5 }; // NiiVue's DRAG_MODE; 5 leaves it to us
 // left, top, width, height as shares of the canvas: the axial slices large, the others beside
 const PLANES = [
   { sliceType: 0, position: [0, 0, 0.62, 1] },
@@ -44,8 +45,10 @@ export class VolumePane {
     this.element = document.createElement("div");
     this.element.className = "rv-pane";
     this.canvas = document.createElement("canvas");
+    this.#listen();
     this.canvas.setAttribute("aria-hidden", "true"); // the status line says where the crosshair is
     this.element.append(this.canvas);
+    this.marks = new Marks(this.element);
     host.append(this.element);
     this.layers = new Map(); // file → {volume, regions}
     this.tool = "cross";
@@ -99,10 +102,14 @@ export class VolumePane {
     nv.addVolume(volume);
     this.window = [volume.cal_min, volume.cal_max];
     nv.onLocationChange = (at) => this.#moved(at);
-    nv.onIntensityChange = () => this.#windowed();
     nv.onDragRelease = (drag) => this.#dragged(drag);
     nv.onMouseUp = () => this.#released();
     this.setTool(this.tool);
+    const drawn = nv.drawScene.bind(nv);
+    nv.drawScene = () => {
+      drawn();
+      this.#drawMarks();
+    };
     nv.drawScene();
     nv.gl.finish();
     this.drawn = performance.now();
@@ -133,6 +140,34 @@ export class VolumePane {
     this.nv.opts.dragMode = DRAGS.window; // the right button always windows
   }
 
+  /** NiiVue's own windowing takes the values under the drag when the button is released: not what a radiologist means. */
+  #listen() {
+    this.canvas.addEventListener("pointerdown", ({ button, clientX, clientY, offsetX, offsetY }) => {
+      if (button === 0 && this.tool === "box") this.marks.band = [[offsetX, offsetY], [offsetX, offsetY]];
+      if (button === 2 || (button === 0 && this.tool === "window")) this.drag = { x: clientX, y: clientY };
+    });
+    this.canvas.addEventListener("pointermove", ({ buttons, clientX, clientY, offsetX, offsetY }) => {
+      if (this.marks.band) {
+        this.marks.band = buttons ? [this.marks.band[0], [offsetX, offsetY]] : null;
+        this.#drawMarks();
+      }
+      if (!buttons || !this.drag) return (this.drag = null);
+      this.windowBy(clientX - this.drag.x, clientY - this.drag.y);
+      this.drag = { x: clientX, y: clientY };
+    });
+  }
+
+  windowBy(across, down) {
+    if (this.info.is_colour) return;
+    const [low, high] = windowAfter(this.window, this.info.range, across, down);
+    this.window = [low, high];
+    this.on.window(this.window);
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = null;
+      if (!this.closed) this.setWindow(this.window);
+    });
+  }
+
   setWindow([low, high]) {
     this.window = [low, high];
     if (!this.nv?.volumes.length) return;
@@ -143,7 +178,10 @@ export class VolumePane {
   }
 
   goVoxel(voxel) {
-    const mm = toWorld(this.info.affine_ras, voxel);
+    this.goMillimetres(toWorld(this.info.affine_ras, voxel));
+  }
+
+  goMillimetres(mm) {
     this.nv.scene.crosshairPos = this.nv.mm2frac(mm).map((n) => clamp(n, 0, 1));
     this.nv.createOnLocationChange();
     this.nv.drawScene();
@@ -160,6 +198,7 @@ export class VolumePane {
     pan[3] = clamp(pan[3] * factor, 1, 10);
     this.nv.scene.volScaleMultiplier = pan[3];
     this.nv.drawScene();
+    this.#lead();
   }
 
   reset() {
@@ -194,10 +233,36 @@ export class VolumePane {
     this.nv.updateGLVolume();
   }
 
-  setMarks() {} // boxes and points of films only: in a volume a click goes to their place
+  setMarks({ boxes, points }) {
+    Object.assign(this.marks, { boxes, points });
+    if (this.nv?.volumes.length) this.#drawMarks();
+  }
 
+  #drawMarks() {
+    this.marks.draw(this.nv, this.info.affine_ras);
+    this.element.dataset.marks = this.marks.count;
+  }
+
+  /** Let another volume follow this one: places by millimetres, zoom, turning. NiiVue links only what has the focus. */
   link(other) {
-    this.nv.broadcastTo(other ? [other.nv] : [], { "2d": true, "3d": true });
+    this.linked = other instanceof VolumePane ? other : null;
+    this.#lead();
+  }
+
+  #lead() {
+    if (!this.follows && this.at) this.linked?.follow(this);
+  }
+
+  follow({ nv, at }) {
+    if (!this.nv?.volumes.length) return;
+    this.follows = true; // and does not lead meanwhile
+    const { scene } = this.nv;
+    scene.pan2Dxyzmm = Array.from(nv.scene.pan2Dxyzmm);
+    scene.volScaleMultiplier = nv.scene.volScaleMultiplier;
+    scene.renderAzimuth = nv.scene.renderAzimuth;
+    scene.renderElevation = nv.scene.renderElevation;
+    this.goMillimetres(at);
+    this.follows = false;
   }
 
   close() {
@@ -211,21 +276,17 @@ export class VolumePane {
     this.at = Array.from(at.mm).slice(0, 3);
     const value = at.values?.[0]?.value;
     this.on.place({ voxel: this.voxel, world: this.at, value });
-  }
-
-  #windowed() {
-    const { cal_min: low, cal_max: high } = this.nv.volumes[0];
-    this.window = [low, high];
-    this.on.window([low, high]);
+    this.#lead();
   }
 
   #released() {
-    if (this.tool === "window" || this.nv.volumes[0].cal_min !== this.window[0]) this.#windowed();
-    if (this.tool === "point" && this.voxel) this.on.point(this.voxel);
+    this.#lead();
+    if (this.tool === "point" && !this.drag && this.voxel) this.on.point(this.voxel);
   }
 
   #dragged(drag) {
-    if (this.tool !== "box" || drag.tileIdx < 0 || drag.axCorSag > 2) return;
+    this.marks.band = null;
+    if (this.tool !== "box" || this.drag || drag.tileIdx < 0 || drag.axCorSag > 2) return;
     const [one, other] = [drag.mmStart, drag.mmEnd].map((mm) => toVoxel(this.info.affine_ras, mm));
     const lower = one.map((n, axis) => Math.min(n, other[axis]));
     const upper = one.map((n, axis) => Math.max(n, other[axis]));
