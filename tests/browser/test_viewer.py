@@ -241,6 +241,7 @@ def test_the_mouse_windows_scrolls_measures_and_draws_boxes(ct_page):
     ct_page.click('#rr-stage button:text-is("soft tissue")')
     ct_page.keyboard.press("c")
     j = int(ct_page.get_attribute("#rr-stage", "data-voxel").split(",")[1])
+    ct_page.hover(".rv-pane")
     ct_page.mouse.wheel(0, 100)
     ct_page.wait_for_function(
         "j => Math.abs(document.getElementById('rr-stage').dataset.voxel.split(',')[1] - j) === 1", arg=j
@@ -249,8 +250,9 @@ def test_the_mouse_windows_scrolls_measures_and_draws_boxes(ct_page):
     _drag(ct_page, (0.4, 0.5), (0.6, 0.5))
     nv = "window.readingroom.viewer.pane.nv"
     measured = ct_page.evaluate(f"{nv}.document.completedMeasurements.at(-1).distance")
-    share = ct_page.evaluate(f"{nv}.screenSlices[0].leftTopWidthHeight[2] / {nv}.canvas.width")
-    assert measured == pytest.approx(0.2 * SHAPE[2] * STEP_MM[2] / share, rel=0.03)  # axis k runs across the picture
+    frame = ct_page.locator(".rv-pane canvas").first.bounding_box()
+    mm_per_px = SHAPE[0] * STEP_MM[0] / frame["height"]  # axis i, towards the back, fills the height
+    assert measured == pytest.approx(0.2 * frame["width"] * mm_per_px, rel=0.03)
     ct_page.evaluate(f"{nv}.clearMeasurements()")
     ct_page.keyboard.press("b")
     _drag(ct_page, (0.4, 0.4), (0.6, 0.6))
@@ -310,6 +312,18 @@ def test_a_film_with_its_box(driver, address, tmp_path):
     around = before[bottom + 6 : bottom + 30, left : left + 50]
     assert np.median(square) > 180  # the box is around the bright square, and around it alone
     assert np.median(around) < 120
+    page.wait_for_selector(".rv-regions >> text=grad-cam of square")
+    page.wait_for_function("window.readingroom.viewer.pane.pane.overlays.length === 1")
+    assert page.inner_text(".rv-regions .rr-mark") == "opinion"
+    warm = _pixels(page)
+    page.click('.rv-regions input[type="checkbox"] >> nth=-1')
+    page.wait_for_function("window.readingroom.viewer.pane.pane.overlays.length === 0")
+    cold = _pixels(page)
+    change = warm - cold
+    changed = np.argwhere(change[..., 0] - change[..., 1] > 60)  # towards red
+    assert len(changed) > 500
+    unit = page.evaluate("window.readingroom.viewer.pane.pane.toScreen([174.5, 154.5])")
+    assert np.abs(np.median(changed, axis=0) - [unit[1], unit[0]]).max() < 4
     assert page.locator("#rr-stage b").count() == 0  # a file's name is text
     assert page.problems == []
     page.context.browser.close()

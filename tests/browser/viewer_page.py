@@ -63,7 +63,8 @@ def story(folder: Path):
     """Step s1 outlines the lesion in img1, s2 boxes it, s3 boxes the square of a film."""
     from agent.plan import Step
     from tools.imaging.nifti import write_nifti
-    from tools.results import Box, Boxes, MaskEntry, Masks
+    from tools.imaging.volume import Volume
+    from tools.results import Box, Boxes, Explanation, MaskEntry, Masks
 
     volume, lesion = phantom()
     path = folder / "lesion.nii.gz"
@@ -76,10 +77,20 @@ def story(folder: Path):
         summary="Found one", image="img1", looked_for="square",
         boxes=(Box(label="bright square", score=0.9, lower=(30, 40, 0), upper=(89, 79, 0)),),
     )  # fmt: skip
+    heat = np.zeros((240, 300, 1), np.float32)
+    heat[150:200, 130:180] = 3.5
+    write_nifti(folder / "grad-cam.nii.gz", heat, Volume(heat, np.eye(4)))
+    explanation = Explanation(
+        summary="Explained", image="img1", finding="square", score=0.9, network_value=2.0, network_value_masked=1.0,
+        network_value_elsewhere=2.0, network_value_filled_in=1.0, agreement_with_random_weights=0.1,
+        region=((150, 130, 0), (199, 179, 0)), files=("grad-cam.nii.gz",), marks=("opinion",),
+    )  # fmt: skip
     return [
         (Step(id="s1", tool="segment", args={"image": "@img1", "targets": ["lesion"]}), mask,
          {path.name: path.read_bytes()}),
         (Step(id="s2", tool="detect", args={"image": "@img1", "target": "square"}), boxes, {}),
+        (Step(id="s3", tool="explain", args={"image": "@img1", "finding": "square"}), explanation,
+         {"grad-cam.nii.gz": (folder / "grad-cam.nii.gz").read_bytes()}),
     ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from ui.viewing.describe import image_info
 from ui.viewing.layers import Layers
 from ui.viewing.pictures import Pictures
 from ui.viewing.scene import PREFIX, scene_of
-from ui.viewing.slices import overlay_picture, planes_json, png, slice_picture, thumbnail
+from ui.viewing.slices import heat_picture, overlay_picture, planes_json, png, slice_picture, thumbnail
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
@@ -69,6 +69,10 @@ def viewer_routes(pictures: Pictures, owners: Owners) -> APIRouter:  # noqa: C90
     @router.get("/{reading}/{image}/overlay.png")
     def overlay(request: Request, reading: str, image: str, show: str = "") -> Response:
         return checked(request, reading, lambda: views.overlay(reading, image, [s for s in show.split(",") if s]))
+
+    @router.get("/{reading}/{step}/heat.png")
+    def heat(request: Request, reading: str, step: str, file: str) -> Response:
+        return checked(request, reading, lambda: views.heat(reading, step, file))
 
     @router.get("/{reading}/{image}/value.json")
     def value(request: Request, reading: str, image: str, at: str) -> JSONResponse:
@@ -153,6 +157,16 @@ class _Views:
         volume = self._pictures.volume(reading, image)
         picture = overlay_picture(volume.shape, self.layers.masks(reading, show))
         return Response(png(picture), media_type="image/png", headers=FRESH)
+
+    def heat(self, reading: str, step: str, file: str) -> Response:
+        """Return a heat map of a film as a picture that is the clearer the less a place counts."""
+        from tools.imaging.read import read_image
+
+        workspace = self._pictures.workspace(reading)
+        if file not in workspace.artifact(step).data.get("files", ()) or not file.endswith(".nii.gz"):
+            raise BadInputError(f"file must be a heat map of step {step}, got {file!r}")
+        picture = heat_picture(read_image(workspace.step_folder(step) / file).array)
+        return Response(png(picture), media_type="image/png", headers=KEPT)
 
     def value(self, reading: str, image: str, at: str) -> dict[str, float | None]:
         """Return the value of one voxel; None outside the image and for colour."""

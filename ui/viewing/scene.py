@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tools.claims import readable
-from tools.results import Boxes, Image, Masks, Points
+from tools.results import Boxes, Explanation, Image, Masks, Points
 from ui.render import clean
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def scene_of(reading: str, workspace: Workspace, previews: tuple[Preview, ...] =
         workspace: its workspace.
         previews: what is about to be attached.
     """
-    scene: dict[str, Any] = {"reading": reading, "images": [], "masks": [], "boxes": [], "points": []}
+    scene: dict[str, Any] = {"reading": reading, "images": [], "masks": [], "boxes": [], "points": [], "heats": []}
     for attachment in workspace.attachments():
         facts = attachment.facts
         if facts.kind == "image":
@@ -63,6 +63,8 @@ def _add_result(scene: dict[str, Any], reading: str, artifact: Artifact) -> None
             name = f"{step} {artifact.provenance.tool} of {made.source}"
             image = _image(reading, step, name, made.facts.modality)
             scene["images"].append(image | {"of": made.source, "marks": list(marks)})
+        case "figure" if "finding" in artifact.data:
+            scene["heats"] += _heats(reading, artifact)
         case "boxes":
             boxes = Boxes.model_validate(artifact.data)
             scene["boxes"] += [
@@ -75,6 +77,23 @@ def _add_result(scene: dict[str, Any], reading: str, artifact: Artifact) -> None
                 _mark(step, n, points.image, point.name, point.score) | {"at": point.voxel}
                 for n, point in enumerate(points.points)
             ]
+
+
+def _heats(reading: str, artifact: Artifact) -> list[dict[str, Any]]:
+    """Return the maps of an explanation; a flat one marks nothing and is left out."""
+    made = Explanation.model_validate(artifact.data)
+    if made.region is None:
+        return []
+    lower, upper = made.region
+    at = [(a + b) // 2 for a, b in zip(lower, upper, strict=True)]
+    heats = []
+    for file in made.files:
+        if file.endswith(".nii.gz"):
+            name = f"{file.removesuffix('.nii.gz')} of {clean(readable(made.finding))}"
+            address = f"{PREFIX}/{reading}/{artifact.id}/heat.png?file={file}"
+            mark = {"id": f"{artifact.id}/{file}", "image": made.image, "name": name, "at": at}
+            heats.append(mark | {"address": address, "marks": list(artifact.marks)})
+    return heats
 
 
 def _mark(step: str, number: int, image: str, label: str, score: float | None) -> dict[str, Any]:

@@ -129,6 +129,23 @@ def overlay_picture(shape: tuple[int, int, int], masks: Sequence[tuple[BoolArray
     return Images.fromarray(pixels)
 
 
+def heat_picture(heat: Any) -> Image:
+    """Return a heat map of a film in the film's own pixels: yellow to red, clear where it is 0 or less.
+
+    Args:
+        heat: (i, j, 1), in any unit; its greatest value is solid.
+    """
+    from PIL import Image as Images
+
+    plane = np.nan_to_num(np.asarray(heat, np.float32)[:, :, 0].T)
+    share = np.clip(plane / max(float(plane.max()), 1e-9), 0, 1)
+    pixels = np.zeros((*share.shape, 4), np.uint8)
+    pixels[..., 0] = 255
+    pixels[..., 1] = (220 * (1 - share)).astype(np.uint8)
+    pixels[..., 3] = (255 * share + 0.5).astype(np.uint8)
+    return Images.fromarray(pixels)
+
+
 def thumbnail(volume: Volume, window: tuple[float, float]) -> Image:
     """Return the middle axial slice, or the film, within 96 pixels."""
     index = volume.shape[view_of(volume, "axial").across] // 2

@@ -213,11 +213,21 @@ class Viewer {
     const known = new Map(this.layers.flatMap((layer) => layer.regions.map((r) => [r.id, r.hidden])));
     const found = await Promise.all(steps.map((step) => this.#layersOf(step)));
     if (this.image !== image) return;
-    this.layers = found.flat();
-    for (const layer of this.layers) for (const region of layer.regions) region.hidden = known.get(region.id) ?? false;
+    this.layers = [...found.flat(), ...this.#heats()];
+    for (const layer of this.layers)
+      for (const region of layer.regions) region.hidden = known.get(region.id) ?? region.hidden ?? false;
     this.panel.show(this.layers);
     await this.#drawLayers();
     this.#marks();
+  }
+
+  /** Heat maps lie over films; of several the first is seen, for two at once say nothing. */
+  #heats() {
+    const heats = this.info?.kind === "film" ? this.scene.heats.filter((heat) => heat.image === this.image.id) : [];
+    return heats.map((heat, n) => ({
+      heat: heat.address,
+      regions: [{ ...heat, colour: [255, 60, 0], voxels: 1, lower: heat.at, upper: heat.at, hidden: n > 0 }],
+    }));
   }
 
   async #layersOf(step) {
