@@ -123,7 +123,8 @@ class Composer:
         if pair:
             found = [pair]
         elif tuple(kinds) == ("image",):
-            found = [self._refs.image(wish.text, self._fitting(tool, name, args))] if is_required else []
+            is_needed = is_required or (name == "image" and not self._can(tool.name, args))
+            found = [self._refs.image(wish.text, self._fitting(tool, name, args))] if is_needed else []
         elif tuple(kinds) == ("mask",):
             found = self._masks(tool, wish, args, is_list=is_list) if is_required else []  # it makes its own else
         elif name == "examples":
