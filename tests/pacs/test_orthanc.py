@@ -225,8 +225,9 @@ def _same_voxels(seg: pydicom.Dataset, workspace: Workspace) -> None:
 
 
 def _numbers(item: pydicom.Dataset) -> list[str]:
-    own = [item.MeasuredValueSequence[0].NumericValue] if item.get("ValueType") == "NUM" else []
-    return own + [n for child in item.get("ContentSequence", []) for n in _numbers(child)]
+    if item.get("ValueType") == "NUM":  # below it only the range by which it may be off
+        return [item.MeasuredValueSequence[0].NumericValue]
+    return [n for child in item.get("ContentSequence", []) for n in _numbers(child)]
 
 
 def test_a_result_without_patient_is_not_sent(orthanc: Orthanc, make_ctx, tmp_path: Path) -> None:
