@@ -23,7 +23,7 @@ from agent.isolation import RemoteBugError
 from agent.plan import Step, depends_on
 from agent.running import Ended, RunningStep, require_asked_model
 from agent.state import StepRecord, StepStatus
-from tools.errors import CancelledError, TimeLimitError, ToolError
+from tools.errors import CancelledError, NotFoundError, TimeLimitError, ToolError
 from tools.preconditions import check_call
 from tools.results import Mark, ToolResult
 from tools.workspace import Artifact, Provenance
@@ -224,6 +224,8 @@ class Dispatcher:
         self._run.emit(StepFailed(step=step.id, tool=step.tool, seconds=seconds, kind=error.kind, message=str(error)))
 
     def _skip(self, step: Step, why: str) -> None:
+        if self._reraise and not self._bug:
+            raise NotFoundError(f"{step.tool}: {why}")
         self._results[step.id] = _record(step, "skipped", 0.0, "skipped", why)
         self._run.record.append("step skipped", step=step.id, tool=step.tool, message=why)
         self._run.emit(StepFailed(step=step.id, tool=step.tool, seconds=0.0, kind="skipped", message=why))

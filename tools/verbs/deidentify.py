@@ -60,7 +60,7 @@ def deidentify(
         UnsupportedError: the face is to be removed and no brain was found; pixels that cannot be decoded.
     """
     facts = ctx.workspace.image_facts(image)
-    cut, notes = _face(ctx, image, facts, face)
+    cut, state, notes = _face(ctx, image, facts, face)
     ctx.progress(0.3, "cleaning")
     copy = _clean_copy(ctx, image, _Options(dates, text_in_pixels == "find", cut))
     write_json(
@@ -69,7 +69,7 @@ def deidentify(
             "notice": "Tags and counts, never values. Research use only: a person checks the copy before it leaves.",
             "image": image,
             "dates": dates,
-            "face": {"auto": "not looked for", "keep": "kept"}.get(face, "removed") if cut is None else "removed",
+            "face": state,
             "pixels": copy.pixels,
             "elements": copy.rows,
         },
@@ -110,15 +110,16 @@ def _summary(image: str, copy: _Copy, cut: BoolArray | None) -> str:
 # --- the face
 
 
-def _face(ctx: ToolContext, image: str, facts: AttachmentFacts, wish: Face) -> tuple[BoolArray | None, list[str]]:
-    """Return the voxels to cut away, or None, and what is to be said."""
+def _face(ctx: ToolContext, image: str, facts: AttachmentFacts, wish: Face) -> tuple[BoolArray | None, str, list[str]]:
+    """Return the voxels to cut away, or None, what became of the face, and what is to be said."""
     if wish == "keep":
-        return None, []
+        return None, "kept", []
     is_head = facts.body_part in _HEADS
     may_be = is_head or (facts.modality == "MR" and not facts.body_part)
     if wish == "auto" and (facts.dims != 3 or not may_be):
         said = facts.body_part or "the image does not say what it shows"
-        return None, [] if facts.dims == 2 else [f"No face was looked for ({said}); face='remove' looks for one."]
+        notes = [] if facts.dims == 2 else [f"No face was looked for ({said}); face='remove' looks for one."]
+        return None, "not looked for", notes
     from tools.deidentification.face import cut_face
 
     ctx.progress(0.05, "looking for the brain")
@@ -128,13 +129,20 @@ def _face(ctx: ToolContext, image: str, facts: AttachmentFacts, wish: Face) -> t
             raise UnsupportedError(
                 f"the face of {image} cannot be removed: {why}. With face='keep' the copy is made with the face in it"
             )
-        return None, [f"The face was not removed: {why}."]
-    cut = cut_face(brain, ctx.workspace.volume(image).affine_ras)
+        return None, "not removed", [f"The face was not removed: {why}."]
+    volume = ctx.workspace.volume(image)
+    cut = cut_face(brain, volume.affine_ras)
+    if not (volume.array[cut.removed] > volume.array.min()).any():
+        what = (
+            "Face: where it would be there is background only, so nothing was removed: it was cut away before, or lies"
+        )
+        return None, "nothing to remove", [f"{what} outside the image. {_LEFT}"]
     share = 100 * cut.removed.mean()
-    return cut.removed, [
+    said = (
         f"Face: cut by a plane that touches the brain in front and below ({cut.angle_deg:.0f}°, 6 mm away from it), "
         f"{share:.0f} % of the voxels set to the lowest value. {_LEFT}"
-    ]
+    )
+    return cut.removed, "removed", [said]
 
 
 def _brain(ctx: ToolContext, image: str, facts: AttachmentFacts) -> tuple[BoolArray | None, str]:

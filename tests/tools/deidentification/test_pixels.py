@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -196,18 +197,31 @@ def test_a_head_without_a_brain_is_not_passed_off_as_clean(tmp_path: Path) -> No
     assert "face" not in kept.summary
 
 
+def test_a_head_that_has_no_face_is_said_to_have_none(tmp_path: Path) -> None:
+    volume, _, face = head()
+    array = volume.array.copy()
+    array[face] = array.min()
+    cut = cut_face(brain_in_ct(volume), volume.affine_ras).removed
+    array[cut] = array.min()
+    write_dicom_series(tmp_path / "head", replace(volume, array=array))
+    ctx = context(tmp_path, tmp_path / "head", modality="CT", body_part="HEAD", dims=3)
+    result = deidentify(ctx, image="img1", text_in_pixels="ignore")
+    assert "face cut away" not in result.summary
+    assert any("so nothing was removed" in note for note in result.notes)
+    assert json.loads((ctx.folder / "removed.json").read_text())["face"] == "nothing to remove"
+
+
 @pytest.mark.samples
-def test_the_sample_brain_stays_whole(sample, assets, tmp_path: Path) -> None:
+def test_the_sample_brain_has_no_face_and_stays_whole(sample, assets, tmp_path: Path) -> None:
     from tools.imaging.read import read_image
     from tools.models.hub import Hub
 
     path = sample("brain-t1", "t1.nii.gz")
     ctx = context(tmp_path, path, Hub.installed(assets=assets, device="cpu"), modality="MR", dims=3, has_spacing=True)
     result = deidentify(ctx, image="img1")
-    before, after = read_image(path), read_image(ctx.folder / "clean.nii.gz")
-    tissue = read_image(sample("brain-t1", "gm.nii.gz")).array > 0.5
-    assert np.array_equal(before.array[tissue], after.array[tissue])
-    assert "the face cut away" in result.summary
+    assert np.array_equal(read_image(path).array, read_image(ctx.folder / "clean.nii.gz").array)
+    assert any("so nothing was removed" in note for note in result.notes)
+    assert "the face cut away" not in result.summary
 
 
 def test_a_made_image_keeps_its_mark(tmp_path: Path) -> None:
