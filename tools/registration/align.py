@@ -190,8 +190,8 @@ def _spline(pair: Pair, affine: Any, progress: Callable[[float], None], seed: in
     bend = sitk.BSplineTransformInitializer(pair.fixed, mesh, 3)
     method = _method(pair, seed)
     method.SetMovingInitialTransform(affine)
-    method.SetOptimizerAsGradientDescentLineSearch(learningRate=5.0, numberOfIterations=SPLINE_ITERATIONS)
-    method.SetOptimizerScalesFromPhysicalShift()
+    # LBFGS-B needs no scales: finding those of thousands of control points took most of the time
+    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=SPLINE_ITERATIONS)
     method.SetShrinkFactorsPerLevel([4, 2])
     method.SetSmoothingSigmasPerLevel([2, 1])
     method.SetInitialTransform(bend, inPlace=True)

@@ -112,6 +112,24 @@ def test_mutual_information_aligns_another_contrast(reading: MakeReading) -> Non
     assert "mutual information" in result.summary
 
 
+def test_deformable_follows_a_bend_in_another_contrast(reading: MakeReading) -> None:
+    """Values that fall, and not in a line: only mutual information can match them."""
+    volume = head()
+    known = bend(volume, 5.0)
+    inverse = sitk.DisplacementFieldTransform(sitk.InvertDisplacementField(known.GetDisplacementField()))
+    image = to_itk(volume)
+    other = from_itk(sitk.Resample(image, image, inverse, sitk.sitkLinear, 0.0))
+    contrast = np.where(other > 50, 1200 * np.exp(-other / 500), 0)
+    bent = volume.with_array(np.rint(contrast).astype(np.int16))
+    result, found = run(reading(volume, replace(bent, modality="CT")), "deformable")
+    before = target_error_voxels(volume, sitk.Transform(3, sitk.sitkIdentity), known)
+    assert target_error_voxels(volume, found, known) < min(1.0, 0.6 * before)
+    assert "mutual information" in result.summary
+    quality = result.transform
+    assert quality is not None
+    assert quality.folded_share == 0
+
+
 def test_an_itk_image_lies_where_ours_lies() -> None:
     for codes in ("RAS", "LPS", "SRP"):
         volume = to_orientation(phantom_volume((6, 8, 7)), codes)
