@@ -1,7 +1,9 @@
-"""Outlines by words: CLIPSeg-type models in transformers format, each slice of a volume by itself."""
+"""Outlines by words: CLIPSeg and SAM 3 in transformers format, each slice of a volume by itself."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +13,17 @@ from tools.errors import BadInputError, UnsupportedError
 from tools.imaging.slices import Preset
 from tools.models.runtimes.base import Grounding, Loading, Options, Progress, Prompt
 from tools.models.runtimes.model_pictures import preset_of, rgb
+from tools.models.runtimes.sam_inputs import SquareProcessor
 from tools.models.runtimes.slice_propagation import slice_axis
-from tools.models.runtimes.transformers_folder import load_model, load_processor
+from tools.models.runtimes.transformers_folder import CONFIG, folder_of, load_model, load_processor
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tools.imaging.volume import BoolArray, Volume
+
+MAX_WORDS = 32
+"""Tokens that SAM 3 was trained with; it pads to them."""
 
 
 class TextOptions(Options):
@@ -24,6 +32,8 @@ class TextOptions(Options):
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """Of the sigmoid of the model's map."""
     window: Preset = "soft tissue"
+    instance_threshold: float = Field(default=0.3, gt=0, lt=1)
+    """SAM 3: score from which one of the objects that it finds counts; transformers' own value."""
 
 
 class TextSegmenter:
@@ -31,13 +41,12 @@ class TextSegmenter:
 
     Args:
         loading: the card and the device.
-        model: gives a map of logits for a picture and words.
-        processor: turns both into its inputs.
+        likelihood: gives, for a picture (rows, columns, 3) and words, how likely each pixel is part, (rows, columns).
     """
 
-    def __init__(self, loading: Loading, model: Any, processor: Any) -> None:
-        self._loading, self._options = loading, loading.options(TextOptions)
-        self._model, self._processor = model, processor
+    def __init__(self, loading: Loading, likelihood: Callable[[NDArray[np.uint8], str], Any]) -> None:
+        self._options = loading.options(TextOptions)
+        self._loading, self._likelihood = loading, likelihood
 
     @property
     def operating_point(self) -> float:
@@ -71,17 +80,57 @@ class TextSegmenter:
         return Grounding(mask=self.segment_prompted(volume, Prompt(text=phrase), progress))
 
     def _outlined(self, plane: Any, volume: Volume, words: str) -> BoolArray:
-        import torch
-
         shown = rgb(plane.swapaxes(0, 1), preset_of(volume, self._options.window))
-        inputs = self._processor(text=[words], images=[shown], padding=True, return_tensors="pt")
         with self._loading.inference():
-            logits = self._model(**inputs.to(self._loading.device)).logits.float()
-        size = shown.shape[:2]
-        grown = torch.nn.functional.interpolate(logits.reshape(1, 1, *logits.shape[-2:]), size, mode="bilinear")
-        return np.asarray((grown[0, 0].sigmoid() >= self._options.threshold).cpu().numpy().T)
+            likely = self._likelihood(shown, words)
+        return np.asarray((likely >= self._options.threshold).cpu().numpy().T)
 
 
 def load(loading: Loading) -> TextSegmenter:
-    """Load a CLIPSeg-type model from a folder in transformers format."""
-    return TextSegmenter(loading, load_model(loading, "CLIPSegForImageSegmentation"), load_processor(loading))
+    """Load a CLIPSeg or SAM 3 from a folder in transformers format."""
+    config = folder_of(loading.weights) / CONFIG
+    kind = json.loads(config.read_text(encoding="utf-8")).get("model_type", "") if config.is_file() else ""
+    return TextSegmenter(loading, _sam3(loading) if kind.startswith("sam3") else _clipseg(loading))
+
+
+def _clipseg(loading: Loading) -> Callable[[NDArray[np.uint8], str], Any]:
+    """One map for the words."""
+    model, processor = load_model(loading, "CLIPSegForImageSegmentation"), load_processor(loading)
+
+    def likelihood(shown: NDArray[np.uint8], words: str) -> Any:
+        inputs = processor(text=[words], images=[shown], padding=True, return_tensors="pt")
+        logits = model(**inputs.to(loading.device)).logits.float()
+        return _grown(logits.reshape(1, 1, *logits.shape[-2:]), shown)[0].sigmoid()
+
+    return likelihood
+
+
+def _sam3(loading: Loading) -> Callable[[NDArray[np.uint8], str], Any]:
+    """Every object that the words name, each with its score; a pixel is as likely as the likeliest that counts."""
+    import torch
+
+    model, words_of = load_model(loading, "Sam3Model"), load_processor(loading, "AutoTokenizer")
+    pictures = SquareProcessor(folder_of(loading.weights))
+    least = loading.options(TextOptions).instance_threshold
+
+    def likelihood(shown: NDArray[np.uint8], words: str) -> Any:
+        text = words_of([words], padding="max_length", max_length=MAX_WORDS, truncation=True, return_tensors="pt")
+        found = model(
+            pixel_values=pictures(shown)["pixel_values"].to(loading.device),
+            input_ids=text["input_ids"].to(loading.device),
+            attention_mask=text["attention_mask"].to(loading.device),
+        )
+        scores = found.pred_logits[0].sigmoid() * found.presence_logits[0].sigmoid()
+        masks = found.pred_masks[0][scores > least].float().sigmoid()
+        if not len(masks):
+            return torch.zeros(shown.shape[:2])
+        return _grown(masks[None], shown).amax(0)
+
+    return likelihood
+
+
+def _grown(maps: Any, shown: NDArray[np.uint8]) -> Any:
+    """Return maps (1, n, rows, columns) on the picture's own pixels, (n, rows, columns)."""
+    import torch
+
+    return torch.nn.functional.interpolate(maps, shown.shape[:2], mode="bilinear", align_corners=False)[0]

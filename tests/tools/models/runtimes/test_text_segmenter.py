@@ -81,3 +81,62 @@ def test_only_words_are_taken(folder: Path) -> None:
         runtime.segment_prompted(film(), Prompt(points=((1, 1, 0),), text="x"), quiet)
     with pytest.raises(BadInputError, match="say in words what to outline"):
         runtime.segment_prompted(film(), Prompt(), quiet)
+
+
+@pytest.fixture(scope="module")
+def concepts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SAM 3 of 250,000 random weights."""
+    from transformers import Sam3Config, Sam3Model
+
+    torch.manual_seed(0)
+    made = tmp_path_factory.mktemp("sam3")
+    small = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    backbone = {
+        **small, "model_type": "sam3_vit_model", "num_hidden_layers": 2, "image_size": 112, "patch_size": 14,
+        "window_size": 4, "pretrain_image_size": 56, "global_attn_indexes": [1],
+    }  # fmt: skip
+    text = {
+        **small, "model_type": "clip_text_model", "vocab_size": len(WORDS), "projection_dim": 16,
+        "num_hidden_layers": 2, "max_position_embeddings": 32, "eos_token_id": 2, "pad_token_id": 0, "bos_token_id": 1,
+    }  # fmt: skip
+    sizes = [[32, 32], [16, 16], [8, 8]]
+    config = Sam3Config(
+        vision_config={"backbone_config": backbone, "fpn_hidden_size": 32, "backbone_feature_sizes": sizes},
+        text_config=text, geometry_encoder_config={**small, "num_layers": 1},
+        detr_encoder_config={**small, "num_layers": 1},
+        detr_decoder_config={**small, "num_layers": 1, "num_queries": 5},
+        mask_decoder_config={"hidden_size": 32, "num_attention_heads": 2},
+    )  # fmt: skip
+    Sam3Model(config).save_pretrained(made)
+    prepare(made, "ViTImageProcessor", 112)
+    return words(made, WORDS, template="$A <end>", model_max_length=32)
+
+
+def likeliest(folder: Path, plane: np.ndarray) -> np.ndarray:
+    """What the network gives for the likeliest of its objects, at the size of the plane (x, y)."""
+    from transformers import AutoTokenizer, Sam3Model
+
+    model = Sam3Model.from_pretrained(folder).eval()
+    picture = torch.from_numpy(np.repeat(plane.T[None], 3, axis=0)).float()[None]
+    scaled = torch.nn.functional.interpolate(picture, (112, 112), mode="bilinear", antialias=True).round() / 255
+    text = AutoTokenizer.from_pretrained(folder)(["bright block"], padding="max_length", max_length=32)
+    ids = {name: torch.tensor(text[name]) for name in ("input_ids", "attention_mask")}
+    with torch.inference_mode():
+        masks = model(pixel_values=(scaled - 0.5) / 0.25, **ids).pred_masks.sigmoid()
+    grown = torch.nn.functional.interpolate(masks, (plane.shape[1], plane.shape[0]), mode="bilinear")
+    return grown[0].amax(0).numpy().T
+
+
+def test_the_objects_that_count_are_outlined_together(concepts: Path) -> None:
+    expected = likeliest(concepts, film().array[:, :, 0])
+    middle = float(np.median(expected))
+    options = {"threshold": middle, "instance_threshold": 0.2}  # random weights give scores of about 0.25
+    mask = load(loading(concepts, options=options)).segment_prompted(film(), Prompt(text="bright block"), quiet)
+    assert (mask[:, :, 0] == (expected >= middle)).mean() > 0.99
+    assert 0.4 < mask.mean() < 0.6
+
+
+def test_where_no_object_counts_nothing_is_outlined(concepts: Path) -> None:
+    options = {"threshold": 0.01, "instance_threshold": 0.3}
+    mask = load(loading(concepts, options=options)).segment_prompted(film(), Prompt(text="bright block"), quiet)
+    assert not mask.any()
