@@ -27,17 +27,23 @@ SIZE = {"width": 1280, "height": 720}
 MAX_TABS = 150  # to get anywhere on the page by keyboard
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """Debian's Chromium, started once; without WebGL where a test asks for it by itself."""
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    """Playwright: one at a time and ended with its module, because its event loop would stop tests of async code."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed; run 'apt-get install chromium'")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def chromium(driver: Any) -> Iterator[Any]:
+    """Debian's Chromium, started once a module; without WebGL where a test asks for it by itself."""
+    launched = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield launched
+    launched.close()
 
 
 @dataclass

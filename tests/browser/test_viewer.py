@@ -26,16 +26,6 @@ def address(tmp_path_factory):
         yield found
 
 
-@pytest.fixture(scope="module")
-def driver():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed; run 'apt-get install chromium'")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as found:
-        yield found
-
-
 def _open(driver, address, flags):
     browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
     page = browser.new_page(viewport={"width": 1280, "height": 720})
