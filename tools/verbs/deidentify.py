@@ -24,6 +24,12 @@ REPORT = "removed.json"
 CLEAN_DICOM = "clean-dicom"
 _HEADS = ("HEAD", "BRAIN", "SKULL", "FACE", "HEADNECK")
 Face = Literal["auto", "remove", "keep"]
+_FACE_SAID = {
+    "removed": "the face cut away",
+    "not removed": "the face NOT removed",
+    "not looked for": "no face looked for",
+    "nothing to remove": "no face there to remove",
+}
 _LEFT = "Ears, the back of the head and the skull's shape stay: a face cut away makes recognition hard, not impossible."
 
 
@@ -75,7 +81,7 @@ def deidentify(
         },
     )
     return Image(
-        summary=_summary(image, copy, cut),
+        summary=_summary(image, copy, state if facts.dims == 3 else ""),
         files=(REPORT, copy.file),
         notes=(
             *notes,
@@ -97,13 +103,13 @@ class _Options:
     face: BoolArray | None
 
 
-def _summary(image: str, copy: _Copy, cut: BoolArray | None) -> str:
+def _summary(image: str, copy: _Copy, face: str) -> str:
     elements = sum(int(row["count"]) for row in copy.rows)
     boxes = int(copy.pixels.get("rectangles", 0))
     parts = [f"{elements} header elements removed, emptied or replaced"]
     parts.append(f"{boxes} places with text blacked out" if boxes else "no text in the pixels blacked out")
-    if cut is not None:
-        parts.append("the face cut away")
+    if face in _FACE_SAID:
+        parts.append(_FACE_SAID[face])
     return f"Made a clean copy of {image}: {', '.join(parts)}."
 
 

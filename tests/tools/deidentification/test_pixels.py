@@ -224,6 +224,11 @@ def test_the_sample_brain_has_no_face_and_stays_whole(sample, assets, tmp_path: 
     assert "the face cut away" not in result.summary
 
 
+def test_a_volume_in_which_no_face_was_looked_for_says_so_in_its_sentence(tmp_path: Path) -> None:
+    ctx = context(tmp_path, _nifti(tmp_path), dims=3)
+    assert deidentify(ctx, image="img1").summary.endswith("no face looked for.")
+
+
 def test_a_made_image_keeps_its_mark(tmp_path: Path) -> None:
     from tools.results import Image as Made
     from tools.workspace import Artifact, Provenance
