@@ -5,14 +5,12 @@ python -m tests.page_server FOLDER STEP_SECONDS WAITS PORT BUSY
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.served import served
 
 
 @contextmanager
@@ -29,31 +27,9 @@ def serving(
         busy: whether a step computes in Python all the while, instead of waiting.
         settings: READINGROOM_* settings, by their names in lower case.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "tests.page_server",
-        str(folder),
-        str(step_seconds),
-        str(waits),
-        str(port),
-        str(int(busy)),
-    ]
-    env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}  # no page of a test fetches anything
-    env |= {"GRADIO_TEMP_DIR": str(folder / "uploads"), "READINGROOM_CONFIG_DIR": str(folder / "config")}
-    env |= {f"READINGROOM_{name.upper()}": str(value) for name, value in settings.items()}
-    with (folder / "server.log").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address, (folder / "server.log").read_text(encoding="utf-8")
+    given = {f"READINGROOM_{name.upper()}": str(value) for name, value in settings.items()}
+    with served("tests.page_server", folder, step_seconds, waits, port, int(busy), env=given) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def main() -> None:

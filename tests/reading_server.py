@@ -5,8 +5,6 @@ python -m tests.reading_server FOLDER PORT
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from tests.page_server import ROOT
+from tests.served import served
 from tools.contract import ImageRef, ToolContext, tool
 from tools.results import Measurements
 
@@ -32,21 +30,8 @@ def reading_server(folder: Path, port: int) -> Iterator[str]:
         folder: readings, uploads, the server's log.
         port: a free one.
     """
-    command = [sys.executable, "-m", "tests.reading_server", str(folder), str(port)]
-    env = os.environ | {"PIP_NO_INDEX": "1", "GRADIO_TEMP_DIR": str(folder / "uploads")}
-    env |= {"READINGROOM_CONFIG_DIR": str(folder / "config")}
-    with (folder / "server.log").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address, (folder / "server.log").read_text(encoding="utf-8")
+    with served("tests.reading_server", folder, port, dies=True) as address:
         yield address
-    finally:
-        process.kill()
-        process.wait(timeout=20)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 @tool()

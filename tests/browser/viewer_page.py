@@ -5,8 +5,6 @@ python -m tests.browser.viewer_page FOLDER
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.served import served
+
 SHAPE = (60, 44, 52)
 LESION_RAS, RADIUS_MM, LESION_HU = np.array([-30.0, 22.0, 14.0]), 9.0, 300
 STEP_MM = (2.0, 2.5, 3.0)
@@ -97,20 +96,8 @@ def story(folder: Path):
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """Yield the address of the page."""
-    command = [sys.executable, "-m", "tests.browser.viewer_page", str(folder)]
-    env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
-    with (folder / "server.log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address, (folder / "server.log").read_text(encoding="utf-8")
+    with served("tests.browser.viewer_page", folder) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def main() -> None:
