@@ -27,6 +27,13 @@ SIZE = {"width": 1280, "height": 720}
 MAX_TABS = 150  # to get anywhere on the page by keyboard
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a browser that waited in vain a second try, which pytest's summary counts; a wrong value gets none."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError"]))
+
+
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Any]:
     """Playwright: one at a time and ended with its module, because its event loop would stop tests of async code."""
