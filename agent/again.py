@@ -14,6 +14,7 @@ from agent.costing import card_for, targets_of
 from agent.errors import ReadingError
 from agent.plan import Plan, Step, depends_on
 from agent.run import Turn
+from agent.step_ids import next_number
 from tools.errors import ToolError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _option(card: ModelCard, hub: Hub, *, is_chosen: bool) -> ModelOption:
     )
 
 
-def plan_again(steps: Sequence[Step], step_id: str, model: str | None, made: Sequence[str]) -> Plan:
+def plan_again(steps: Sequence[Step], step_id: str, model: str | None, made: Sequence[str], first: int) -> Plan:
     """Return the plan that runs a step again, then whatever was built on it.
 
     Args:
@@ -86,6 +87,7 @@ def plan_again(steps: Sequence[Step], step_id: str, model: str | None, made: Seq
         step_id: the step to run again.
         model: the model card to use; None leaves it to the hub.
         made: ids of the results that the reading holds.
+        first: number of the first step of the new plan.
 
     Raises:
         ReadingError: the turn has no such step.
@@ -94,7 +96,6 @@ def plan_again(steps: Sequence[Step], step_id: str, model: str | None, made: Seq
     if step_id not in known:
         raise ReadingError(f"there is no step {step_id!r} to run again; there are: {', '.join(known) or 'none'}")
     wanted = _with_needs(known, {step_id} | _built_on(steps, step_id), set(made))
-    first = max([0, *(int(i[1:]) for i in (*known, *made))]) + 1
     order = [step for step in steps if step.id in wanted]
     new_ids = {step.id: f"s{first + number}" for number, step in enumerate(order)}
     again = [_renamed(step, new_ids) for step in order]
@@ -136,7 +137,8 @@ def again_stream(
     """
     steps = _steps_of_turn(assistant, reading, step_id)
     made = [a.id for a in assistant.workspace(reading).artifacts()]
-    plan = plan_again(steps, step_id, model, made)
+    first = next_number(assistant.workspace(reading), (s.id for s in steps))
+    plan = plan_again(steps, step_id, model, made, first)
     tool = next(s.tool for s in steps if s.id == step_id)
     by = f" with {model}" if model else ""
     request = f"Run {step_id} ({tool}) again{by}, and what was built on it."

@@ -10,50 +10,34 @@ Making an assistant is cheap; models, stores and the language model open at firs
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import shutil
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from agent.answer import Answer, answer_of, is_waiting
 from agent.attach import Attach, attach
-from agent.checkpoints import Checkpoints
+from agent.collaborators import Collaborators
 from agent.context import RunContext
 from agent.errors import AttachmentError, ReadingError
 from agent.events import Answered, AnyEvent, Attached, Emit, Failed
-from agent.isolation import Workers
-from agent.llm.meter import MeteredLLM
 from agent.pausing import keep_policy, policy_of
 from agent.plan import Plan
 from agent.pointing import Pointed
 from agent.record import RunRecord
 from agent.run import Turn, run_turn
-from agent.settings import ApprovalPolicy, Settings
+from agent.settings import ApprovalPolicy
 from agent.streaming import events_of
-from tools.registry import Registry
 from tools.workspace import Artifact, Workspace
-
-if TYPE_CHECKING:
-    from agent.llm.chat import ChatModel
-    from agent.planner import Planner
-    from knowledge.assets import Assets
-    from knowledge.embed import Embedder
-    from knowledge.search import Knowledge
-    from tools.models.hub import Hub
-
-logger = logging.getLogger(f"readingroom.{__name__}")
 
 Decision = Literal["approve", "reject", "edit"]
 Attachable = Attach | Path | str
 
 
-class Assistant:
+class Assistant(Collaborators):
     """Plans requests over attached studies, runs tools, and answers with evidence.
 
     Args:
@@ -65,30 +49,6 @@ class Assistant:
         knowledge: the report store; None opens the one in the settings' data folder.
         planner: turns requests into plans; None makes one from the above.
     """
-
-    def __init__(  # noqa: PLR0913  every collaborator can be replaced
-        self,
-        *,
-        settings: Settings | None = None,
-        registry: Registry | None = None,
-        hub: Hub | None = None,
-        llm: ChatModel | None = None,
-        embedder: Embedder | None = None,
-        knowledge: Knowledge | None = None,
-        planner: Planner | None = None,
-    ) -> None:
-        self.settings = settings or Settings()
-        self._given_registry = registry
-        self._given_hub = hub
-        self._llm = None if llm is None else MeteredLLM(llm)
-        self._embedder = embedder
-        self._knowledge = knowledge
-        self._planner = planner
-        self._checkpoints = Checkpoints(self.settings.checkpoints.get_secret_value())
-        self._workers = Workers(self.settings)
-        self._opening = threading.RLock()
-        self._cancels: dict[str, threading.Event] = {}
-        self._workspaces: dict[str, Workspace] = {}
 
     # --- asking
 
@@ -240,99 +200,7 @@ class Assistant:
         self._must_exist(reading)
         return is_waiting(self.record(reading))
 
-    # --- collaborators
-
-    def use(self, settings: Settings) -> None:
-        """Take other settings for language model and approval from the next request on; the rest must be the same."""
-        with self._opening:
-            self.settings, self._llm, self._planner = settings, None, None
-
-    @cached_property
-    def registry(self) -> Registry:
-        """The tools."""
-        return Registry.installed() if self._given_registry is None else self._given_registry
-
-    @cached_property
-    def hub(self) -> Hub:
-        """The models."""
-        if self._given_hub is not None:
-            return self._given_hub
-        from tools.audit import AuditLog
-        from tools.models.hub import Hub
-
-        hub = Hub.installed(
-            device=self.device,
-            device_memory_mb=self.settings.device_memory_mb,
-            weights_dir=self.settings.weights_dir,
-            assets=self.assets,
-            remote_models=self.settings.remote_models,
-        )
-        hub.audit = AuditLog(self.settings.audit_path)
-        return hub
-
-    @cached_property
-    def assets(self) -> Assets:
-        """The cached samples and weights."""
-        from knowledge.assets import Assets
-
-        return Assets(self.settings.cache_dir)
-
-    @cached_property
-    def device(self) -> str:
-        """The device that models run on."""
-        if self.settings.device != "auto":
-            return self.settings.device
-        if not Path("/dev/nvidiactl").exists() and sys.platform != "win32":
-            return "cpu"  # no driver: spare the two seconds that importing torch takes
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-
-    def open_knowledge(self) -> Knowledge:
-        """Return the report store, opened at first use."""
-        with self._opening:
-            if self._knowledge is None:
-                from knowledge.search import Knowledge
-
-                folder = self.settings.data_dir / "reports"
-                self._knowledge = Knowledge.open(folder, self.open_embedder(), server=self.settings.chroma_url)
-            return self._knowledge
-
-    def open_embedder(self) -> Embedder:
-        """Return the sentence embedder, loaded at first use."""
-        with self._opening:
-            if self._embedder is None:
-                from knowledge.embed import load_embedder
-
-                self._embedder = load_embedder(self.assets)
-            return self._embedder
-
-    def open_llm(self) -> ChatModel:
-        """Return the language model, started at first use."""
-        with self._opening:
-            if self._llm is None:
-                from agent.llm import open_llm
-
-                self._llm = MeteredLLM(open_llm(self.settings, self.assets, self._workspaces))
-            return self._llm
-
-    def open_planner(self) -> Planner:
-        """Return the planner, made at first use."""
-        with self._opening:
-            if self._planner is None:
-                from agent.planner import Planner
-
-                self._planner = Planner(
-                    llm=self.open_llm(),
-                    registry=self.registry,
-                    hub=self.hub,
-                    embedder=self.open_embedder(),
-                    max_steps=self.settings.max_steps,
-                    max_seconds=self.settings.max_seconds,
-                    cache_dir=self.settings.cache_dir / "planner",
-                    route=self.settings.plan_by,
-                )
-            return self._planner
+    # --- running
 
     def run(self, reading_id: str, turn: Turn, attachments: Sequence[Attachable] = ()) -> Iterator[AnyEvent]:
         """Yield the events of one turn; what `stream` and `resume_stream` are made of."""

@@ -1,7 +1,11 @@
-"""Chooses the id of a step that runs beside any plan: the one place that does."""
+"""Chooses the ids of steps: the one place that does.
+
+Ids are never used twice in a reading, so that evidence stays what it was.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tools.workspace import writing
@@ -9,6 +13,15 @@ from tools.workspace import writing
 if TYPE_CHECKING:
     from agent.record import RunRecord
     from tools.workspace import Workspace
+
+
+def next_number(workspace: Workspace, ids: Iterable[str] = ()) -> int:
+    """Return the first step number that neither a folder of a reading nor any of `ids` has, nor one after it.
+
+    A folder without a result counts: a step beside the plan may be at work in it.
+    """
+    made = (p.name for p in (workspace.root / "artifacts").glob("s*") if p.name[1:].isdigit())
+    return max((int(i[1:]) for i in (*made, *ids)), default=0) + 1
 
 
 def reserve_step(workspace: Workspace, record: RunRecord) -> str:
@@ -20,8 +33,7 @@ def reserve_step(workspace: Workspace, record: RunRecord) -> str:
     folder = workspace.root / "artifacts"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        made = [int(p.name[1:]) for p in folder.glob("s*") if p.name[1:].isdigit()]
-        number = max([0, *made, *_planned(record)]) + 1
+        number = next_number(workspace, _planned(record))
         while True:
             try:
                 (folder / f"s{number}").mkdir()
@@ -31,10 +43,10 @@ def reserve_step(workspace: Workspace, record: RunRecord) -> str:
                 return f"s{number}"
 
 
-def _planned(record: RunRecord) -> list[int]:
-    """Return the numbers of the steps that were ever planned: a plan that waits keeps its own."""
+def _planned(record: RunRecord) -> list[str]:
+    """Return the ids of the steps that were ever planned: a plan that waits keeps its own."""
     return [
-        int(step["id"][1:])
+        str(step["id"])
         for line in record.lines()
         if line["event"] == "plan" and line["outcome"]["outcome"] == "plan"
         for step in line["outcome"]["steps"]

@@ -13,6 +13,7 @@ from agent.plan import Clarify, Decline, Plan
 from agent.planner import PriorResult
 from agent.pointing import Pointed, asked_plan, with_prompts
 from agent.state import State
+from agent.step_ids import next_number
 from tools.results import Masks
 from tools.workspace import Artifact
 
@@ -26,18 +27,16 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     if given := state.get("given"):
         return _given(Plan.model_validate(given), state, run)
     pointed = [Pointed.model_validate(p) for p in state.get("pointed", [])]
-    if not state.get("comment") and (
-        asked := asked_plan(state["request"], pointed, _next_step(run.workspace.artifacts(), state))
-    ):
+    first_step = next_number(run.workspace, (s["id"] for s in state.get("all_steps", [])))
+    if not state.get("comment") and (asked := asked_plan(state["request"], pointed, first_step)):
         return _given(asked, state, run)
     planner = run.open_planner()
     run.emit(Planning(by=planner.planned_by))
-    artifacts = run.workspace.artifacts()
     made = planner.plan(
         state["request"],
         run.workspace.facts(),
-        results=tuple(prior_result(a) for a in artifacts),
-        first_step=_next_step(artifacts, state),
+        results=tuple(prior_result(a) for a in run.workspace.artifacts()),
+        first_step=first_step,
         comment=state.get("comment"),
     )
     outcome, unused = with_prompts(made.outcome, pointed)
@@ -123,9 +122,3 @@ def prior_result(artifact: Artifact) -> PriorResult:
         targets=targets,
         args=artifact.provenance.params,
     )
-
-
-def _next_step(artifacts: list[Artifact], state: State) -> int:
-    """Step ids are never used twice in a reading, so that evidence stays what it was."""
-    used = [int(a.id[1:]) for a in artifacts] + [int(s["id"][1:]) for s in state.get("all_steps", [])]
-    return max(used, default=0) + 1

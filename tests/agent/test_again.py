@@ -26,7 +26,7 @@ STEPS = (
 
 
 def test_what_was_built_on_the_step_runs_again_under_new_ids() -> None:
-    plan = plan_again(STEPS, "s1", "slow", made=["s1", "s2", "s3", "s4"])
+    plan = plan_again(STEPS, "s1", "slow", made=["s1", "s2", "s3", "s4"], first=5)
     assert [(s.id, s.tool, s.model) for s in plan.steps] == [
         ("s5", "segment", "slow"), ("s6", "measure", None), ("s7", "draft_report", None),
     ]  # fmt: skip
@@ -38,19 +38,19 @@ def test_what_was_built_on_the_step_runs_again_under_new_ids() -> None:
 
 def test_ids_that_follow_each_other_are_not_mixed_up() -> None:
     steps = [Step(id=f"s{n}", tool="measure", args={"mask": f"@s{n - 1}" if n > 1 else "@mask1"}) for n in range(1, 12)]
-    plan = plan_again(steps, "s1", None, made=[s.id for s in steps])
+    plan = plan_again(steps, "s1", None, made=[s.id for s in steps], first=12)
     assert [s.args["mask"] for s in plan.steps] == ["@mask1", *(f"@s{n}" for n in range(12, 22))]
 
 
 def test_a_needed_step_that_gave_nothing_runs_again_too() -> None:
-    plan = plan_again(STEPS, "s4", None, made=["s1", "s3"])
+    plan = plan_again(STEPS, "s4", None, made=["s1", "s3"], first=5)
     assert [s.tool for s in plan.steps] == ["measure", "draft_report"]
     assert plan.steps[0].args == {"mask": "@s1"}
 
 
 def test_a_step_that_is_not_there_is_named() -> None:
     with pytest.raises(ReadingError, match=r"no step 's9' to run again; there are: s1, s2, s3, s4"):
-        plan_again(STEPS, "s9", None, made=[])
+        plan_again(STEPS, "s9", None, made=[], first=5)
 
 
 def test_models_that_fit_are_listed_ready_ones_first() -> None:

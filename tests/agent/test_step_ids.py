@@ -8,7 +8,7 @@ import pytest
 
 from agent.plan import Step
 from agent.record import RunRecord
-from agent.step_ids import reserve_step
+from agent.step_ids import next_number, reserve_step
 from tools.workspace import Workspace
 
 
@@ -37,3 +37,10 @@ def test_a_plan_that_waits_keeps_its_ids(reading):
 def test_a_run_that_has_made_nothing_yet_keeps_its_own(reading):
     reading[0].step_folder("s7")
     assert reserve_step(*reading) == "s8"
+
+
+def test_a_plan_does_not_take_the_id_of_a_step_at_work_beside_it(reading):
+    taken = reserve_step(*reading)
+    assert taken == "s1"
+    assert next_number(reading[0]) == 2
+    assert next_number(reading[0], ["s2", "s11"]) == 12

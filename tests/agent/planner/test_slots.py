@@ -7,16 +7,14 @@ from typing import Any
 import planning
 import pytest
 
+from agent.planner.queries import count_in, phrase_in, query_in
 from agent.planner.slots import (
-    count_in,
     date_in,
     enumerated,
     fill,
     implied_targets_in,
     labels_in,
     patient_in,
-    phrase_in,
-    query_in,
     targets_in,
     uid_in,
 )  # fmt: skip
