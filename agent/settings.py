@@ -208,14 +208,3 @@ def origins() -> dict[str, str]:
 def read_toml(path: Path) -> Mapping[str, Any]:
     """Return what a file of settings holds; nothing where there is none."""
     return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether an address points at this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -49,8 +49,8 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     import gradio as gr
     from fastapi import FastAPI
 
+    from tools.loopback import is_loopback_host
     from ui.app import STATIC, STYLES, build_page, head
-    from ui.listening import is_loopback_host
     from ui.owners import Owners
     from ui.page import Page
     from ui.viewing.serve import add_viewer
@@ -88,12 +88,12 @@ def guard(app: FastAPI, settings: Settings, host: str) -> None:
     """Put what every request must pass before the page; the last one added is asked first."""
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+    from tools.loopback import is_loopback_host
     from ui.access.cookies import Signer
     from ui.access.gate import Gate, Proxy
     from ui.access.passwords import Users
     from ui.access.sign_in import add_sign_in
     from ui.access.uploads import LimitUploads, UploadLimits
-    from ui.listening import is_loopback_host
 
     signer = Signer.of_folder(settings.data_dir)
     users = Users(settings.password_file) if settings.password_file else None

@@ -26,7 +26,8 @@ from agent.llm.egress import Passage, Pseudonyms, policy_for
 from agent.llm.meter import stop_if_cancelled, wait
 from agent.llm.seeing import look
 from agent.llm.waiting import wait_s
-from agent.settings import EgressPolicy, is_loopback
+from agent.settings import EgressPolicy
+from tools.loopback import is_loopback
 
 if TYPE_CHECKING:
     from openai import OpenAI

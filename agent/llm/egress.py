@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 from agent.errors import ConfigError
 from agent.llm.chat import Message
 from agent.llm.pixels import without_text
-from agent.settings import EgressPolicy, is_loopback
+from agent.settings import EgressPolicy
 from knowledge.masking import Span, identifiers_in
+from tools.loopback import is_loopback
 
 _DATA_URL = re.compile(r"\Adata:(?P<type>[\w/+.-]+);base64,(?P<data>.*)\Z", re.DOTALL)
 _IMAGE_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}

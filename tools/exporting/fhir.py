@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tools.changes import Change
+from tools.changes import Change, ChangeRow
 from tools.claims import readable
 from tools.errors import UnsupportedError
 from tools.exporting.changes import PLUS_MINUS, components, verdict
@@ -136,16 +136,8 @@ def _observations(
 ) -> list[dict[str, Any]]:
     found = []
     for number, row in enumerate(rows):
-        coded = structure(row.target)
-        side = f" ({coded.side.meaning.lower()})" if coded.side else ""
-        observation: dict[str, Any] = {
-            "resourceType": "Observation",
-            "id": _id(workspace, table.id, str(number)),
-            "meta": {"tag": _tags(table.marks)},
-            "status": "preliminary",
-            "category": [{"coding": [_observation_category()]}],
-            "code": _concept(quantity(row.quantity), f"{row.quantity.replace('_', ' ')} of the {readable(row.target)}"),
-            "bodySite": _concept(coded.type, f"{coded.type.meaning}{side}"),
+        observation = {
+            **_observation(workspace, table, number, row),
             "valueQuantity": _quantity(row.value, row.unit),
             "method": {"text": row.method or "not said"},
             "note": [{"text": _spacing_note(row)}],
@@ -158,9 +150,20 @@ def _observations(
     return found
 
 
-def _observation_category() -> dict[str, str]:
+def _observation(workspace: Workspace, table: Artifact, number: int, row: Measurement | ChangeRow) -> dict[str, Any]:
+    """Return what the observations of measurements and of changes have in common."""
     system = "http://terminology.hl7.org/CodeSystem/observation-category"
-    return {"system": system, "code": "imaging", "display": "Imaging"}
+    coded = structure(row.target)
+    side = f" ({coded.side.meaning.lower()})" if coded.side else ""
+    return {
+        "resourceType": "Observation",
+        "id": _id(workspace, table.id, str(number)),
+        "meta": {"tag": _tags(table.marks)},
+        "status": "preliminary",
+        "category": [{"coding": [{"system": system, "code": "imaging", "display": "Imaging"}]}],
+        "code": _concept(quantity(row.quantity), f"{row.quantity.replace('_', ' ')} of the {readable(row.target)}"),
+        "bodySite": _concept(coded.type, f"{coded.type.meaning}{side}"),
+    }
 
 
 def _changes(
@@ -170,15 +173,8 @@ def _changes(
     dated = f" of {change.prior_date}" if change.prior_date else ""
     found = []
     for number, row in enumerate(change.rows):
-        coded = structure(row.target)
-        observation: dict[str, Any] = {
-            "resourceType": "Observation",
-            "id": _id(workspace, table.id, str(number)),
-            "meta": {"tag": _tags(table.marks)},
-            "status": "preliminary",
-            "category": [{"coding": [_observation_category()]}],
-            "code": _concept(quantity(row.quantity), f"{row.quantity.replace('_', ' ')} of the {readable(row.target)}"),
-            "bodySite": _concept(coded.type, coded.type.meaning),
+        observation = {
+            **_observation(workspace, table, number, row),
             "interpretation": [{"coding": [dict(verdict(row))], "text": row.status}],
             "note": [{"text": f"{row.current_source} against {row.prior_source}{dated}; {row.rule}."}],
             "component": [_component(*part) for part in components(row)],

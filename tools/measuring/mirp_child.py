@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from tools.claims import RADIOMICS
 
@@ -14,10 +15,16 @@ _UNSTABLE = ("morph_moran_i", "morph_geary_c")
 
 
 def main(folder: Path) -> None:
-    """Compute the features of image.nii inside mask.nii and write features.json."""
+    """Compute the features of image.nii inside each mask-N.nii and write them to features.json, in the masks' order."""
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    count = len(list(folder.glob("mask-*.nii")))
+    found = [_features(folder / "image.nii", folder / f"mask-{number}.nii", settings) for number in range(count)]
+    (folder / "features.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _features(image: Path, mask: Path, settings: dict[str, Any]) -> dict[str, float]:
     from mirp import extract_features
 
-    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     if settings["is_ct"]:
         binning = {
             "base_discretisation_method": "fixed_bin_size",
@@ -26,8 +33,8 @@ def main(folder: Path) -> None:
     else:
         binning = {"base_discretisation_method": "fixed_bin_number", "base_discretisation_n_bins": settings["bins"]}
     (table,) = extract_features(
-        image=str(folder / "image.nii"),
-        mask=str(folder / "mask.nii"),
+        image=str(image),
+        mask=str(mask),
         image_modality="ct" if settings["is_ct"] else "generic",
         by_slice=False,
         new_spacing=settings["spacing_mm"],
@@ -40,7 +47,7 @@ def main(folder: Path) -> None:
         value = table[name].iloc[0]
         if name not in _UNSTABLE and value is not None and math.isfinite(float(value)):
             found[f"{RADIOMICS}{name}"] = float(value)
-    (folder / "features.json").write_text(json.dumps(found), encoding="utf-8")
+    return found
 
 
 if __name__ == "__main__":

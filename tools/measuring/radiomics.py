@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,38 +46,48 @@ _IMAGE_UNITS = frozenset(
 )
 
 
-def radiomics(ctx: ToolContext, structure: Structure, notes: list[str]) -> list[Measurement]:
-    """Return the IBSI features of a structure.
+def radiomics(
+    ctx: ToolContext, structures: Sequence[Structure], notes: list[str]
+) -> tuple[list[Measurement], list[str]]:
+    """Return the IBSI features of structures of one image, and why one has none.
+
+    One child process does them all: starting mirp takes longer than the features of a small structure.
 
     Raises:
         UnavailableError: mirp is not installed.
-        UnsupportedError: no spacing, a single image, colour, or a structure too small for texture.
+        UnsupportedError: no spacing, a single image, or colour.
     """
     release = _installed()
-    volume = structure.volume
+    volume = structures[0].volume
     if volume.dims == 2 or volume.is_colour:
         raise UnsupportedError(
-            f"radiomics here needs a 3-D gray image, got {structure.image}: measure area or intensity"
+            f"radiomics here needs a 3-D gray image, got {structures[0].image}: measure area or intensity"
         )
     _ = volume.spacing_mm
-    if structure.voxels < MIN_VOXELS:
-        raise UnsupportedError(
-            f"radiomics needs {MIN_VOXELS} voxels or more, {structure.target} has {structure.voxels}"
-        )
+    refused = [
+        f"radiomics needs {MIN_VOXELS} voxels or more, {one.target} has {one.voxels}"
+        for one in structures
+        if one.voxels < MIN_VOXELS
+    ]
+    large = [one for one in structures if one.voxels >= MIN_VOXELS]
+    if not large:
+        return [], refused
     is_ct = volume.units == "HU"
     binning = f"bins of {BIN_HU:g} HU" if is_ct else f"{BINS} bins"
     method = f"mirp {release}, IBSI, 3-D, resampled to {SPACING_MM:g} mm, {binning}"
     with tempfile.TemporaryDirectory(prefix="readingroom-radiomics-") as folder:
-        _write_pair(structure, Path(folder))
+        _write(large, Path(folder))
         found = _in_child(ctx, Path(folder), is_ct)
     rows = []
-    for name, value in found.items():
-        unit, factor = _LENGTH_UNITS.get(name, (volume.units if name in _IMAGE_UNITS else "", 1.0))
-        rows.append(structure.row(name, value * factor, unit, method))
-    if not rows:
-        raise UnsupportedError(f"mirp found no feature that is a number in {structure.target}: the mask is too small")
-    notes.append(f"radiomics: {method}; features of another resolution or binning cannot be compared with these")
-    return rows
+    for structure, features in zip(large, found, strict=True):
+        if not features:
+            refused.append(f"mirp found no feature that is a number in {structure.target}: the mask is too small")
+        for name, value in features.items():
+            unit, factor = _LENGTH_UNITS.get(name, (volume.units if name in _IMAGE_UNITS else "", 1.0))
+            rows.append(structure.row(name, value * factor, unit, method))
+    if rows:
+        notes.append(f"radiomics: {method}; features of another resolution or binning cannot be compared with these")
+    return rows, refused
 
 
 def _installed() -> str:
@@ -88,13 +99,15 @@ def _installed() -> str:
         ) from None
 
 
-def _write_pair(structure: Structure, folder: Path) -> None:
-    """Write image and mask whole: mirp lays its grid on the image's middle, so a cut-out's features would differ."""
-    write_nifti(folder / "image.nii", structure.volume.array, structure.volume)
-    write_nifti(folder / "mask.nii", structure.inside, structure.volume)
+def _write(structures: Sequence[Structure], folder: Path) -> None:
+    """Write image and masks whole: mirp lays its grid on the image's middle, so a cut-out's features would differ."""
+    volume = structures[0].volume
+    write_nifti(folder / "image.nii", volume.array, volume)
+    for number, structure in enumerate(structures):
+        write_nifti(folder / f"mask-{number}.nii", structure.inside, volume)
 
 
-def _in_child(ctx: ToolContext, folder: Path, is_ct: bool) -> dict[str, float]:
+def _in_child(ctx: ToolContext, folder: Path, is_ct: bool) -> list[dict[str, float]]:
     """Run mirp in a child process; stops it when the step is cancelled."""
     settings = {"is_ct": is_ct, "spacing_mm": SPACING_MM, "bin_hu": BIN_HU, "bins": BINS, "families": list(FAMILIES)}
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
@@ -115,5 +128,5 @@ def _in_child(ctx: ToolContext, folder: Path, is_ct: bool) -> dict[str, float]:
                 child.wait()
     if child.returncode != 0:
         raise RuntimeError(f"mirp ended with {child.returncode}: {log.read_text(errors='replace')[-2000:]}")
-    features: dict[str, float] = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+    features: list[dict[str, float]] = json.loads((folder / "features.json").read_text(encoding="utf-8"))
     return features

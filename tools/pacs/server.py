@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from tools.loopback import is_loopback_host
 
 AE_PATTERN = r"^[\x20-\x5b\x5d-\x7e]{1,16}$"  # DICOM PS3.5, VR AE: printable, no backslash
 
@@ -68,7 +69,7 @@ class PacsServer(BaseModel):
         if parts.username or parts.password:
             raise ValueError("no user name or password in 'url': use 'username' and 'password'")
         secret = self.token or self.password
-        if secret and parts.scheme == "http" and not _is_loopback(parts.hostname) and not self.allow_plain_http:
+        if secret and parts.scheme == "http" and not is_loopback_host(parts.hostname) and not self.allow_plain_http:
             raise ValueError(
                 "credentials would travel unprotected: use an https address, or set allow_plain_http = true"
             )
@@ -84,12 +85,3 @@ class PacsServer(BaseModel):
     def protocol(self) -> Literal["DICOMweb", "DIMSE"]:
         """What is spoken with it."""
         return "DICOMweb" if self.url else "DIMSE"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -28,15 +28,14 @@ DEFAULT: tuple[Quantity, ...] = ("volume", "intensity")
 HISTOGRAM = "histogram.png"
 _CT = Requires(modality=("CT",), reason="density classes are ranges of Hounsfield units, which exist only in CT")
 
-Method = Callable[[ToolContext, Structure, list[str]], list[Measurement]]
+Method = Callable[[Structure, list[str]], list[Measurement]]
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "volume": lambda _, structure, notes: volume(structure, notes),
-        "intensity": lambda _, structure, notes: intensity(structure, notes),
-        "hu_classes": lambda _, structure, notes: hu_classes(structure, notes),
-        "diameter": lambda _, structure, notes: diameter(structure, notes),
-        "surface_area": lambda _, structure, notes: surface_area(structure, notes),
-        "radiomics": radiomics,
+        "volume": volume,
+        "intensity": intensity,
+        "hu_classes": hu_classes,
+        "diameter": diameter,
+        "surface_area": surface_area,
     }
 )
 
@@ -107,11 +106,18 @@ def _measured(
     refused: dict[str, str] = {}
     for number, structure in enumerate(structures):
         ctx.progress(0.1 + 0.7 * number / len(structures), f"measuring {structure.target}")
-        for quantity in wanted:
+        for quantity in (q for q in wanted if q != "radiomics"):
             try:
-                rows += METHODS[quantity](ctx, structure, notes)
+                rows += METHODS[quantity](structure, notes)
             except UnsupportedError as error:
                 refused[quantity] = str(error)
+    if "radiomics" in wanted:
+        try:
+            features, lacking = radiomics(ctx, structures, notes)
+        except UnsupportedError as error:
+            features, lacking = [], [str(error)]
+        rows += features
+        refused |= {"radiomics": "; ".join(lacking)} if lacking else {}
     return rows, refused
 
 

@@ -56,7 +56,8 @@ def mcp(
         return
     import uvicorn
 
-    from ui.listening import is_loopback_host, listening
+    from tools.loopback import is_loopback_host
+    from ui.listening import listening
     from ui.mcp.server import http_app
 
     terminal = Terminal()

@@ -15,9 +15,9 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
 ) -> None:
     """Serve the page at http://127.0.0.1:7860."""
+    from tools.loopback import is_loopback_host
     from ui.assistants import open_assistant
     from ui.console import Terminal
-    from ui.listening import is_loopback_host
     from ui.server import serve as run_server
 
     terminal, assistant = Terminal(), open_assistant()

@@ -60,6 +60,30 @@ def test_too_few_voxels_and_a_single_image_are_refused(measured: Measure) -> Non
         measured(volume, {"lesion": tiny}, "radiomics")
 
 
+def test_structures_of_one_image_share_a_child_and_keep_their_own_features(
+    measured: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    start: Callable[..., module.subprocess.Popen[bytes]] = module.subprocess.Popen
+
+    def remember(*args: object, **keywords: object) -> module.subprocess.Popen[bytes]:
+        started.append(args)
+        return start(*args, **keywords)
+
+    monkeypatch.setattr(module.subprocess, "Popen", remember)
+    volume, inside = ball()
+    half, tiny = inside.copy(), np.zeros_like(inside)
+    half[24:] = False
+    tiny[5, 5, 5] = True
+    result = measured(volume, {"whole": inside, "tiny": tiny, "half": half}, "radiomics")
+    ml = {name: rows_of(result, name)["ibsi_morph_volume"].value for name in ("whole", "half")}
+    assert ml["whole"] == pytest.approx(11.5, rel=0.05)
+    assert ml["half"] == pytest.approx(ml["whole"] / 2, rel=0.1)
+    assert not rows_of(result, "tiny")
+    assert any("radiomics was not measured: radiomics needs 8 voxels or more, tiny has 1" in n for n in result.notes)
+    assert len(started) == 1
+
+
 def test_without_mirp_it_says_what_to_install(measured: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise module.PackageNotFoundError(name)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from tools.loopback import is_loopback
 from tools.models.card import ModelCard
 
 REMOTE_RUNTIMES = ("remote_http", "remote_mcp")
@@ -26,17 +26,6 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}:{port}"
 
 
-def is_this_machine(url: str) -> bool:
-    """Return whether an address is on the loopback interface."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def address_refusal(card: ModelCard, allowed: Collection[str]) -> str:
     """Return why a card's model must not be sent pixels, and what allows it; empty when it may.
 
@@ -50,6 +39,6 @@ def address_refusal(card: ModelCard, allowed: Collection[str]) -> str:
     origin = origin_of(url)
     if not origin:
         return f"its card must name an http(s) address as options.url, got {url!r}"
-    if is_this_machine(url) or origin in {origin_of(each) for each in allowed}:
+    if is_loopback(url) or origin in {origin_of(each) for each in allowed}:
         return ""
     return f"pixels would leave for {origin}: to allow that, set {SETTING}={origin}"

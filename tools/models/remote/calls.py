@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import ValidationError
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
-from tools.models.remote.address import is_this_machine
+from tools.loopback import is_loopback
 from tools.models.remote.wire import WireRequest, WireResponse, WireResult
 from tools.models.runtimes.base import Progress
 
@@ -72,7 +72,7 @@ class RemoteModel:
 
     def _write_down(self, verb: str, body: str, *, with_image: bool) -> None:
         where = self.transport.where
-        if self.audit is not None and not is_this_machine(where):
+        if self.audit is not None and not is_loopback(where):
             self.audit.append(
                 to=where,
                 model=self.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,24 +16,32 @@ from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.models.runtimes.base import Prompt
 from tools.models.runtimes.sam import load
 
+VISION = {
+    "hidden_size": 16, "output_channels": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 64,
+    "patch_size": 8, "mlp_dim": 16, "window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 4,
+}  # fmt: skip
+PROMPTS = {"hidden_size": 8, "image_size": 64, "patch_size": 8, "mask_input_channels": 4}
+DECODER = {"hidden_size": 8, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 8}
+
+
+def processor_of(kind: Any) -> Any:
+    """A processor for pictures of 64 pixels."""
+    from transformers import SamImageProcessorPil
+
+    sizes = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
+    low = {"mask_size": {"longest_edge": 16}, "mask_pad_size": {"height": 16, "width": 16}}
+    return kind(SamImageProcessorPil(**sizes, **low))
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import SamConfig, SamImageProcessorPil, SamModel, SamProcessor
+    from transformers import SamConfig, SamModel, SamProcessor
 
     torch.manual_seed(1)
     made = tmp_path_factory.mktemp("sam")
-    vision = {
-        "hidden_size": 16, "output_channels": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 64,
-        "patch_size": 8, "mlp_dim": 16, "window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 4,
-    }  # fmt: skip
-    prompts = {"hidden_size": 8, "image_size": 64, "patch_size": 8, "mask_input_channels": 4}
-    decoder = {"hidden_size": 8, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 8}
-    config = SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
+    config = SamConfig(vision_config=VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER)
     SamModel(config).save_pretrained(made)
-    sizes = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
-    low = {"mask_size": {"longest_edge": 16}, "mask_pad_size": {"height": 16, "width": 16}}
-    SamProcessor(SamImageProcessorPil(**sizes, **low)).save_pretrained(made)
+    processor_of(SamProcessor).save_pretrained(made)
     return made
 
 
@@ -106,21 +115,14 @@ def test_a_point_outside_is_named(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def sam_hq(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import SamHQConfig, SamHQModel, SamHQProcessor, SamImageProcessorPil
+    from transformers import SamHQConfig, SamHQModel, SamHQProcessor
 
     torch.manual_seed(2)
     made = tmp_path_factory.mktemp("sam-hq")
-    vision = {
-        "hidden_size": 16, "output_channels": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 64,
-        "patch_size": 8, "mlp_dim": 16, "window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 4,
-    }  # fmt: skip
-    prompts = {"hidden_size": 8, "image_size": 64, "patch_size": 8, "mask_input_channels": 4}
-    decoder = {"hidden_size": 8, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 8, "vit_dim": 16}
-    config = SamHQConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
+    decoder = {**DECODER, "vit_dim": 16}
+    config = SamHQConfig(vision_config=VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=decoder)
     SamHQModel(config).save_pretrained(made)
-    sizes = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
-    low = {"mask_size": {"longest_edge": 16}, "mask_pad_size": {"height": 16, "width": 16}}
-    SamHQProcessor(SamImageProcessorPil(**sizes, **low)).save_pretrained(made)
+    processor_of(SamHQProcessor).save_pretrained(made)
     return made
 
 
