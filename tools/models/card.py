@@ -86,6 +86,8 @@ class ModelCard(_Data):
     dims: tuple[Literal[2, 3], ...] = ()
     view: tuple[str, ...] = ()
     """ViewPosition of radiographs it works on; empty: any. A film that does not name its view passes."""
+    series: tuple[str, ...] = ()
+    """For segment: what each image is, where several aligned ones are one input; empty: it takes one."""
     domain: Domain | None = None
     """What `assess` holds an image against; None: the publisher says nothing of it."""
     requires: str = ""
@@ -137,9 +139,20 @@ class ModelCard(_Data):
             modality=self.modality, body_part=self.body_part, dims=self.dims, view=self.view, reason=self.requires
         )
 
-    def refusal(self, facts: AttachmentFacts) -> str | None:
-        """Return why an image is not for this model, or None."""
-        return self.facts_needed.refusal(facts)
+    def refusal(self, facts: AttachmentFacts, images: int = 1) -> str | None:
+        """Return why an image, or several that are one input, is not for this model; None where it is."""
+        return self.facts_needed.refusal(facts) or self._miscounted(images)
+
+    def _miscounted(self, images: int) -> str | None:
+        wanted = max(1, len(self.series))
+        if images == wanted:
+            return None
+        if wanted == 1:
+            return f"{self.title} takes one image, got {images}: leave 'series' out"
+        return (
+            f"{self.title} takes {wanted} aligned images of one examination ({', '.join(self.series)}), got {images}: "
+            "attach them all, resampled to one grid, and name the others in that order in 'series'"
+        )
 
     def limits_for(self, targets: Sequence[str]) -> tuple[str, ...]:
         """Return the limits that concern results with these targets."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
-import importlib.util
 import logging
-import math
 import pickle
 import threading
 import zipfile
@@ -15,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from knowledge.assets import Assets
 from tools.audit import AuditLog
@@ -24,19 +21,16 @@ from tools.facts import AttachmentFacts
 from tools.models.attempts import MB, Place, run_within_memory
 from tools.models.card import ModelCard, PromptKind, Trust
 from tools.models.choosing import require_served, require_shown, resolved, why_none
-from tools.models.installed import BrokenCard, installed_cards, knows_runtime, loader_of
-from tools.models.memory import MemoryMeter, computes_in_half, is_out_of_memory, machine_memory_bytes, meter_for
+from tools.models.installed import BrokenCard, installed_cards, loader_of
+from tools.models.memory import MemoryMeter, computes_in_half, is_out_of_memory, meter_for
 from tools.models.pool import Pool
-from tools.models.remote.address import address_refusal
-from tools.models.runtimes import RUNTIMES
 from tools.models.runtimes.base import Loading
+from tools.models.standing import STATES, CardStatus, Standing
 from tools.models.weights import check_hashes, hashes_of, weight_paths
 from tools.results import ModelUse
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
-State = Literal["ready", "needs weights", "needs extra", "too large"]
-_STATES: tuple[State, ...] = ("ready", "needs weights", "needs extra", "too large")
 _BAD_WEIGHTS = (RuntimeError, ValueError, KeyError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 """What torch, ONNX Runtime, safetensors and transformers raise on files that are not what they should be."""
 _TRUST: tuple[Trust, ...] = ("tested", "untested", "experimental")
@@ -48,14 +42,6 @@ class Choice:
 
     card: ModelCard
     reason: str
-
-
-@dataclass(frozen=True)
-class CardStatus:
-    """Whether a model can run here, and the command or path that mends it."""
-
-    state: State
-    remedy: str = ""
 
 
 T = TypeVar("T")
@@ -106,6 +92,7 @@ class Hub:
         self.broken = tuple(broken)
         self.device = device
         self._device_memory_mb = device_memory_mb
+        self._standing = Standing(device, device_memory_mb, weights_dir, assets, tuple(remote_models))
         self._weights_dir = weights_dir
         self._assets = assets
         self._asked_for = ""
@@ -201,12 +188,25 @@ class Hub:
         return narrow
 
     def choose(
-        self, verb: str, facts: AttachmentFacts, targets: Sequence[str] = (), *, prompts: Sequence[PromptKind] = ()
+        self,
+        verb: str,
+        facts: AttachmentFacts,
+        targets: Sequence[str] = (),
+        *,
+        prompts: Sequence[PromptKind] = (),
+        images: int = 1,
     ) -> Choice:
         """Choose the model for a verb on facts alone: no pixels, and the weights need not be here.
 
         One model must serve all targets, which may be everyday words, and take all kinds of prompt. Ready comes before
         missing weights, tested before untested, quick before slow.
+
+        Args:
+            verb: the tool.
+            facts: of the image, the first one where several are one input.
+            targets: what is to be found.
+            prompts: the kinds of prompt that there are.
+            images: how many aligned images are one input.
 
         Raises:
             UnsupportedError: no card fits; says which would serve the target and what stands against it.
@@ -220,7 +220,7 @@ class Hub:
         targets = resolved(targets, cards)
         require_served(verb, cards, targets, next((c.name for c in cards if c.name == self._asked_for), ""))
         require_shown(facts, targets)
-        refusals = {card.name: card.refusal(facts) for card in cards}
+        refusals = {card.name: card.refusal(facts, images) for card in cards}
         fitting = [card for card in cards if refusals[card.name] is None]
         serving = [card for card in fitting if all(map(card.serves, targets))]
         if serving:
@@ -229,7 +229,7 @@ class Hub:
         raise UnsupportedError(why_none(facts, targets, sorted(cards, key=self._rank), refusals))
 
     def _rank(self, card: ModelCard) -> tuple[int, int, int, float, str]:
-        state = _STATES.index(self.status(card).state)
+        state = STATES.index(self.status(card).state)
         return state, _TRUST.index(card.trust), len(card.body_part) == 0, card.seconds, card.name
 
     def _reason(self, ranked: list[ModelCard], facts: AttachmentFacts, targets: Sequence[str]) -> str:
@@ -244,56 +244,11 @@ class Hub:
 
     def status(self, card: ModelCard) -> CardStatus:
         """Say whether a model can run here; looks at files and installed packages, imports nothing heavy."""
-        if extra := self._missing_extra(card):
-            return CardStatus("needs extra", extra)
-        missing = self._missing_weights(card)
-        if missing:
-            return CardStatus("needs weights", missing)
-        if self._is_too_large(card):
-            if self.device == "cpu" or not card.cpu_fallback:
-                return CardStatus("too large", self._too_large(card))
-            return CardStatus("ready", f"on the CPU: {self._too_large(card)}")
-        return CardStatus("ready")
+        return self._standing.of(card, self._budget_bytes())
 
-    def _missing_extra(self, card: ModelCard) -> str:
-        if not knows_runtime(card.runtime):
-            near = difflib.get_close_matches(card.runtime, RUNTIMES, n=1)
-            meant = f"; did its card mean {near[0]!r}?" if near else ""
-            return f"the runtime {card.runtime!r} is not part of this installation{meant}"
-        if card.extra and importlib.util.find_spec(card.extra) is None:
-            return f"install it: {card.extra_install or card.extra}"
-        return address_refusal(card, self._remote_models)
-
-    def _is_too_large(self, card: ModelCard) -> bool:
-        return card.device_memory_mb * MB > self._memory_bytes
-
-    def _too_large(self, card: ModelCard) -> str:
-        has = f"{self._memory_bytes // MB:.0f} MB"
-        budget = " (READINGROOM_DEVICE_MEMORY_MB)" if self._device_memory_mb is not None else ""
-        where = "this machine" if self.device == "cpu" else self.device
-        return f"needs {card.device_memory_mb} MB, {where} has {has}{budget}"
-
-    @property
-    def _memory_bytes(self) -> float:
-        """What a model may take at most; unlimited while nobody has asked a GPU, which takes importing torch."""
-        if self._device_memory_mb is not None:
-            return self._device_memory_mb * MB
-        if self.device == "cpu":
-            return machine_memory_bytes()
-        return self._pools[self.device].budget_bytes if self.device in self._pools else math.inf
-
-    def _missing_weights(self, card: ModelCard) -> str:
-        if card.weights is None:
-            return ""
-        command = f"readingroom models get {card.name}" + (" --from PLACE" if card.weights.file else "")
-        bring = f"; run '{command}'" if not card.weights.distribution else ""
-        how = f"{bring}; {card.weights.get}" if card.weights.get else bring
-        try:
-            paths = weight_paths(card.weights, self._weights_dir, self._assets)
-        except UnavailableError as error:
-            return f"{error}{how}"
-        absent = [str(path) for path in paths.values() if not path.exists()]
-        return f"missing: {', '.join(absent)}{how}" if absent else ""
+    def _budget_bytes(self) -> float | None:
+        """What models may take on the device, where that was measured already: asking a GPU takes importing torch."""
+        return self._pools[self.device].budget_bytes if self.device in self._pools else None
 
     def use(self, choice: Choice, call: Callable[[Any], T]) -> Used[T]:
         """Run a call with the chosen model, loaded if need be. The one way in which tools use models.
@@ -336,8 +291,9 @@ class Hub:
         """Return where a model may run, best first, and what a reader must know of that."""
         if self.device == "cpu" or card.weights is None:
             return [self._place(card, "cpu")], ()
-        if card.cpu_fallback and self._is_too_large(card):
-            return [self._place(card, "cpu")], (f"run on the CPU: {self._too_large(card)}",)
+        too_large = self._standing.too_large(card, self._budget_bytes())
+        if card.cpu_fallback and too_large:
+            return [self._place(card, "cpu")], (f"run on the CPU: {too_large}",)
         devices = (self.device, "cpu") if card.cpu_fallback else (self.device,)
         return [self._place(card, device) for device in devices], ()
 

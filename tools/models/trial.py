@@ -14,7 +14,7 @@ from tools.errors import BadInputError, ToolError, UnsupportedError
 from tools.imaging.volume import Volume
 from tools.models.card import ModelCard
 from tools.models.hub import Choice, Hub
-from tools.models.runtimes.base import Prompt, image_of, silent
+from tools.models.runtimes.base import Prompt, Segmentation, image_of, silent
 
 _SIDE = 96
 _STEP_MM = 2.0  # so that the made head or chest has the size of a real one
@@ -98,13 +98,22 @@ def _segment(runtime: Any, card: ModelCard, volume: Volume) -> str:
         prompt = _prompt(card, volume)
         masks = {"what was pointed at": runtime.segment_prompted(volume, prompt, silent)}
     else:
-        masks = dict(runtime.segment(volume, card.targets[:1], silent).masks)
+        masks = dict(_outlined(runtime, card, volume).masks)
     for target, mask in masks.items():
         if mask.shape != volume.shape or mask.dtype != np.bool_:
             raise BadInputError(
                 f"it gives {mask.dtype} {mask.shape} for {target}, expected bool {volume.shape}: the runtime is wrong"
             )
     return f"runs: outlined {', '.join(masks)}"
+
+
+def _outlined(runtime: Any, card: ModelCard, volume: Volume) -> Segmentation:
+    """Outline the first target, in as many copies of the image as the card says are one input."""
+    if card.series:
+        several: Segmentation = runtime.segment_series([volume] * len(card.series), card.targets[:1], silent)
+        return several
+    found: Segmentation = runtime.segment(volume, card.targets[:1], silent)
+    return found
 
 
 def _prompt(card: ModelCard, volume: Volume) -> Prompt:

@@ -34,30 +34,49 @@ class Outlined:
     marks: tuple[Mark, ...] = ()
 
 
-def choices_for(hub: Hub, facts: AttachmentFacts, targets: Sequence[str]) -> list[tuple[Choice, tuple[str, ...]]]:
+def choices_for(
+    hub: Hub, facts: AttachmentFacts, targets: Sequence[str], images: int = 1
+) -> list[tuple[Choice, tuple[str, ...]]]:
     """Return one model for all targets, or several, each with its share of them.
+
+    Args:
+        hub: the models.
+        facts: of the image, the first one where several are one input.
+        targets: what to outline.
+        images: how many aligned images are one input.
 
     Raises:
         UnsupportedError: a target has no model on this image.
     """
     try:
-        return [(hub.choose("segment", facts, targets), tuple(targets))]
+        return [(hub.choose("segment", facts, targets, images=images), tuple(targets))]
     except UnsupportedError:
         if len(targets) == 1:
             raise
         shares: dict[str, tuple[Choice, list[str]]] = {}
         for target in targets:
-            choice = hub.choose("segment", facts, (target,))
+            choice = hub.choose("segment", facts, (target,), images=images)
             shares.setdefault(choice.card.name, (choice, []))[1].append(target)
     return [(choice, tuple(share)) for choice, share in shares.values()]
+
+
+def require_alike(choices: Sequence[tuple[Choice, tuple[str, ...]]], others: Sequence[AttachmentFacts]) -> None:
+    """Refuse a further image of an input that is not what the chosen model takes.
+
+    Raises:
+        UnsupportedError: one is of another modality or region; names it.
+    """
+    for choice, _ in choices:
+        for facts in others:
+            if reason := choice.card.facts_needed.refusal(facts):
+                raise UnsupportedError(f"series: {reason}")
 
 
 def outline_targets(ctx: ToolContext, image: str, series: Sequence[str], targets: Sequence[str]) -> list[Outlined]:
     """Outline targets with the models that the hub chooses, one after the other."""
     facts = ctx.workspace.image_facts(image)
-    choices = choices_for(ctx.hub, facts, targets)
-    if series and len(choices) > 1:
-        raise BadInputError("series: these targets need several models; ask for the one that takes series alone")
+    choices = choices_for(ctx.hub, facts, targets, 1 + len(series))
+    require_alike(choices, [ctx.workspace.image_facts(each) for each in series])
     for choice, share in choices:
         status = ctx.hub.status(choice.card)
         if len(choices) > 1 and status.state != "ready":

@@ -16,7 +16,7 @@ from tools.facts import AttachmentFacts
 from tools.imaging.anatomy import resolve
 from tools.places import Region
 from tools.results import MaskEntry, Masks
-from tools.verbs.outlining import Outlined, choices_for, listed, outline_prompted, outline_targets
+from tools.verbs.outlining import Outlined, choices_for, listed, outline_prompted, outline_targets, require_alike
 from tools.verbs.prompting import SegmentPrompt, mask_name
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def _serves(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: 
         return
     targets = resolve_targets(args["targets"], hub.targets("segment"))
     if image is not None:
-        choices_for(hub, image, targets)
+        others = [str(each).removeprefix("@") for each in args.get("series") or ()]
+        choices = choices_for(hub, image, targets, 1 + len(others))
+        require_alike(choices, [facts[each] for each in others if each in facts])
 
 
 def resolve_targets(words: Sequence[str], named: Collection[str] = ()) -> tuple[str, ...]:

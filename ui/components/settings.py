@@ -11,7 +11,7 @@ from ui.render import bytes_text
 if TYPE_CHECKING:
     from knowledge.search import Stats
     from tools.models.card import ModelCard
-    from tools.models.hub import CardStatus
+    from tools.models.standing import CardStatus
     from tools.pacs.server import PacsServer
 
 POLICY_WORDS = {

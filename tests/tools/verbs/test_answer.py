@@ -13,7 +13,8 @@ from PIL import Image
 from tools.contract import Seen, ToolContext
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.facts import Requires
-from tools.models.hub import CardStatus, Used
+from tools.models.hub import Used
+from tools.models.standing import CardStatus
 from tools.results import ModelUse
 from tools.verbs.answer import answer
 

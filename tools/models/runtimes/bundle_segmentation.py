@@ -35,18 +35,16 @@ class SegmentationBundle:
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
         """Outline targets; see `SegmentRuntime`."""
-        if self.bundle.options.series:
-            raise BadInputError(
-                f"series: {self.bundle.card.title} needs {len(self.bundle.options.series)} aligned series of one "
-                f"examination ({', '.join(self.bundle.options.series)}), got one: name the others in 'series'"
-            )
         return self.segment_series((volume,), targets, progress)
 
     def segment_series(self, volumes: Sequence[Volume], targets: Sequence[str], progress: Progress) -> Segmentation:
         """Outline targets in aligned series, in the order of the card."""
-        wanted = max(1, len(self.bundle.options.series))
-        if len(volumes) != wanted:
-            raise BadInputError(f"series: {wanted} aligned series are needed, got {len(volumes)}")
+        wanted = self.bundle.card.series
+        if len(volumes) != max(1, len(wanted)):
+            named = f" ({', '.join(wanted)})" if wanted else ""
+            raise BadInputError(
+                f"series: {max(1, len(wanted))} aligned images of one examination{named} are needed, got {len(volumes)}"
+            )
         for volume in volumes:
             self.bundle.require(volume)
             if not volume.same_grid(volumes[0]):

@@ -32,8 +32,6 @@ class BundleOptions(Options):
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Entries of the bundle's configuration to replace, such as a switch for images that are not resampled yet; a `#`
     leads into an entry."""
-    series: tuple[str, ...] = ()
-    """What each input channel is, for a network that takes several aligned series."""
     operating_point: float | None = Field(default=None, ge=0, le=1)
     """For detection: the score from which a box counts."""
     activation: Literal["softmax", "sigmoid"] = "softmax"

@@ -7,84 +7,60 @@ dynamic-network-architectures. nnunetv2 itself is not needed: it installs torchv
 
 from __future__ import annotations
 
-import json
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
-from tools.errors import UnavailableError, UnsupportedError
+from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.imaging.anatomy import members_of
 from tools.imaging.geometry import closest_canonical, from_canonical, to_orientation
 from tools.imaging.volume import AnyArray, BoolArray, Volume
 from tools.models.inference import SlidingWindow, require_memory
-from tools.models.runtimes.base import Loading, Options, Progress, Segmentation
+from tools.models.runtimes.base import Loading, Progress, Segmentation
 from tools.models.runtimes.monai_bundle import require_scan
-from tools.models.runtimes.nnunet_steps import Plans, labels_of_logits, prepared
+from tools.models.runtimes.nnunet_folders import NnunetOptions, ResultFolder, refusal, result_folders
+from tools.models.runtimes.nnunet_plans import Plans
+from tools.models.runtimes.nnunet_steps import labels_of_logits, prepared
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NETWORKS = "dynamic_network_architectures.architectures."
-CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
-
-
-class NnunetOptions(Options):
-    """Table [options] of a card for this runtime."""
-
-    configuration: str = "3d_fullres"
-    """Which configuration of the plans to run."""
-    orientation: str = Field(default="RAS", pattern="^[RL][AP][SI]$")
-    """How the training images lay in their files; nnU-Net itself does not turn images."""
-    names: dict[str, str] = Field(default_factory=dict)
-    """Per target: what the folder's dataset.json calls it, where that differs."""
-    mirror: bool = False
-    """Whether to average over mirrored copies, as nnU-Net does by default: eight times the time in 3-D."""
+_OLD_NUMPY = "numpy.core.multiarray.scalar"
+"""What checkpoints written under numpy 1 call the function that unpickles a number."""
 
 
 class NnunetFolder:
     """One result folder: plans, labels, and one network per fold.
 
     Args:
-        folder: holds plans.json, dataset.json and fold_*.
+        folder: what was read of it.
         loading: what the hub lends.
 
     Raises:
-        UnavailableError: a file is missing or damaged, or weights do not fit.
+        UnavailableError: a checkpoint is damaged, or weights do not fit.
         UnsupportedError: the plans ask for something that is not supported.
     """
 
-    def __init__(self, folder: Path, loading: Loading) -> None:
+    def __init__(self, folder: ResultFolder, loading: Loading) -> None:
         options = loading.options(NnunetOptions)
         self._loading = loading
-        self._folder = folder
-        dataset = _json(folder / "dataset.json")
-        self.labels: dict[str, int] = _labels(dataset, folder)
-        self.plans = Plans.read(_json(folder / "plans.json"), options.configuration, folder.name)
-        channels = dataset.get("channel_names") or dataset.get("modality") or {"0": "CT"}
-        if len(channels) != 1:
-            raise UnsupportedError(f"{folder.name} takes {len(channels)} channels; one image is what this tool has")
-        self.networks = [self._network(fold) for fold in self._folds()]
+        self.plans, self.labels = folder.plans, folder.labels
+        self.networks = [self._network(path) for path in folder.checkpoints]
         self.mirror_axes = self._mirror_axes if options.mirror else ()
 
     _mirror_axes: tuple[int, ...] = ()
 
-    def _folds(self) -> list[Path]:
-        found = [fold / name for fold in sorted(self._folder.glob("fold_*")) for name in CHECKPOINTS]
-        by_fold = {path.parent: path for path in reversed(found) if path.is_file()}
-        if not by_fold:
-            raise UnavailableError(f"{self._folder.name} has no fold_*/checkpoint_final.pth: copy the whole folder")
-        return [by_fold[fold] for fold in sorted(by_fold)]
-
     def _network(self, path: Path) -> Any:
-        network = _made(self.plans, classes=max(self.labels.values()) + 1)
+        network = _made(self.plans, self.labels.outputs)
         checkpoint = _checkpoint(path, self._loading.device)
         weights = {k.removeprefix("module."): v for k, v in checkpoint["network_weights"].items()}
-        self._mirror_axes = tuple(int(a) for a in checkpoint.get("inference_allowed_mirroring_axes") or ())
+        axes = checkpoint.get("inference_allowed_mirroring_axes") or ()
+        self._mirror_axes = tuple(int(axis) + self.plans.flat for axis in axes)
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
@@ -93,11 +69,13 @@ class NnunetFolder:
             raise UnavailableError(f"{path.parent.name}/{path.name} does not fit its plans: {reason}") from None
         return network.to(self._loading.device).eval()
 
-    def label_map(self, volume: Volume, window: SlidingWindow, progress: Callable[[float], None]) -> AnyArray:
-        """Return the labels of an image that lies as the training images did: int (i, j, k)."""
+    def label_map(
+        self, volumes: Sequence[Volume], window: SlidingWindow, progress: Callable[[float], None]
+    ) -> AnyArray:
+        """Return the labels of images that lie as the training images did: int (i, j, k)."""
         import torch
 
-        data, undo = prepared(volume, self.plans)
+        data, undo = prepared(volumes, self.plans)
         image = torch.from_numpy(data)[None]
         total: Tensor | None = None
         runs = [(net, axes) for net in self.networks for axes in _mirrorings(self.mirror_axes)]
@@ -105,10 +83,11 @@ class NnunetFolder:
             for number, (network, axes) in enumerate(runs):
                 flip = [axis + 2 for axis in axes]
                 part = _part(progress, number, len(runs))
-                logits = window.run(image.flip(flip), network, self._loading.device, part).flip(flip)
+                called = _by_slice(network) if self.plans.flat else network
+                logits = window.run(image.flip(flip), called, self._loading.device, part).flip(flip)
                 total = logits if total is None else total.add_(logits)
         assert total is not None  # noqa: S101  there is at least one network
-        return labels_of_logits(total[0].numpy(), undo, self.plans)
+        return labels_of_logits(total[0].numpy(), undo, self.plans, self.labels)
 
 
 class Nnunet:
@@ -132,31 +111,48 @@ class Nnunet:
 
     def segment(self, volume: Volume, targets: Sequence[str], progress: Progress) -> Segmentation:
         """Outline targets; see `SegmentRuntime`."""
-        require_scan(volume)
-        upright = to_orientation(volume, self._options.orientation)
+        return self.segment_series((volume,), targets, progress)
+
+    def segment_series(self, volumes: Sequence[Volume], targets: Sequence[str], progress: Progress) -> Segmentation:
+        """Outline targets in aligned images, one a channel, in the order of the folder's dataset.json."""
+        self._require(volumes)
+        turned = [to_orientation(volume, self._options.orientation) for volume in volumes]
+        volume, upright = volumes[0], turned[0]
         wanted = {target: self._labels_of(target) for target in targets}
         needed = sorted({number for parts in wanted.values() for number, _ in parts})
         masks = {target: np.zeros(upright.shape, np.bool_) for target in targets}
         for done, number in enumerate(needed):
             folder = self._folders[number]
-            require_memory(folder.plans.memory_bytes(upright, len(folder.labels)), self._loading.card.title)
+            require_memory(folder.plans.memory_bytes(upright, folder.labels.outputs), self._loading.card.title)
             part = _part(lambda share: progress(share, "running the network"), done, len(needed))
-            found = folder.label_map(upright, self._windows[number], part)
+            found = folder.label_map(turned, self._windows[number], part)
             for target, parts in wanted.items():
                 values = [value for folder_number, value in parts if folder_number == number]
                 if values:
                     masks[target] |= np.isin(found, values)
         return Segmentation({target: _back(mask, upright, volume) for target, mask in masks.items()})
 
+    def _require(self, volumes: Sequence[Volume]) -> None:
+        wanted = len(self._folders[0].plans.channels)
+        if len(volumes) != wanted:
+            named = f" ({', '.join(self._loading.card.series)})" if self._loading.card.series else ""
+            raise BadInputError(
+                f"series: {wanted} aligned images of one examination{named} are needed, got {len(volumes)}"
+            )
+        for volume in volumes:
+            require_scan(volume)
+            if not volume.same_grid(volumes[0]):
+                raise BadInputError("series: all must lie on one grid; register and resample them first")
+
     def _labels_of(self, target: str) -> list[tuple[int, int]]:
         """Return (folder, label) of what makes up a target."""
         name = self._options.names.get(target, target)
         for number, folder in enumerate(self._folders):
-            if name in folder.labels:
-                return [(number, folder.labels[name])]
+            if name in folder.labels.values:
+                return [(number, value) for value in folder.labels.values[name]]
         parts = members_of(target)
         if not parts:
-            there = ", ".join(sorted({n for folder in self._folders for n in folder.labels})[:8])
+            there = ", ".join(sorted({n for folder in self._folders for n in folder.labels.values})[:8])
             raise UnavailableError(f"none of the folders has a label {name!r}; there are: {there}")
         return [found for part in parts for found in self._labels_of(part)]
 
@@ -165,32 +161,14 @@ def load(loading: Loading) -> Nnunet:
     """Load every result folder below the card's weights.
 
     Raises:
-        UnavailableError: there is none, or one is incomplete or damaged.
+        UnavailableError: there is none, one is incomplete or damaged, or the card does not fit them.
+        UnsupportedError: the plans ask for something that is not supported.
     """
     root = next(iter(loading.weights.values()))
-    folders = sorted(path.parent for path in root.rglob("plans.json") if (path.parent / "dataset.json").is_file())
-    if not folders:
-        raise UnavailableError(
-            f"{root.name} holds no nnU-Net result folder: it has plans.json, dataset.json and fold_0"
-        )
+    folders = result_folders(root, loading.options(NnunetOptions))
+    if why := refusal(loading.card, root):
+        raise UnavailableError(why)
     return Nnunet([NnunetFolder(folder, loading) for folder in folders], loading)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnavailableError(f"{path.parent.name}/{path.name} is missing or damaged: {error}") from None
-    if not isinstance(found, dict):
-        raise UnavailableError(f"{path.parent.name}/{path.name} must hold one object")
-    return found
-
-
-def _labels(dataset: Mapping[str, Any], folder: Path) -> dict[str, int]:
-    labels = dataset.get("labels", {})
-    if not labels or not all(isinstance(value, int) for value in labels.values()):
-        raise UnsupportedError(f"{folder.name} is trained on regions, or names no labels; plain labels are supported")
-    return {str(name): value for name, value in labels.items()}
 
 
 def _checkpoint(path: Path, device: str) -> dict[str, Any]:
@@ -200,6 +178,7 @@ def _checkpoint(path: Path, device: str) -> dict[str, Any]:
     scalar = np.float64(0).__reduce__()[0]
     numbers: list[Any] = [
         scalar,
+        (scalar, _OLD_NUMPY),
         np.dtype,
         *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
     ]
@@ -218,7 +197,7 @@ def _checkpoint(path: Path, device: str) -> dict[str, Any]:
     return found
 
 
-def _made(plans: Plans, classes: int) -> Any:
+def _made(plans: Plans, outputs: int) -> Any:
     """Return the network that the plans name, from nnU-Net's package of architectures and nowhere else."""
     from importlib import import_module
 
@@ -232,7 +211,7 @@ def _made(plans: Plans, classes: int) -> Any:
             f"the network {name!r} needs a package that is not here: pip install 'readingroom[nnunet]'"
         ) from None
     named = {key: _torch_class(value) if key in plans.torch_classes else value for key, value in plans.network.items()}
-    return make(input_channels=1, num_classes=classes, deep_supervision=False, **named)
+    return make(input_channels=len(plans.channels), num_classes=outputs, deep_supervision=False, **named)
 
 
 def _torch_class(path: str | None) -> Any:
@@ -255,6 +234,11 @@ def _part(progress: Callable[[float], None], number: int, count: int) -> Callabl
 
 def _window(plans: Plans) -> SlidingWindow:
     return SlidingWindow(plans.patch_size, overlap=0.5, batch=1, blend="gaussian", sigma_scale=0.125)
+
+
+def _by_slice(network: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """Run a network of single slices on patches (batch, channel, 1, a, b)."""
+    return lambda patches: network(patches.squeeze(2)).unsqueeze(2)
 
 
 def _mirrorings(axes: Sequence[int]) -> Iterator[tuple[int, ...]]:

@@ -118,13 +118,14 @@ def test_several_aligned_series_make_one_input(tmp_path: Path) -> None:
     weights["1.conv.bias"] = torch.tensor([-500.0, -20.0, -500.0])
     names = {"0": "Tumor core", "1": "Whole tumor", "2": "Enhancing tumor"}
     bundle = write_bundle(tmp_path / "brats", config, weights, names)
-    options = {"labels": {"brain_tumor": [1, 2, 4]}, "series": ["T1c", "T1", "T2", "FLAIR"]}
-    runtime = load(loading(bundle, targets=("brain_tumor",), options=options))
+    options = {"labels": {"brain_tumor": [1, 2, 4]}}
+    series = ("T1c", "T1", "T2", "FLAIR")
+    runtime = load(loading(bundle, targets=("brain_tumor",), options=options, series=series))
     flair = scan()
     others = [flair.with_array(np.random.default_rng(n).normal(100, 5, flair.shape)) for n in range(3)]
     found = runtime.segment_series([*others, flair], ["brain_tumor"], quiet)
     assert dice(found.masks["brain_tumor"], flair.array > 0) > 0.99
-    with pytest.raises(BadInputError, match="4 aligned series of one examination"):
+    with pytest.raises(BadInputError, match="4 aligned images of one examination"):
         runtime.segment(flair, ["brain_tumor"], quiet)
     moved = replace(flair, affine_ras=np.diag([1.5, 1.5, 2.5, 1.0]))
     with pytest.raises(BadInputError, match="one grid"):
