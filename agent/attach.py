@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent.errors import AttachmentError
+from agent.mask_labels import label_in_name, stated_label
 from tools.errors import SeriesChoiceError, ToolError
 from tools.facts import AttachmentFacts, AttachmentKind
 from tools.workspace import Attachment, Workspace
@@ -34,7 +35,15 @@ class Attach:
     of: str = ""
     """For a mask: the image it belongs to, for instance "img1"."""
     label: str = ""
-    """For a mask: what it outlines, for instance "lungs"."""
+    """For a mask: what it outlines, for instance "lungs"; empty: as its file is named, if after a structure."""
+
+
+def mask_given(given: Path) -> Attach:
+    """Read `PATH=LABEL` of a command line as a mask with what it outlines; PATH alone does not say."""
+    head, mark, label = given.name.rpartition("=")
+    if mark and head and not given.exists():
+        return Attach(given.with_name(head), kind="mask", label=label)
+    return Attach(given, kind="mask")
 
 
 def attach(workspace: Workspace, given: Attach | Path | str) -> Attachment:
@@ -83,7 +92,7 @@ def _facts(workspace: Workspace, item: Attach, path: Path, series: str | None) -
 
     volume = read_image(path, series=series)
     if item.kind == "mask":
-        label = item.label or path.name.split(".")[0]
+        label = stated_label(item.label) if item.label.strip() else label_in_name(path.name)
         return AttachmentFacts(id=new_id, kind="mask", dims=volume.dims, of=item.of or "img1", label=label)
     modality, source = _modality(volume, path, item.modality)
     seen = look_at(volume, modality, from_header=source == "header")

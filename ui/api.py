@@ -54,7 +54,9 @@ class Api:
 
     # --- what is attached
 
-    def attach(self, file: dict[str, Any], reading: str, modality: str, kind: str, who: gr.Request) -> dict[str, Any]:
+    def attach(
+        self, file: dict[str, Any], reading: str, modality: str, kind: str, who: gr.Request, label: str = ""
+    ) -> dict[str, Any]:
         """Attach an uploaded image, mask or report to a reading.
 
         Args:
@@ -63,6 +65,7 @@ class Api:
             modality: DICOM code (CT, MR, …) for a file that does not say; empty: as the file says.
             kind: "image", "mask" or "report"; empty: an image, or a report where it is a text.
             who: the asker.
+            label: for a mask what it outlines; empty: not stated.
         """
         with _told():
             if kind not in ("", "image", "mask", "report"):
@@ -72,7 +75,7 @@ class Api:
             workspace = self._page.assistant.workspace(reading)
             if problem := too_many(len(workspace.attachments()) + 1, self._page.assistant.settings.max_upload_files):
                 raise AttachmentError(f"the reading would hold {problem}")
-            given = Attach(path, modality=modality or None, kind=kind or "image")  # type: ignore[arg-type]
+            given = Attach(path, modality=modality or None, kind=kind or "image", label=label)  # type: ignore[arg-type]
             made = attach(workspace, given)
         return {"reading": reading, "id": made.id, "facts": made.facts.model_dump(mode="json", exclude_defaults=True)}
 

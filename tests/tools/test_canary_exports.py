@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from agent.attach import Attach, attach
 from knowledge.errors import NotFoundError
 from tests.agent.llm.conftest import CANARIES, CanaryDicom, canary_dicom
 from tests.agent.llm.test_canary import leaks
@@ -91,6 +92,24 @@ def test_no_canary_in_any_export_for_reading(lend) -> None:
             assert leaks(words_of(ctx.folder / name)) == [], name
             written += 1
     assert written >= 15
+
+
+def test_no_canary_of_a_masks_name_in_what_is_measured_with_it(lend, tmp_path) -> None:
+    ctx = lend("s6")
+    source = ctx.workspace.root / "artifacts/s1/liver.nii.gz"
+    brought = tmp_path / "CANARYNAME_FELICITAS_liver.nii.gz"
+    brought.write_bytes(source.read_bytes())
+    made = attach(ctx.workspace, Attach(brought, kind="mask"))
+    assert leaks(made.facts.model_dump_json()) == []
+    table = measure(ctx, mask=made.id)
+    assert {row.target for row in table.rows} == {"mask1"}
+    assert "what mask1 outlines was not stated" in " ".join(table.notes)
+    _keep(ctx.workspace, "s6", table)
+    shown = [claim.text for claim in claims_of(ctx.workspace.artifact("s6"))] + [table.model_dump_json()]
+    for artifact, form in (("s6", "csv"), ("s6", "json"), ("s6", "html"), ("s6", "pdf"), ("mask1", "nifti")):
+        for name in export(ctx, artifacts=[artifact], format=form).files:
+            shown += [name, words_of(ctx.folder / name)]
+    assert leaks(" ".join(shown)) == []
 
 
 def test_dicom_carries_the_patient_because_it_belongs_to_the_study(lend) -> None:

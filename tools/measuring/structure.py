@@ -107,6 +107,8 @@ def structures_of(
             )
         if inside.any():
             found.append(Structure(target, inside, volume, image, mask))
+            if target == mask:
+                notes.append(f"what {mask} outlines was not stated; attach it with a label to have it named")
         else:
             notes.append(f"{target}: the mask is empty, so nothing was measured")
     if not found:

@@ -45,7 +45,7 @@ def ask(  # noqa: PLR0913, PLR0917  typer makes one option of each parameter
         str | None, typer.Option(help="DICOM code (CT, MR, CR, …) for files that do not say; never overrules a header.")
     ] = None,
     prior: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="An earlier study, for comparison.")] = None,
-    mask: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="A mask of the first image.")] = None,
+    mask: Annotated[list[Path] | None, typer.Option(metavar="PATH[=LABEL]", help="A mask of the first image.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "--approve", "-y", help="Approve the plan without asking.")] = False,
     approval: Annotated[
         str | None,
@@ -164,13 +164,13 @@ def show(terminal: Terminal, answer: Answer) -> None:
 def _attachments(
     images: list[Path], priors: list[Path], masks: list[Path], series: str | None, modality: str | None
 ) -> list[Attach]:
-    from agent.attach import Attach
+    from agent.attach import Attach, mask_given
 
     if series is not None and len(images) != 1:
         raise MisuseError(f"--series needs exactly one -i, got {len(images)}; use -i PATH#2 to choose for each")
     found = [Attach(path, series=series, modality=modality) for path in images]
     found += [Attach(path, modality=modality, prior=True) for path in priors]
-    return found + [Attach(path, kind="mask") for path in masks]
+    return found + [mask_given(path) for path in masks]
 
 
 def _policy(approval: str | None) -> ApprovalPolicy | None:

@@ -163,12 +163,12 @@ def run_tool(
     images: Annotated[
         list[Path] | None, typer.Option("-i", "--image", metavar="PATH", help="Becomes @img1, @img2, …")
     ] = None,
-    mask: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Becomes @mask1, …")] = None,
+    mask: Annotated[list[Path] | None, typer.Option(metavar="PATH[=LABEL]", help="Becomes @mask1, …")] = None,
     modality: Annotated[str | None, typer.Option(help="DICOM code for files that do not say.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one tool on files, without planner or language model."""
-    from agent.attach import Attach
+    from agent.attach import Attach, mask_given
     from ui.assistants import open_assistant
     from ui.console import Terminal
     from ui.render import clean, seconds_text
@@ -176,7 +176,7 @@ def run_tool(
     assistant, terminal = open_assistant(), Terminal()
     tool = assistant.registry.get(name)
     attachments = [Attach(p, modality=modality) for p in images or ()]
-    attachments += [Attach(p, kind="mask") for p in mask or ()]
+    attachments += [mask_given(p) for p in mask or ()]
     args = parse_arguments(tool, given or (), has_image=bool(images))
     artifact = assistant.run_tool(name, args, attachments)
     if as_json:
