@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.plan import Condition, Step
@@ -53,6 +54,8 @@ class Composer:
 
     def __init__(self, registry: Registry, hub: Hub, situation: Situation) -> None:
         self.steps: list[Step] = []
+        self.notes: list[str] = []
+        """What was put in the place of something that cannot be had."""
         self._registry = registry
         self._hub = hub
         self._situation = situation
@@ -65,6 +68,7 @@ class Composer:
         Raises:
             NeedsAnswerError: something must be said or attached first.
         """
+        wish = self._as_detection(wish) or wish
         tool = self._registry.get(wish.tool)
         self._fetch_the_prior(tool, wish)
         when = self._condition(wish)
@@ -87,6 +91,26 @@ class Composer:
         if "fetch_study" in self._registry and not any(s.tool == "fetch_study" for s in self.steps):
             fetch = self._registry.get("fetch_study")
             self._append(fetch, {"prior_of": f"@{images[0].id}"}, None)
+
+    def _as_detection(self, wish: Wish) -> Wish | None:
+        """Return the wish to find what a person wants measured, where no model outlines it and one finds it."""
+        if wish.tool != "measure" or wish.given is not None or not self._situation.attached("image"):
+            return None
+        spoken = targets_in(wish.text)
+        targets = spoken or self._arguments.spoken_targets
+        image = self._refs.image(wish.text)
+        if (
+            not targets
+            or self._refs.mask(wish.text, targets)
+            or self._can("segment", {"image": image, "targets": targets})
+        ):
+            return None
+        sought = replace(wish, tool="detect", text=wish.text if spoken else wish.request)
+        args = self._arguments.of(self._registry.get("detect"), sought) if "detect" in self._registry else {}
+        if "target" not in args or not self._can("detect", {"image": image, **args}):
+            return None
+        self.notes.append(f"no model here outlines {', '.join(targets)}: boxes say where and how large, no volume")
+        return sought
 
     def _condition(self, wish: Wish) -> Condition | None:
         """Return what a step depends on; measures it first where nothing has yet."""

@@ -19,6 +19,8 @@ _JOINTS = re.compile(
     r"(?:then\s+|also\s+|finally\s+|afterwards\s+|please\s+)*",
     re.I,
 )
+_FIRST_THEN = re.compile(r",?\s+(?:before|prior to|ahead of)\s+(?:you\s+|(?:the|any)\s+)?", re.I)
+_THEN_FIRST = re.compile(r",?\s+(?:after|following|once)\s+(?:you(?: have|'ve)?\s+|(?:the|it is|it was)\s+)?", re.I)
 _DOUBLE, _SINGLE = '"\u201c\u201d\u201e\u00ab\u00bb', "'\u2018\u2019"
 _QUOTED = re.compile(
     rf"[{_DOUBLE}]([^{_DOUBLE}]{{2,}})[{_DOUBLE}]|(?<!\w)[{_SINGLE}]([^{_SINGLE}]{{3,}})[{_SINGLE}](?!\w)"
@@ -102,14 +104,18 @@ def _parts(sentence: str) -> Iterable[str]:
 
 
 def joints(part: str) -> list[tuple[str, str]]:
-    """Return every way to split a part in two at "and", "then", a comma or a plus; quoted text stays whole."""
+    """Return every way to split a part in two, in the order of doing; quoted text stays whole.
+
+    It is split at "and", "then", a comma or a plus, and at "before" and "after".
+    """
     quotes = [found.span() for found in _QUOTED.finditer(part)]
     pairs = []
-    for joint in _JOINTS.finditer(part):
-        left, right = part[: joint.start()].strip(" ,;"), part[joint.end() :].strip(" ,;")
-        is_quoted = any(start < joint.start() < end for start, end in quotes)
-        if not is_quoted and len(right.split()) > 1 and _WORD.search(left):
-            pairs.append((left, right))
+    for pattern in (_JOINTS, _FIRST_THEN, _THEN_FIRST):
+        for joint in pattern.finditer(part):
+            left, right = part[: joint.start()].strip(" ,;"), part[joint.end() :].strip(" ,;")
+            is_quoted = any(start < joint.start() < end for start, end in quotes)
+            if not is_quoted and len(right.split()) > 1 and _WORD.search(left):
+                pairs.append((right, left) if pattern is _THEN_FIRST else (left, right))
     return pairs[:6]
 
 

@@ -49,6 +49,12 @@ _ALSO_MEASURED = re.compile(
     r"|\b(?:hounsfield|densit\w+)\b",
     re.I,
 )
+_QUANTITY = re.compile(
+    r"\b(?<!this )(?<!that )(?<!attached )(?<!phase )(?<!venous )(?<!arterial )(?<!ct )(?<!mr )(?<!mri )(?<!image )"
+    r"volumes?\b"
+    r"|\b(?:diameters?|density|hu|hounsfield|millilit\w+|ml)\b",
+    re.I,
+)
 _AS_FILE = re.compile(
     r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?"
     r"(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|html|word|json|fhir|dicom[ -]s[er]g?|png)\b"
@@ -67,6 +73,12 @@ class Option:
 
 
 _Part = tuple[Clause, tuple[Option, ...]]
+
+
+def _is_also_measured(text: str, found: Sequence[Option]) -> bool:
+    """Return whether a text that asks for an outline asks for its numbers too, as in "the volume of each lung"."""
+    is_near = any(option.tool == "measure" for option in found)
+    return bool(_ALSO_MEASURED.search(text) or (is_near and _QUANTITY.search(text)))
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,7 @@ class Interpreter:
         self._situation = situation
         self._validator = Validator(registry, hub, situation, limits)
         self._notes: list[str] = []
+        self._replaced: list[str] = []  # of the plan that was composed last
 
     def understand(self, request: str) -> Understanding:
         """Return the plan, question or refusal that a request comes to."""
@@ -116,7 +129,7 @@ class Interpreter:
         if not isinstance(outcome, Plan):
             outcome = self._clear_part_of(request, options) or outcome
         confidence = min((found[0].score for _, found in options if found), default=0.0)
-        return Understanding(outcome, confidence, options=tuple(options), notes=tuple(self._notes))
+        return Understanding(outcome, confidence, options=tuple(options), notes=(*self._notes, *self._replaced))
 
     def with_calls(self, request: str, written: Sequence[tuple[ShortCall, Clause]]) -> Plan | Clarify | Decline:
         """Return the outcome of the calls that a language model wrote, each for a part of the request."""
@@ -233,7 +246,7 @@ class Interpreter:
                 ]
             else:
                 wishes.append(Wish(tool, part.text, request, part.condition))
-            if tool == "segment" and "measure" in self._registry and _ALSO_MEASURED.search(part.text):
+            if tool == "segment" and "measure" in self._registry and _is_also_measured(part.text, found):
                 wishes.append(Wish("measure", part.text, request, part.condition))
             if part.condition and limit_in(part.condition) is None:
                 self._notes.append(f"“{part.condition}” cannot be checked by the plan: judge by the results")
@@ -286,6 +299,7 @@ class Interpreter:
 
     def _compose(self, wishes: Sequence[Wish]) -> Plan | Clarify | Decline:
         composer = Composer(self._registry, self._hub, self._situation)
+        self._replaced = composer.notes
         try:
             for wish in wishes:
                 composer.add(wish)

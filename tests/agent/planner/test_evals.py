@@ -120,6 +120,8 @@ def test_report_has_the_agreed_shape(default_planner: Planner, tmp_path: Path) -
         ("plans_blind_h7", 0.88, 0.85),
         ("plans_blind_h8", 0.88, 0.85),
         ("plans_blind_m1", 0.94, 0.95),
+        ("plans_blind_m2", 0.94, 0.95),
+        ("plans_blind_m3", 0.94, 0.90),
     ],
 )
 def test_the_planner_holds_its_figures(default_planner: Planner, name: str, accuracy: float, arguments: float) -> None:

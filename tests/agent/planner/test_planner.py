@@ -85,6 +85,13 @@ def test_what_cannot_be_planned(
     assert words in (outcome.question if isinstance(outcome, Clarify) else outcome.reason)
 
 
+@pytest.mark.samples
+def test_what_no_model_outlines_is_found_instead_and_that_is_said(default_planner: Planner) -> None:
+    made = default_planner.plan("How many nodules, and what volume has each?", planning.facts(planning.CHEST_CT))
+    assert planning.steps_of(made.outcome) == [("detect", {"image": "@img1", "target": "nodule"})]
+    assert any("boxes say where and how large, no volume" in note for note in made.notes), made.notes
+
+
 def test_several_images_are_a_question_back(default_planner: Planner) -> None:
     other = planning.CHEST_CT.model_copy(update={"id": "img2"})
     outcome = default_planner.plan("Segment the lungs", planning.facts(planning.CHEST_CT, other)).outcome

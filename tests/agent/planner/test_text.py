@@ -13,6 +13,7 @@ from agent.planner.text import (
     is_english,
     is_form,
     is_polite,
+    joints,
     quoted,
     without_courtesy,
     written_out,
@@ -39,6 +40,18 @@ from agent.planner.text import (
 )  # fmt: skip
 def test_parts(request_text: str, parts: list[str]) -> None:
     assert [part.text for part in clauses(request_text)] == parts
+
+
+@pytest.mark.parametrize(
+    ("part", "done"),
+    [
+        ("correct the bias before skull stripping", ("correct the bias", "skull stripping")),
+        ("segment the lungs after denoising the scan", ("denoising the scan", "segment the lungs")),
+        ("outline the brain once the bias field is corrected", ("bias field is corrected", "outline the brain")),
+    ],
+)
+def test_before_and_after_give_the_order_of_doing(part: str, done: tuple[str, str]) -> None:
+    assert done in joints(part)
 
 
 def test_conditions_stay_with_what_depends_on_them() -> None:
