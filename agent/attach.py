@@ -65,8 +65,8 @@ def attach(workspace: Workspace, given: Attach | Path | str) -> Attachment:
             return workspace.add_attachment(path, facts, files=series_files(path, series))
         return workspace.add_attachment(path, facts, series)
     except SeriesChoiceError as error:
-        listed = "; ".join(error.choices)
-        message = f"{path.name} holds {len(error.choices)} image series; choose one as '{path.name}#NUMBER': {listed}"
+        count = len(error.choices)
+        message = f"{path.name} holds {count} image series; choose one as '{path.name}#NUMBER': {error.listing}"
         raise AttachmentError(message, choices=error.choices) from error
     except ToolError as error:
         raise AttachmentError(str(error)) from error

@@ -49,11 +49,13 @@ class SeriesChoiceError(UnsupportedError):
 
     Attributes:
         choices: one line per series, in the order in which `#1`, `#2`, … select them.
+        listing: all of them in one line, grouped by study where there are several.
     """
 
-    def __init__(self, message: str, choices: Sequence[str]) -> None:
+    def __init__(self, message: str, choices: Sequence[str], listing: str = "") -> None:
         super().__init__(message)
         self.choices = tuple(choices)
+        self.listing = listing or "; ".join(choices)
 
 
 class UnavailableError(ToolError):

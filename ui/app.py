@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 32
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("bus.js", "layout.js", "page.js", "reading.js", "access.js")
+SCRIPTS = ("bus.js", "layout.js", "page.js", "reading.js", "access.js", "cases.js")
 STYLES = ("page.css", "layout.css", "reading.css", "access.css", "viewer.css")
 STATIC_PREFIX = "/page"
 """Under which the page's own files are served."""
@@ -56,7 +56,6 @@ def build_page(page: Page, owners: Owners, pictures: Pictures) -> gr.Blocks:
             study=gr.State(StudyState()),
             viewer=viewer,
             modality=cases.modality,
-            series=cases.series,
             rooms=(cases, viewer, *tabs, settings, conversation),
             blocks=blocks,
         )

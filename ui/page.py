@@ -12,6 +12,7 @@ from agent.again import again_stream
 from agent.attach import REPORT_SUFFIXES, Attach
 from agent.errors import ReadingError
 from agent.history import turns_of
+from ui.choosing import Chosen, waiting, with_brought
 from ui.components.files import files_tab_html
 from ui.components.pause import pause_html
 from ui.components.study import EMPTY, brought_html
@@ -46,8 +47,10 @@ class StudyState:
     brought: tuple[Brought, ...] = ()
     modality_of: tuple[tuple[str, str], ...] = ()
     """(path, DICOM code or nothing) of samples and folders: they stay when the list of uploaded files changes."""
+    chosen: tuple[Chosen, ...] = ()
+    """Which series go with it, where there are several."""
     priors: tuple[str, ...] = ()
-    """Names of those that are earlier studies."""
+    """Names of those that are earlier studies, as `ui.choosing.studies` has them."""
     pointed: tuple[Pin, ...] = ()
     """What the person pointed at in the viewer for the next request."""
 
@@ -61,6 +64,8 @@ class PageState:
     asked: str = ""
     """The request that is about to run, and what it attaches."""
     attaches: tuple[Attach, ...] = ()
+    waited: tuple[str, ...] = ()
+    """What the viewer called each of them until now."""
     pointed: tuple[Pin, ...] = ()
     run: str = ""
     """Id of the run that goes on; empty between runs."""
@@ -93,16 +98,14 @@ class Page:
     def take_uploads(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
         """Look at uploaded files; samples that were chosen before stay."""
         samples = tuple(b for b in study.brought if str(b.path) in dict(study.modality_of))
-        return replace(
-            study,
-            brought=samples + tuple(bring([Path(p) for p in paths or ()], self._assistant.settings.max_upload_files)),
-        )
+        found = bring([Path(p) for p in paths or ()], self._assistant.settings.max_upload_files)
+        return with_brought(study, (*samples, *found))
 
     def take_folder(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
         """Look at the files of a folder; what was brought before stays."""
         found = tuple(bring([Path(p) for p in paths or ()], self._assistant.settings.max_upload_files))
         kept = tuple((str(b.path), "") for b in found)
-        return replace(study, brought=study.brought + found, modality_of=study.modality_of + kept)
+        return replace(with_brought(study, study.brought + found), modality_of=study.modality_of + kept)
 
     def earlier(self, readings: Sequence[str]) -> list[tuple[str, str]]:
         """Return the readings that were asked something, each with its first request."""
@@ -126,29 +129,30 @@ class Page:
         if any(b.path == path for b in study.brought):
             return study
         known = (*study.modality_of, (str(path), sample.modality))
-        return replace(study, brought=(*study.brought, Brought(path, sample.title)), modality_of=known)
+        return replace(with_brought(study, (*study.brought, Brought(path, sample.title))), modality_of=known)
 
-    def attachments(self, study: StudyState, modality: str, series: str | None) -> tuple[Attach, ...]:
-        """Return what the next request attaches.
+    def asked(self, state: PageState, request: str, study: StudyState, modality: str) -> PageState:
+        """Return the state with what is about to be asked: the request, what it attaches, what it points at.
 
         Args:
+            state: the reading.
+            request: what the person asks.
             study: what was brought.
             modality: DICOM code for files that do not say, or `ANY_MODALITY`.
-            series: the chosen line of `Brought.choices`.
         """
         said = None if modality == ANY_MODALITY else modality
-        number = series.partition(":")[0] if series else None
-        stated = dict(study.modality_of)
-        return tuple(
+        stated, waits = dict(study.modality_of), waiting(study)
+        attaches = tuple(
             Attach(
-                b.path,
-                series=number if b.choices else None,
-                modality=stated.get(str(b.path)) or said,
-                prior=b.name in study.priors,
+                w.item.path,
+                series=str(w.series.number) if w.series else None,
+                modality=stated.get(str(w.item.path)) or said,
+                prior=w.study in study.priors,
             )
-            for b in study.brought
-            if not b.problem
+            for w in waits
         )
+        waited = tuple(w.id for w in waits)
+        return replace(state, asked=request.strip(), attaches=attaches, waited=waited, pointed=study.pointed)
 
     # --- runs
 
@@ -176,23 +180,24 @@ class Page:
             ReadingError: the reading is running already.
         """
         request, attachments = state.asked, state.attaches
-        pointed = prompts_of(state.pointed, self._ids(state, attachments))
-        state = replace(state, reading=state.reading or self._assistant.begin(), asked="", attaches=(), pointed=())
+        pointed = prompts_of(state.pointed, self._ids(state))
+        state = replace(state, reading=state.reading or self._assistant.begin())
+        state = replace(state, asked="", attaches=(), waited=(), pointed=())
 
         def start(on_event: OnEvent) -> Answer:
             return self._assistant.ask(request, attachments, reading=state.reading, pointed=pointed, on_event=on_event)
 
         return self._started(state, RunView(request=request, reading=state.reading), start)
 
-    def _ids(self, state: PageState, attachments: tuple[Attach, ...]) -> dict[str, str]:
+    def _ids(self, state: PageState) -> dict[str, str]:
         """Return the ids that uploads get when they are attached, by the ids that the viewer gave them."""
         if not state.pointed:
             return {}
         known = self._assistant.workspace(state.reading).attachments() if state.reading else []
         first = 1 + sum(a.facts.kind == "image" for a in known)
-        images = [n for n, a in enumerate(attachments, 1) if Path(a.path).suffix.lower() not in REPORT_SUFFIXES]
-        ids = {f"new{n}": f"img{i}" for i, n in enumerate(images, first)}
-        return ids | {f"new{n}.{attachments[n - 1].series}": f"img{i}" for i, n in enumerate(images, first)}
+        waited = zip(state.waited, state.attaches, strict=True)
+        images = [name for name, a in waited if Path(a.path).suffix.lower() not in REPORT_SUFFIXES]
+        return {name: f"img{number}" for number, name in enumerate(images, first)}
 
     def decide(
         self, state: PageState, decision: Decision, *, comment: str | None = None, plan: Plan | None = None
@@ -297,7 +302,7 @@ class Page:
 
     def study_html(self, study: StudyState, state: PageState) -> str:
         """Return what is attached and what will be."""
-        return brought_html(study.brought, state.attached, state.reading, previews_of(study))
+        return brought_html(study.brought, state.attached, state.reading, previews_of(study), study.chosen)
 
     def pictures_html(self, state: PageState) -> str:
         """Return the pictures that the last answer made."""

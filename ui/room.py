@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import gradio as gr
 
 if TYPE_CHECKING:
-    from agent.attach import Attach
     from ui.owners import Owners
     from ui.page import Page, PageState, StudyState
     from ui.view import RunView
-    from ui.viewing.pointed import Pin
 
 Updates = dict[Any, Any]
 """Component → its new value or properties, as Gradio takes them from an event."""
@@ -63,17 +61,9 @@ class Shared:
     """Shows images as soon as they are brought."""
     modality: gr.Dropdown
     """What the person says of files that do not say it."""
-    series: gr.Dropdown
-    """Which of several series is meant."""
     rooms: tuple[Room, ...]
     blocks: gr.Blocks
     """The page itself, for what happens when it loads."""
-
-    def asked(
-        self, state: PageState, request: str, attaches: tuple[Attach, ...], who: Any, pointed: tuple[Pin, ...] = ()
-    ) -> PageState:
-        """Return the state with what is asked, in a reading that is the asker's."""
-        return replace(self.opened(state, who), asked=request.strip(), attaches=attaches, pointed=pointed)
 
     def come_back(self, reading: str, who: gr.Request) -> Updates:
         """Return the page of a reading as it is now, to whom it belongs.

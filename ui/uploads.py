@@ -7,8 +7,12 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.errors import ToolError
+
+if TYPE_CHECKING:
+    from tools.imaging.series import SeriesInfo
 
 _DICOM_MARK = slice(128, 132)  # PS3.10, section 7.1: "DICM" after a preamble of 128 bytes
 
@@ -20,10 +24,15 @@ class Brought:
     path: Path
     name: str
     """For the person; DICOM files that came together have a name of their own."""
-    choices: tuple[str, ...] = ()
-    """One line per series where there are several: one must be chosen."""
+    series: tuple[SeriesInfo, ...] = ()
+    """What DICOM files hold, in the order of their numbers; of several some are chosen. Empty outside DICOM."""
     problem: str = ""
     """Why it can't be read; empty when it can."""
+
+    @property
+    def must_choose(self) -> bool:
+        """Whether there are several series, so that the person says which to attach."""
+        return len(self.series) > 1
 
 
 def bring(paths: Sequence[Path], max_files: int) -> list[Brought]:
@@ -40,7 +49,8 @@ def bring(paths: Sequence[Path], max_files: int) -> list[Brought]:
     if len(dicom) == 1:
         items.append((dicom[0], dicom[0].name))
     elif dicom:
-        items.append((_together(dicom), f"{len(dicom)} DICOM files"))
+        folder = _together(dicom, f"{len(dicom)} DICOM files")
+        items.append((folder, folder.name))
     return [look(path, name) for path, name in items]
 
 
@@ -64,12 +74,7 @@ def look(path: Path, name: str) -> Brought:
         series = list_series(path)
     except ToolError as error:
         return Brought(path, name, problem=str(error))
-    if len(series) < 2:
-        return Brought(path, name)
-    choices = tuple(
-        f"{s.number}: {s.modality or '?'}, {s.images} images, {s.description or 'no description'}" for s in series
-    )
-    return Brought(path, name, choices)
+    return Brought(path, name, tuple(s for s in series if s.uid))
 
 
 def _is_dicom(path: Path) -> bool:
@@ -77,9 +82,10 @@ def _is_dicom(path: Path) -> bool:
         return file.read(132)[_DICOM_MARK] == b"DICM"
 
 
-def _together(paths: Sequence[Path]) -> Path:
-    """Copy files into one folder beside the first; names that clash get a number."""
-    folder = Path(tempfile.mkdtemp(prefix="dicom-", dir=paths[0].parent.parent))
+def _together(paths: Sequence[Path], name: str) -> Path:
+    """Copy files into one folder beside the first; each gets a number, for names may clash."""
+    folder = Path(tempfile.mkdtemp(prefix="dicom-", dir=paths[0].parent.parent)) / name
+    folder.mkdir()
     for number, path in enumerate(paths):
         shutil.copyfile(path, folder / f"{number:05d}-{path.name}")
     return folder

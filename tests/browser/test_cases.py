@@ -28,44 +28,78 @@ def page(chromium, address):
     context.close()
 
 
-def _in_series(uid, number):
+STUDIES = (("1.2.3.4", "20250601", "CT THORAX"), ("1.2.3.9", "20260102", "CT <b>CONTROL"))
+
+
+def _in_series(study, number):
+    uid, day, description = study
+
     def edit(dataset, k):
-        dataset.SeriesInstanceUID, dataset.SeriesNumber = uid, number
-        dataset.SOPInstanceUID = f"{uid}.{k + 1}"
+        dataset.StudyInstanceUID, dataset.StudyDate, dataset.StudyDescription = uid, day, description
+        dataset.SeriesInstanceUID, dataset.SeriesNumber = f"{uid}.{number}", number
+        dataset.SeriesDescription = f"SERIES {number}"
+        dataset.SOPInstanceUID = f"{uid}.{number}.{k + 1}"
 
     return edit
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two series of DICOM files, and a file that only claims to be one."""
+    """Two studies of two series of DICOM files, and a file that only claims to be one."""
     from tests.phantoms import phantom_volume, write_dicom_series
 
     root = tmp_path / "study <i>one"
     root.mkdir()
-    for number, uid in enumerate(("1.2.3.4.5", "1.2.3.4.6"), 1):
-        made = tmp_path / f"series{number}"
-        made.mkdir()
-        write_dicom_series(made, phantom_volume(shape=(12, 11, 6)), edit=_in_series(uid, number))
-        for file in made.iterdir():
-            shutil.copyfile(file, root / f"{number}-{file.name}")
+    for study in STUDIES:
+        for number in (1, 2):
+            made = tmp_path / f"{study[0]}-{number}"
+            made.mkdir()
+            write_dicom_series(made, phantom_volume(shape=(12, 11, 4 + number)), edit=_in_series(study, number))
+            for file in made.iterdir():
+                shutil.copyfile(file, root / f"{study[0]}-{number}-{file.name}")
     (root / "renamed.dcm").write_text("no image", encoding="utf-8")
     return root
 
 
-def test_a_folder_becomes_series_with_pictures_and_says_what_it_refused(page, folder):
+def test_a_folder_becomes_studies_and_series_with_pictures_and_says_what_it_refused(page, folder):
     page.set_input_files("#rr-folder input[type=file], input[webkitdirectory]", str(folder))
-    page.wait_for_selector("#rr-study >> text=2 series: choose one below")
-    assert page.locator("#rr-study .rr-series-list li").count() == 2
+    page.wait_for_selector("#rr-study >> text=4 series in 2 studies: tick those to attach")
+    heads = page.locator("#rr-study .rr-study-head").all_inner_texts()
+    assert heads == ["2 Jan 2026 · CT <b>CONTROL · CT", "1 Jun 2025 · CT THORAX · CT"]
+    for section in page.locator("#rr-study section").all():
+        assert section.locator("li b").all_inner_texts() == ["SERIES 1", "SERIES 2"]
     assert "renamed.dcm" in page.inner_text("#rr-study .rr-bad")
     assert "is not DICOM" in page.inner_text("#rr-study .rr-bad")
     page.wait_for_function(
-        "[...document.querySelectorAll('#rr-study .rr-thumb img')].filter(i => i.naturalWidth > 0).length === 2"
+        "[...document.querySelectorAll('#rr-study .rr-thumb img')].filter(i => i.naturalWidth > 0).length === 4"
     )
-    page.wait_for_selector('#rr-stage[data-open="new1.1"]')
-    page.click("#rr-study .rr-series-list li:nth-child(2) button")
+    page.wait_for_selector("#rr-stage[data-open^='new1']")
+    page.click("#rr-study section:nth-of-type(2) li:nth-child(2) button")
     page.wait_for_selector('#rr-stage[data-open="new1.2"]')
     assert "CANARY" not in page.inner_text("body")
+
+
+def test_series_of_two_studies_are_ticked_by_keyboard_and_the_older_one_is_the_prior(page, folder):
+    page.set_input_files("#rr-folder input[type=file], input[webkitdirectory]", str(folder))
+    page.wait_for_selector("#rr-study input[data-series]")
+    ticked = "[...document.querySelectorAll('#rr-study input[data-series]:checked')].map(box => box.dataset.series)"
+    assert page.evaluate(ticked) == ["new1.4"]  # the largest of the newest
+    assert page.locator("#rr-priors").is_hidden()
+    page.focus('#rr-study input[data-series="new1.4"]')
+    page.keyboard.press("Space")
+    page.wait_for_selector("#rr-study >> text=None is ticked: nothing of this is attached.")
+    page.keyboard.press("Space")
+    page.focus('#rr-study input[data-series="new1.2"]')
+    page.keyboard.press("Space")
+    page.wait_for_selector("#rr-priors input:checked")
+    assert page.evaluate("document.activeElement.dataset.series") == "new1.2"  # the list stayed as it was
+    labels = page.locator("#rr-priors label").all_inner_texts()
+    assert [label.strip() for label in labels] == ["2 Jan 2026 · CT <b>CONTROL", "1 Jun 2025 · CT THORAX"]
+    assert [box.is_checked() for box in page.locator("#rr-priors input").all()] == [False, True]
+    page.fill("#rr-request textarea", "Compare the two.")
+    page.click("#rr-ask")
+    page.wait_for_selector("#rr-study .rr-in >> nth=1")
+    assert page.locator("#rr-study .rr-in b").all_inner_texts() == ["22 DICOM files"] * 2
 
 
 def test_an_earlier_reading_is_in_the_list_of_its_own_browser(page, chromium, address):

@@ -9,6 +9,7 @@ import pytest
 from agent.attach import Attach
 from agent.errors import ReadingError, RunError
 from tests.fake_assistant import FakeAssistant
+from tools.imaging.series import SeriesInfo
 from ui.components.states import can_go_on
 from ui.page import ANY_MODALITY, Page, PageState, StudyState
 from ui.samples import SAMPLES, Sample
@@ -19,6 +20,10 @@ from ui.uploads import Brought
 
 def _page(assistant=None):
     return Page(assistant or FakeAssistant(), Shelf())
+
+
+def _attaches(page, study, modality=ANY_MODALITY):
+    return page.asked(PageState(), "x", study, modality).attaches
 
 
 async def _asked(page, state, request="Segment the lungs.", attaches=()):
@@ -36,7 +41,7 @@ async def test_a_follow_up_stays_in_its_reading_and_attaches_nothing_again(ct):
     study = page.take_uploads(StudyState(), [str(ct)])
     assert study.brought[0].problem  # the phantom is no image: it is not attached
     study = StudyState(brought=(Brought(ct, ct.name),))
-    state, _ = await _asked(page, PageState(), attaches=page.attachments(study, ANY_MODALITY, None))
+    state, _ = await _asked(page, PageState(), attaches=_attaches(page, study))
     state, _ = await _asked(page, state, "And the left one?")
     first, second = assistant.calls
     assert first["reading"] == second["reading"] == state.reading
@@ -46,9 +51,10 @@ async def test_a_follow_up_stays_in_its_reading_and_attaches_nothing_again(ct):
 
 
 def test_modality_and_series_go_with_the_attachments(ct):
-    choices = ("1: CT, 20 images, axial", "2: CT, 30 images, lung")
-    study = StudyState(brought=(Brought(ct, "12 DICOM files", choices), Brought(ct.parent / "x.png", "x.png")))
-    series, picture = _page().attachments(study, "MR", choices[1])
+    found = tuple(SeriesInfo(str(n), n, "axial", "", "", 20) for n in (1, 2))
+    brought = (Brought(ct, "12 DICOM files", found), Brought(ct.parent / "x.png", "x.png"))
+    study = StudyState(brought=brought, chosen=((str(ct), 2),))
+    series, picture = _attaches(_page(), study, "MR")
     assert (series.series, series.modality) == ("2", "MR")
     assert (picture.series, picture.modality) == (None, "MR")
 
@@ -60,7 +66,7 @@ def test_unreadable_files_are_shown_and_not_attached(tmp_path):
     study = page.take_uploads(StudyState(), [str(text)])
     assert "is named .dcm but is not DICOM" in study.brought[0].problem
     assert "rr-bad" in page.study_html(study, PageState())
-    assert page.attachments(study, ANY_MODALITY, None) == ()
+    assert _attaches(page, study) == ()
 
 
 def test_a_sample_is_attached_once_with_its_modality(tmp_path, monkeypatch):
@@ -70,7 +76,7 @@ def test_a_sample_is_attached_once_with_its_modality(tmp_path, monkeypatch):
     monkeypatch.setattr(page_module, "sample_path", lambda assets, sample: path)
     page, sample = _page(), Sample("Brain MR, T1", "brain-t1", "t1.nii.gz", "MR")
     study = page.take_sample(page.take_sample(StudyState(), sample), sample)
-    (attached,) = page.attachments(study, ANY_MODALITY, None)
+    (attached,) = _attaches(page, study)
     assert (attached.path, attached.modality) == (path, "MR")
     study = page.take_uploads(study, [])  # a change of the uploads keeps the sample
     assert len(study.brought) == 1
@@ -231,8 +237,7 @@ async def test_what_was_pointed_at_before_attaching_goes_with_its_image(ct, tmp_
     report = tmp_path / "old.txt"
     report.write_text("Clear.", encoding="utf-8")
     study = StudyState(brought=(Brought(report, "old.txt"), Brought(ct, ct.name)), pointed=pointed_of(said))
-    attaches = page.attachments(study, ANY_MODALITY, None)
-    await _asked(page, PageState(pointed=study.pointed), "Segment what I marked.", attaches)
+    await _seen(page, page.ask(page.asked(PageState(), "Segment what I marked.", study, ANY_MODALITY)))
     first, second = assistant.calls[0]["pointed"]
     assert first.image == "img1"
     assert first.prompt.points == [[1, 2, 3]]

@@ -15,7 +15,7 @@ def _nifti(path):
 
 def test_nifti_files_stay_single(tmp_path):
     paths = [_nifti(tmp_path / "a.nii.gz"), _nifti(tmp_path / "b.nii.gz")]
-    assert [(b.name, b.problem, b.choices) for b in bring(paths, 100)] == [("a.nii.gz", "", ()), ("b.nii.gz", "", ())]
+    assert [(b.name, b.problem, b.series) for b in bring(paths, 100)] == [("a.nii.gz", "", ()), ("b.nii.gz", "", ())]
 
 
 def test_dicom_files_that_come_together_are_one_folder(tmp_path):
@@ -28,7 +28,7 @@ def test_dicom_files_that_come_together_are_one_folder(tmp_path):
     assert together.name == f"{len(paths)} DICOM files"
     assert together.path.is_dir()
     assert [s.images for s in list_series(together.path)] == [len(paths)]
-    assert together.choices == ()
+    assert not together.must_choose
 
 
 def test_two_series_are_offered_to_choose_from(tmp_path):
@@ -40,8 +40,8 @@ def test_two_series_are_offered_to_choose_from(tmp_path):
     paths = write_dicom_series(tmp_path / "session" / "one", phantom_volume())
     paths += write_dicom_series(tmp_path / "session" / "two", phantom_volume(), edit=second)
     (together,) = bring(sorted(paths), 100)
-    assert len(together.choices) == 2
-    assert [c.split(":")[0] for c in together.choices] == ["1", "2"]
+    assert together.must_choose
+    assert [s.number for s in together.series] == [1, 2]
 
 
 def test_a_file_that_is_no_image_says_why(tmp_path):

@@ -19,7 +19,7 @@ from tools.imaging.geometry import describe_geometry
 from tools.imaging.nifti import looks_like_ct, read_nifti, write_nifti
 from tools.imaging.raster import read_raster
 from tools.imaging.reasons import one_line
-from tools.imaging.series import DicomFile, Series, SeriesInfo, choose_series, find_series
+from tools.imaging.series import DicomFile, Series, SeriesInfo, Study, choose_series, find_series, studies_of
 from tools.imaging.stack import read_slices, slice_grid
 from tools.imaging.volume import Volume
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SeriesInfo",
+    "Study",
     "describe_geometry",
     "dicom_files",
     "dicom_headers",
@@ -38,6 +39,7 @@ __all__ = [
     "read_nifti",
     "series_files",
     "slice_places",
+    "studies_of",
     "write_nifti",
 ]
 

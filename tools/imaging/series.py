@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,6 +40,12 @@ class SeriesInfo:
     """Normalised BodyPartExamined; "" if absent."""
     images: int
     """Images (frames) in the series."""
+    study_uid: str = ""
+    """StudyInstanceUID; "" if absent and outside DICOM."""
+    study_date: str = ""
+    """StudyDate as 2026-01-02; "" if absent or no date."""
+    study_description: str = ""
+    """StudyDescription as the scanner wrote it."""
 
     @property
     def text(self) -> str:
@@ -48,11 +55,52 @@ class SeriesInfo:
         return f"{self.number}: {self.modality or 'image'}{part} {count} {self.description!r}"
 
 
+class Study(NamedTuple):
+    """The series of one study, in the order of their numbers."""
+
+    series: tuple[SeriesInfo, ...]
+
+    @property
+    def date(self) -> str:
+        """As 2026-01-02; "" where no series says it."""
+        return next((s.study_date for s in self.series if s.study_date), "")
+
+    @property
+    def description(self) -> str:
+        """What the scanner called the study; "" where no series says it."""
+        return next((s.study_description for s in self.series if s.study_description), "")
+
+    @property
+    def text(self) -> str:
+        """For a person, without its series: "study of 2026-01-02 'CT THORAX' (CT)"."""
+        day = f"of {self.date}" if self.date else "without a date"
+        said = f" {self.description!r}" if self.description else ""
+        kinds = ", ".join(dict.fromkeys(s.modality for s in self.series if s.modality))
+        return f"study {day}{said}{f' ({kinds})' if kinds else ''}"
+
+
 class Series(NamedTuple):
     """The files of one series, in no order yet."""
 
     info: SeriesInfo
     files: tuple[DicomFile, ...]
+
+
+def studies_of(series: Iterable[SeriesInfo]) -> tuple[Study, ...]:
+    """Group series by study: the newest first, those without a date last."""
+    groups: dict[str, list[SeriesInfo]] = {}
+    for info in series:
+        groups.setdefault(info.study_uid, []).append(info)
+    studies = [Study(tuple(group)) for group in groups.values()]
+    return tuple(sorted(studies, key=lambda study: study.date, reverse=True))
+
+
+def listing_of(series: Sequence[SeriesInfo]) -> str:
+    """Return series as one line for a person; grouped by study where there are several studies."""
+    studies = studies_of(series)
+    if len(studies) < 2:
+        return "; ".join(info.text for info in series)
+    return "; ".join(f"{study.text}: {'; '.join(info.text for info in study.series)}" for study in studies)
 
 
 def find_series(paths: Iterable[Path], where: str) -> tuple[Series, ...]:
@@ -101,17 +149,19 @@ def choose_series(found: Sequence[Series], wanted: str | None, where: str) -> Se
         SeriesChoiceError: several series and no choice.
         NotFoundError: no series has this number or uid.
     """
-    lines = [series.info.text for series in found]
+    listing = listing_of([series.info for series in found])
     if wanted is None:
         if len(found) == 1:
             return found[0]
         raise SeriesChoiceError(
-            f"{where!r} holds {len(found)} image series; choose one with series NUMBER: {'; '.join(lines)}", lines
+            f"{where!r} holds {len(found)} image series; choose one with series NUMBER: {listing}",
+            [series.info.text for series in found],
+            listing,
         )
     for series in found:
         if wanted in (str(series.info.number), series.info.uid):
             return series
-    raise NotFoundError(f"series {wanted!r} is not in {where!r}, which holds {'; '.join(lines)}")
+    raise NotFoundError(f"series {wanted!r} is not in {where!r}, which holds {listing}")
 
 
 def _group(dataset: Dataset, name: str) -> tuple[str, str]:
@@ -154,4 +204,16 @@ def _info(uid: str, number: int, files: Sequence[DicomFile]) -> SeriesInfo:
         modality=text_of(dataset, "Modality"),
         body_part=body_part(dataset),
         images=sum(frame_count(file.dataset, file.path.name) for file in files),
+        study_uid=text_of(dataset, "StudyInstanceUID"),
+        study_date=_date(text_of(dataset, "StudyDate")),
+        study_description=text_of(dataset, "StudyDescription"),
     )
+
+
+def _date(said: str) -> str:
+    """Return a DICOM date (20260102, before 1993 also 2026.01.02) as 2026-01-02; "" where it is none."""
+    digits = said.replace(".", "")
+    try:
+        return datetime.strptime(digits, "%Y%m%d").date().isoformat() if len(digits) == 8 else ""  # noqa: DTZ007
+    except ValueError:
+        return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from html import escape
 
 from ui.render import clean
@@ -26,6 +27,11 @@ def element(tag: str, *children: str, css: str = "", **attributes: str) -> str:
     given |= {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
     shown = "".join(f' {name}="{text(value)}"' for name, value in given.items())
     return f"<{tag}{shown}>{''.join(children)}</{tag}>"
+
+
+def day_text(iso: str) -> str:
+    """Return a date of the form 2026-01-02 as "2 Jan 2026"; empty for nothing."""
+    return f"{date.fromisoformat(iso):%-d %b %Y}" if iso else ""
 
 
 def image(source: str, alt: str) -> str:

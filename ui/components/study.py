@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tools.imaging.series import studies_of
+from ui.choosing import study_text
 from ui.components.html import element, text
 from ui.components.show import Show
 from ui.render import RESEARCH_USE, facts_text
 from ui.viewing.scene import PREFIX
 
 if TYPE_CHECKING:
+    from tools.imaging.series import Study
+    from ui.choosing import Chosen
     from ui.uploads import Brought
     from ui.view import AttachmentView
     from ui.viewing.pictures import Preview
@@ -34,6 +38,7 @@ def brought_html(
     attached: Iterable[AttachmentView] = (),
     reading: str = "",
     previews: Iterable[Preview] = (),
+    chosen: Iterable[Chosen] = (),
 ) -> str:
     """Return what is in this reading already and what the next request will attach.
 
@@ -42,22 +47,57 @@ def brought_html(
         attached: what the reading has.
         reading: its id, for small pictures; empty: none.
         previews: what can be looked at of what was brought.
+        chosen: which series go with the next request, where there are several.
     """
     rows = [_row(a.name, facts_text(a.facts), _thumbnail(reading, a), "rr-in") for a in attached]
     ready = list(previews)
-    rows += [_brought(i, reading, [p for p in ready if p.path == i.path]) for i in items]
+    rows += [_brought(i, reading, [p for p in ready if p.path == i.path], set(chosen)) for i in items]
     return element("ul", *rows, css="rr-brought") if rows else ""
 
 
-def _brought(item: Brought, reading: str, previews: list[Preview]) -> str:
+def _brought(item: Brought, reading: str, previews: list[Preview], chosen: set[Chosen]) -> str:
     if item.problem:
         return element("li", element("b", text(item.name)), element("p", text(item.problem)), css="rr-bad")
-    if not item.choices:
+    if not item.must_choose:
         picture = _picture(reading, previews[0].id, item.name) if previews and reading else ""
-        return _row(item.name, "ready to attach", picture, "")
-    series = "".join(_row(p.name, "", _picture(reading, p.id, p.name) if reading else "", "") for p in previews)
-    note = element("small", text(f"{len(item.choices)} series: choose one below"))
-    return element("li", element("b", text(item.name)), note, element("ul", series, css="rr-series-list"))
+        facts = " · ".join(_study_words(study) for study in studies_of(item.series))
+        return _row(item.name, facts or "ready to attach", picture, "")
+    of_number = {preview.series: preview for preview in previews}
+    taken = {number for path, number in chosen if path == str(item.path)}
+    studies = studies_of(item.series)
+    groups = [_study(study, reading, of_number, taken) for study in studies]
+    counts = f"{len(item.series)} series" + (f" in {len(studies)} studies" if len(studies) > 1 else "")
+    note = element("small", text(f"{counts}: tick those to attach"))
+    none = element("p", text("None is ticked: nothing of this is attached."), css="rr-none")
+    return element("li", element("b", text(item.name)), note, *groups, none, css="rr-choose")
+
+
+def _study(study: Study, reading: str, previews: Mapping[str | None, Preview], taken: set[int]) -> str:
+    """Return a study's head line and its series, each with a box to tick and a picture that opens it."""
+    rows = []
+    for series in study.series:
+        preview = previews.get(str(series.number))
+        if preview is None:
+            continue
+        ticked = {"checked": "checked"} if series.number in taken else {}
+        said = f"Attach series {series.number}, {preview.name}"
+        box = element("input", type="checkbox", data_series=preview.id, aria_label=said, **ticked).replace(
+            "</input>", ""
+        )
+        picture = _picture(reading, preview.id, preview.name) if reading else ""
+        count = f"{series.images} image{'' if series.images == 1 else 's'}"
+        facts = " · ".join(
+            part for part in (f"{series.number}", series.modality, series.body_part.lower(), count) if part
+        )
+        rows.append(_row(preview.name, facts, box + picture, ""))
+    head = element("h3", text(_study_words(study)), css="rr-study-head")
+    return element("section", head, element("ul", *rows, css="rr-series-list"))
+
+
+def _study_words(study: Study) -> str:
+    """Return date, description and modalities; never who the patient is."""
+    kinds = ", ".join(dict.fromkeys(s.modality for s in study.series if s.modality))
+    return " · ".join(part for part in (study_text(study), kinds) if part)
 
 
 def _row(name: str, note: str, picture: str, css: str) -> str:

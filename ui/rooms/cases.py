@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from knowledge.errors import KnowledgeError
+from ui.choosing import choose, point, studies
 from ui.components.html import text
 from ui.components.study import earlier_html
 from ui.page import ANY_MODALITY, Page, PageState, StudyState
@@ -16,6 +17,7 @@ from ui.room import PRIVATE, Quiet, Shared, Updates
 from ui.samples import SAMPLES, Sample
 from ui.view import RunView
 from ui.viewing.pictures import Pictures, previews_of
+from ui.viewing.pointed import pointed_of
 
 MODALITIES = ("CT", "MR", "CR", "DX", "US", "PT", "MG")
 
@@ -31,7 +33,8 @@ class Cases(Quiet):
                 _title("Case")
                 self.new = gr.Button("New", size="sm", elem_id="rr-new", min_width=52, scale=0)
             self.brought = gr.HTML("", elem_id="rr-study", apply_default_css=False)
-            self.series = gr.Dropdown(label="Series to read", choices=[], visible=False, elem_id="rr-series")
+            self.chosen = gr.Textbox("", elem_id="rr-chosen", visible="hidden", label="Chosen series")
+            self.pointed = gr.Textbox("", elem_id="rr-pointed", visible="hidden", label="Places pointed at")
             self.uploads = gr.File(
                 label="Drop images here: NIfTI, DICOM, zip, PNG, JPEG", file_count="multiple", height=104,
                 elem_id="rr-uploads",
@@ -52,39 +55,37 @@ class Cases(Quiet):
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
-        return [self.uploads, self.brought, self.series, self.priors, self.new]
+        return [self.uploads, self.brought, self.priors, self.new]
 
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return what is attached; a run that begins empties the upload."""
         shown: Updates = {
             self.brought: self._page.study_html(study, state),
-            self.series: gr.Dropdown(visible=any(b.choices for b in study.brought)),
-            self.priors: gr.CheckboxGroup(visible=bool(study.brought) and _can_compare(study, state)),
+            self.priors: self._priors(study, state),
             self.new: gr.Button(interactive=view is None),
         }
         return shown if study.brought else shown | {self.uploads: gr.File(value=None)}
 
+    def _priors(self, study: StudyState, state: PageState) -> gr.CheckboxGroup:
+        """Return the studies that may be earlier ones: there must be something to compare them with."""
+        names = studies(study)
+        shown = bool(names) and len(names) + len(state.attached) >= 2
+        return gr.CheckboxGroup(choices=names, value=list(study.priors), visible=shown)
+
     def wire(self, shared: Shared) -> None:
         """Wire upload, samples and the new reading."""
         study = [shared.study, shared.state]
-        shown = [shared.study, shared.state, self.brought, self.series, self.priors, *shared.viewer.outputs()]
+        shown = [shared.study, shared.state, self.brought, self.priors, *shared.viewer.outputs()]
 
         def brought(study: StudyState, state: PageState, request: gr.Request) -> Updates:
             """Show what was brought, in the list and in the viewer."""
             state = shared.opened(state, request)
             self._pictures.expect(state.reading, previews_of(study))
-            choices = [c for b in study.brought for c in b.choices]
-            first = choices[0] if choices else None
-            names = list(dict.fromkeys(b.name for b in study.brought if not b.problem))
-            study = replace(study, priors=tuple(n for n in study.priors if n in names))
             return {
                 shared.study: study,
                 shared.state: state,
                 self.brought: self._page.study_html(study, state),
-                self.series: gr.Dropdown(choices=choices, value=first, visible=bool(choices)),
-                self.priors: gr.CheckboxGroup(
-                    choices=names, value=list(study.priors), visible=_can_compare(study, state)
-                ),
+                self.priors: self._priors(study, state),
                 **shared.viewer.updates(study, state, None),
             }
 
@@ -93,9 +94,6 @@ class Cases(Quiet):
 
         def on_folder(study: StudyState, state: PageState, paths: list[str] | None, request: gr.Request) -> Updates:
             return brought(self._page.take_folder(study, paths), state, request)
-
-        def on_priors(study: StudyState, names: list[str]) -> StudyState:
-            return replace(study, priors=tuple(names))
 
         def taking(sample: Sample) -> Callable[..., Updates]:
             def on_sample(study: StudyState, state: PageState, request: gr.Request) -> Updates:
@@ -111,8 +109,32 @@ class Cases(Quiet):
         self.folder.upload(on_folder, [*study, self.folder], shown, **PRIVATE)
         for button, sample in zip(self.samples, SAMPLES, strict=True):
             button.click(taking(sample), study, shown, **PRIVATE)
-        self.priors.input(on_priors, [shared.study, self.priors], [shared.study], queue=False, **PRIVATE)
+        self._wire_choices(shared)
         self._wire_readings(shared)
+
+    def _wire_choices(self, shared: Shared) -> None:
+        """Wire which series are attached, which studies are earlier ones, and what is pointed at."""
+
+        def chosen(study: StudyState, state: PageState) -> Updates:
+            """Take a choice; the list stays as it is, or the keyboard would lose its place in it."""
+            self._pictures.expect(state.reading, previews_of(study))
+            seen = shared.viewer.updates(study, state, None)
+            return {shared.study: study, self.priors: self._priors(study, state), **seen}
+
+        def on_priors(study: StudyState, state: PageState, names: list[str]) -> Updates:
+            return chosen(replace(study, priors=tuple(names)), state)
+
+        def on_chosen(study: StudyState, state: PageState, said: str) -> Updates:
+            return chosen(choose(study, said), state)
+
+        def on_pointed(study: StudyState, state: PageState, said: str) -> Updates:
+            return chosen(point(study, pointed_of(said)), state)
+
+        given, after = [shared.study, shared.state], [shared.study, self.priors, *shared.viewer.outputs()]
+        self.priors.input(on_priors, [*given, self.priors], after, queue=False, **PRIVATE)
+        # change, not input: Gradio calls "input" only what is typed, and these are filled by scripts
+        self.chosen.change(on_chosen, [*given, self.chosen], after, queue=False, **PRIVATE)
+        self.pointed.change(on_pointed, [*given, self.pointed], after, queue=False, **PRIVATE)
 
     def _wire_readings(self, shared: Shared) -> None:
         """Wire the new reading and the list of earlier ones."""
@@ -130,11 +152,6 @@ class Cases(Quiet):
             on_look, [shared.state], [self.earlier], **PRIVATE
         )
         shared.blocks.load(on_look, [shared.state], [self.earlier], **PRIVATE)
-
-
-def _can_compare(study: StudyState, state: PageState) -> bool:
-    """Return whether there are two images, so that one of them can be the earlier one."""
-    return sum(not b.problem for b in study.brought) + len(state.attached) >= 2
 
 
 def _title(words: str) -> None:

@@ -91,19 +91,15 @@ class Conversation:
         study, outputs = [shared.study, shared.state], shared.outputs()
         follow: dict[str, Any] = {"fn": runs.follow, "inputs": study, "outputs": outputs} | FOLLOWS
 
-        def begin(
-            brought: StudyState, state: PageState, request: str, modality: str, series: str | None, who: gr.Request
-        ) -> Updates:
+        def begin(brought: StudyState, state: PageState, request: str, modality: str, who: gr.Request) -> Updates:
             """Show the request at once, or say that there is none."""
             if not request.strip():
                 return {self.request: gr.Textbox(value="", placeholder=NOTHING_ASKED)}
-            asked = shared.asked(
-                state, request, self._page.attachments(brought, modality, series), who, brought.pointed
-            )
+            asked = self._page.asked(shared.opened(state, who), request, brought, modality)
             shown = runs.start(StudyState(), asked, self._page.ask)
             return shown | {self.request: gr.Textbox(value="", placeholder=ASK_MORE)}
 
-        asked = [*study, self.request, shared.modality, shared.series]
+        asked = [*study, self.request, shared.modality]
         for trigger in (self.ask.click, self.request.submit):
             trigger(begin, asked, outputs, queue=False, **PRIVATE).success(**follow)
         for button, example in zip(self.example_buttons, EXAMPLES, strict=True):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from ui.components.html import element
 from ui.page import Page, PageState, StudyState
-from ui.room import PRIVATE, Quiet, Shared, Updates
+from ui.room import Quiet, Updates
 from ui.view import RunView
 from ui.viewing.pictures import Pictures
-from ui.viewing.pointed import pointed_of
 
 STAGE = '<div id="rr-stage" class="rv"></div>'
 
@@ -27,7 +25,6 @@ class Viewer(Quiet):
         self._pictures = pictures
         gr.HTML(STAGE, elem_id="rr-viewer", apply_default_css=False)  # never changed from here: it holds the canvas
         self.scene = gr.HTML(scene_html("", ""), elem_id="rr-scene", apply_default_css=False)
-        self.pointed = gr.Textbox("", elem_id="rr-pointed", visible="hidden", label="Places pointed at")
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
@@ -35,7 +32,7 @@ class Viewer(Quiet):
 
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return which reading is seen, and a version that changes with what there is to see in it."""
-        waiting = [p.id for p in self._pictures.previews(state.reading)] if study.brought else []
+        waiting = [(p.id, p.prior) for p in self._pictures.previews(state.reading)] if study.brought else []
         seen: object = (waiting, [len(t.attachments) for t in state.turns], _done(view))
         return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + bool(view))}
 
@@ -43,14 +40,6 @@ class Viewer(Quiet):
         """Return a new version as soon as a step has made something."""
         seen: object = ([], [len(t.attachments) for t in state.turns], _done(view))
         return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + 1)}
-
-    def wire(self, shared: Shared) -> None:
-        """Wire what a person points at: it waits for the next request."""
-
-        def on_pointed(study: StudyState, said: str) -> StudyState:
-            return replace(study, pointed=pointed_of(said))
-
-        self.pointed.input(on_pointed, [shared.study, self.pointed], [shared.study], queue=False, **PRIVATE)
 
 
 def _done(view: RunView | None) -> list[Any]:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ class Preview:
     series: str | None = None
     modality: str = ""
     """What the person says of it; empty: the file says."""
+    prior: bool = False
+    """Whether it is an earlier study."""
 
 
 class Pictures:
@@ -112,8 +114,6 @@ class Pictures:
 
 
 def _as_said(volume: Volume, preview: Preview) -> Volume:
-    from dataclasses import replace
-
     from tools.imaging.nifti import looks_like_ct
 
     modality = volume.modality or preview.modality
@@ -124,15 +124,17 @@ def _as_said(volume: Volume, preview: Preview) -> Volume:
 
 def previews_of(study: StudyState) -> tuple[Preview, ...]:
     """Return what can be looked at of what was brought: every series of every file that can be read."""
+    from ui.choosing import id_of, readable, waiting
+
     stated, found = dict(study.modality_of), []
-    readable = [item for item in study.brought if not item.problem]  # numbered as they will be attached
-    for number, item in enumerate(readable, 1):
+    priors = {w.id for w in waiting(study) if w.study in study.priors}
+    for number, item in readable(study):
         if item.path.suffix.lower() in (".txt", ".md"):
             continue
         modality = stated.get(str(item.path), "")
-        if not item.choices:
-            found.append(Preview(f"new{number}", item.name, item.path, modality=modality))
-        for line in item.choices:
-            series = line.partition(":")[0]
-            found.append(Preview(f"new{number}.{series}", line.partition(": ")[2], item.path, series, modality))
-    return tuple(found)
+        if not item.must_choose:
+            found.append(Preview(id_of(number, None), item.name, item.path, modality=modality))
+        for series in item.series if item.must_choose else ():
+            name, kind = series.description or f"series {series.number}", series.modality or modality
+            found.append(Preview(id_of(number, series), name, item.path, str(series.number), kind))
+    return tuple(replace(preview, prior=preview.id in priors) for preview in found)

@@ -50,6 +50,9 @@ def prompts_of(pins: tuple[Pin, ...], ids: dict[str, str]) -> tuple[Pointed, ...
 
     found = []
     for image in dict.fromkeys(p.image for p in pins):
+        if image.startswith("new") and image not in ids:
+            logger.warning("a place lies in a series that is not attached: %s", image)
+            continue
         own = [p for p in pins if p.image == image]
         points = [list(p.voxels[0]) for p in own if p.kind == "point"]
         box = next(([list(v) for v in p.voxels] for p in reversed(own) if p.kind == "box"), [])

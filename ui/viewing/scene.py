@@ -32,7 +32,7 @@ def scene_of(reading: str, workspace: Workspace, previews: tuple[Preview, ...] =
         elif facts.kind == "mask" and facts.of:
             scene["masks"].append(_mask(reading, facts.id, facts.of, facts.label or facts.id))
     for preview in previews:
-        image = _image(reading, preview.id, preview.name, preview.modality)
+        image = _image(reading, preview.id, preview.name, preview.modality, prior=preview.prior)
         scene["images"].append(image | {"waits": True})
     for artifact in workspace.artifacts():
         _add_result(scene, reading, artifact)

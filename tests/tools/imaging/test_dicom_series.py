@@ -1,6 +1,7 @@
 """Series of phantoms: sorted by position, scaled, and refused where they are no regular grid."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -22,7 +23,7 @@ from tests.phantoms import (
     write_enhanced,
 )
 from tools.errors import BadInputError, NotFoundError, SeriesChoiceError, ToolError, UnsupportedError
-from tools.imaging.read import describe_geometry, list_series, read_image
+from tools.imaging.read import describe_geometry, list_series, read_image, studies_of
 
 
 def assert_same(read, volume):
@@ -283,6 +284,38 @@ def test_several_series_ask_which(tmp_path):
         read_image(tmp_path, series="3")
 
 
+def _of_study(uid, day, description, number):
+    def edit(dataset, k):
+        dataset.StudyInstanceUID, dataset.StudyDate, dataset.StudyDescription = uid, day, description
+        dataset.SeriesInstanceUID, dataset.SeriesNumber = f"{uid}.{number}", number
+        dataset.SOPInstanceUID = f"{uid}.{number}.{k}"
+
+    return edit
+
+
+def test_series_are_grouped_by_study_newest_first(tmp_path):
+    for uid, day, words in (("1.2.1", "20250601", "CT THORAX"), ("1.2.2", "2026.01.02", "CONTROL"), ("1.2.3", "x", "")):
+        for number in (1, 2):
+            write_dicom_series(
+                tmp_path / uid / str(number), phantom_volume((3, 4, 2)), edit=_of_study(uid, day, words, number)
+            )
+    found = list_series(tmp_path)
+    assert [info.study_date for info in found] == ["2025-06-01"] * 2 + ["2026-01-02"] * 2 + [""] * 2
+    studies = studies_of(found)
+    assert [study.text for study in studies] == [
+        "study of 2026-01-02 'CONTROL' (CT)", "study of 2025-06-01 'CT THORAX' (CT)", "study without a date (CT)",
+    ]  # fmt: skip
+    assert [[s.number for s in study.series] for study in studies] == [[3, 4], [1, 2], [5, 6]]
+    with pytest.raises(SeriesChoiceError) as question:
+        read_image(tmp_path)
+    assert (
+        "6 image series; choose one with series NUMBER: study of 2026-01-02 'CONTROL' (CT): "
+        "3: CT CHEST 2 images 'CT phantom'; 4: CT CHEST 2 images 'CT phantom'; "
+        "study of 2025-06-01 'CT THORAX' (CT): 1: CT CHEST 2 images"
+    ) in str(question.value)
+    assert [line[:2] for line in question.value.choices] == ["1:", "2:", "3:", "4:", "5:", "6:"]
+
+
 def test_a_localizer_does_not_break_its_series(tmp_path):
     volume = phantom_volume()
     write_dicom_series(tmp_path, volume)
@@ -345,7 +378,10 @@ def test_enhanced_frames_fewer_than_declared_are_refused(tmp_path):
 
 def test_nothing_that_names_the_patient_leaves_the_header(tmp_path):
     write_dicom_series(tmp_path / "ct", phantom_volume())
-    kept = repr(dict(read_image(tmp_path / "ct").header)) + repr(list_series(tmp_path / "ct"))
+    kept = repr(dict(read_image(tmp_path / "ct").header))
+    (info,) = list_series(tmp_path / "ct")
+    assert info.study_date == "2026-01-02"  # for the person who chooses; nowhere else
+    kept += repr(replace(info, study_date=""))
     kept += repr(dict(read_image(write_enhanced(tmp_path / "e.dcm", phantom_volume())).header))
     for canary in ("CANARY", CANARY_NAME, CANARY_ID, CANARY_BIRTH_DATE, "20260102"):
         assert canary not in kept
