@@ -1,5 +1,6 @@
 """What a search reads: arrays made once from the database, one row a sentence, a mention, a report."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -11,13 +12,17 @@ from numpy.typing import NDArray
 from knowledge.database import Database
 from knowledge.findings import Analysis
 from knowledge.hits import Filters
-from knowledge.lexical import LexicalIndex
+from knowledge.lexical import LexicalIndex, words_of
 from knowledge.store import vector_id
 from knowledge.vocabulary import load_vocabulary
 
 ASSERTIONS = ("present", "absent", "uncertain", "historical", "hypothetical")
 FINDING_SECTIONS = frozenset({"findings", "impression", "body", "addendum"})
 """Sections that state what the images show; what an indication names was only asked."""
+
+_CUT_OUT = re.compile(
+    r"\bx{3,}|_{3,}"
+)  # what Open-I and MIMIC-CXR have in the place of a word that could name a person
 
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
@@ -53,6 +58,8 @@ class Index:
         self.normal: tuple[NDArray[np.float32], IntArray] | None = None
         """Scores of a normal study with their sentences, the same for every query: kept by the ranking."""
         self.negative_text = np.array([_is_only_negative(analysis) for analysis in analyses], dtype=bool)
+        cut = np.array([_is_cut_out(key) for key in self.keys], dtype=bool)
+        self._says_something = ~cut[self.sentence_text] if len(cut) else np.zeros(0, dtype=bool)
 
     def _load_reports(self, database: Database) -> None:
         rows = database.all_reports()
@@ -139,12 +146,16 @@ class Index:
         return mask
 
     def sentence_mask(self, section: str | None) -> BoolArray:
-        """Return which sentences a search looks at: those of one section, or those that state what the images show."""
+        """Return which sentences a search looks at: those of one section, or those that state what the images show.
+
+        A sentence whose statement a collection cut out ("The lungs are XXXX.") answers nothing.
+        """
         if section is None:
-            return self.sentence_is_core
+            core: BoolArray = self.sentence_is_core & self._says_something
+            return core
         if section not in self.section_names:
             return np.zeros(len(self.sentence_section), dtype=bool)
-        mask: BoolArray = self.sentence_section == self.section_names.index(section)
+        mask: BoolArray = (self.sentence_section == self.section_names.index(section)) & self._says_something
         return mask
 
 
@@ -163,6 +174,10 @@ def _modifier_places() -> dict[str, int]:
     from knowledge.modifiers import modifier_labels
 
     return {label: place for place, label in enumerate(modifier_labels())}
+
+
+def _is_cut_out(key: str) -> bool:
+    return bool(_CUT_OUT.search(key)) and len(words_of(key)) <= 1
 
 
 def _is_only_negative(analysis: Analysis) -> bool:

@@ -107,6 +107,19 @@ def test_filters_by_finding_date_and_patient(open_knowledge: Opener) -> None:
         ids(knowledge, "effusion", Filters(present=("dragon",)))
 
 
+def test_a_sentence_whose_statement_was_cut_out_is_no_answer(open_knowledge: Opener) -> None:
+    knowledge = open_knowledge()
+    knowledge.ingest(
+        [
+            make_report("R1", "The lungs are XXXX."),
+            make_report("R2", "The lungs are hyperexpanded."),
+            make_report("R3", "XXXX scarring of the lungs."),
+            make_report("R4", "Lungs are ___."),
+        ]
+    )
+    assert set(ids(knowledge, "lungs")) == {"R2", "R3"}
+
+
 def test_a_section_filter_also_moves_the_quoted_sentence(filled: Knowledge) -> None:
     hit = filled.search("cardiomegaly", 1, Filters(section="impression"))[0]
 
