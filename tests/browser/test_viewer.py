@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def _pixels(page):
     from PIL import Image
 
     page.wait_for_timeout(250)  # a frame is drawn when the browser finds time
-    shot = page.locator(".rv-pane canvas").first.screenshot()
+    shot = page.locator(".rv-pane canvas").first.screenshot(style=".rv-panel, .rv-said { visibility: hidden }")
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
@@ -62,11 +63,24 @@ def ct_page(driver, address, tmp_path_factory):
     page = _open(driver, address, FLAGS)
     _attach(page, write_ct(tmp_path_factory.mktemp("ct") / "ct.nii.gz"))
     _ask(page)
-    page.wait_for_selector('li[data-region="s1/lesion"]')
+    _wait_for_overlays(page)
+    _overlays(page, on=False)
     page.click('#rr-stage button:text-is("Axial")')
     yield page
     assert page.problems == []
     page.context.browser.close()
+
+
+def _wait_for_overlays(page):
+    for row in ("data-region='s1/lesion'", "data-region='s4/grad-cam.nii.gz'", "data-mark='s2/0'", "data-mark='s3/0'"):
+        page.wait_for_selector(f"li[{row}]")
+    page.wait_for_selector('#rr-stage[data-layers="2"]')
+
+
+def _overlays(page, *, on):
+    """Switch everything but the mask on or off."""
+    for row in ("data-region='s4/grad-cam.nii.gz'", "data-mark='s2/0'", "data-mark='s3/0'"):
+        page.set_checked(f"li[{row}] input", on)
 
 
 def _go(page, what):
@@ -93,6 +107,51 @@ def test_evidence_goes_to_its_slice_and_the_mask_lies_there(ct_page):
     tint = (shown - hidden)[changed].mean(0)
     assert tint[2] > tint[0]  # towards the colour of the mask, a blue
     assert columns.max() - columns.min() < width / 4  # there, and nowhere else
+
+
+def _heat_and_marks(page):
+    """What a heat map, a box and a point change on the picture of the lesion, in the order of the list."""
+    page.uncheck("li[data-region='s1/lesion'] input")
+    page.click("li[data-mark='s3/0'] button")  # goes to the point
+    page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 300 HU')")
+    orange, blue, red = (230, 159, 0), (86, 180, 233), (255, 130, 130)  # the last: half of the heat over white
+    for colour in (orange, blue, red):
+        _seen(page, colour, is_there=False)
+    found = []
+    for row, colour in (("region='s4/grad-cam.nii.gz'", red), ("mark='s2/0'", orange), ("mark='s3/0'", blue)):
+        page.check(f"li[data-{row}] input")
+        found.append(_seen(page, colour))
+        page.uncheck(f"li[data-{row}] input")
+        _seen(page, colour, is_there=False)
+    page.check("li[data-region='s1/lesion'] input")
+    return found
+
+
+def _seen(page, colour, *, is_there=True):
+    """Wait until a colour is seen, or is no longer; return where."""
+    until = time.monotonic() + SLOW_MS / 1000
+    while time.monotonic() < until:
+        found = np.argwhere(np.abs(_pixels(page) - np.array(colour)).sum(2) < 60)
+        if bool(len(found)) == is_there:
+            return found
+    raise AssertionError(f"{colour} is {'not ' if is_there else ''}seen")
+
+
+def _lie_on_the_lesion(heat, box, point):
+    assert len(heat) > 100
+    assert len(box) > 50
+    assert len(point) > 10
+    assert np.abs(np.median(heat, 0) - (box.min(0) + box.max(0)) / 2).max() < 14  # the label stands above the box
+    assert (heat.min(0) >= box.min(0) - 2).all()
+    assert (heat.max(0) <= box.max(0) + 2).all()
+    assert np.abs(point[:, 0].mean() - np.median(heat[:, 0])) < 12
+
+
+def test_heat_map_box_and_point_lie_on_the_lesion_with_a_legend(ct_page):
+    _lie_on_the_lesion(*_heat_and_marks(ct_page))
+    legend = ct_page.locator("li[data-region='s4/grad-cam.nii.gz'] .rv-legend")
+    assert legend.get_attribute("aria-label") == "From clear at 0 to red at 3.50"
+    assert ct_page.inner_text("li[data-region='s4/grad-cam.nii.gz'] .rr-mark") == "opinion"
 
 
 def test_presets_and_opacity_change_the_picture(ct_page):
@@ -198,7 +257,7 @@ def test_boxes_and_points_of_results_lie_on_their_slices(ct_page):
     }""")
     _go(ct_page, {"volume": "img1", "voxel": [13, 35, 40]})
     ct_page.evaluate(
-        "window.readingroom.viewer.pane.setMarks({boxes: window.readingroom.viewer.scene.boxes, points: []})"
+        "window.readingroom.viewer.pane.setMarks({boxes: window.readingroom.viewer.scene.boxes.slice(-1), points: []})"
     )
     assert len(_orange(ct_page)) == 0  # j = 35 is above the box
     _go(ct_page, {"volume": "img1", "voxel": [13, 27, 40]})
@@ -281,8 +340,12 @@ def test_another_image_beside_follows_and_leads(driver, address, tmp_path):
     page.context.browser.close()
 
 
-def test_a_film_with_its_box(driver, address, tmp_path):
-    page = _open(driver, address, FLAGS)
+def test_a_film_with_its_box(driver, tmp_path):
+    with serving(tmp_path, "film") as address:
+        _film(_open(driver, address, FLAGS), tmp_path)
+
+
+def _film(page, tmp_path):
     _attach(page, write_film(tmp_path / "film <b>x.png"))
     assert page.locator('#rr-stage [role="radiogroup"][aria-label="Layout"]').is_hidden()
     measure = page.locator('#rr-stage button:text-is("Measure")')
@@ -306,7 +369,7 @@ def test_a_film_with_its_box(driver, address, tmp_path):
     page.wait_for_function("window.readingroom.viewer.pane.pane.overlays.length === 1")
     assert page.inner_text(".rv-regions .rr-mark") == "opinion"
     warm = _pixels(page)
-    page.click('.rv-regions input[type="checkbox"] >> nth=-1')
+    page.uncheck("li[data-region='s2/grad-cam.nii.gz'] input")
     page.wait_for_function("window.readingroom.viewer.pane.pane.overlays.length === 0")
     cold = _pixels(page)
     change = warm - cold
@@ -325,14 +388,17 @@ def test_without_webgl_slices_come_from_the_server(driver, address, tmp_path):
     assert "no WebGL2" in page.inner_text(".rv-said")
     assert page.get_attribute('#rr-stage button:text-is("3-D")', "aria-disabled") == "true"
     _ask(page)
-    page.wait_for_selector('li[data-region="s1/lesion"]')
-    page.click('#rr-stage button:text-is("lesion")')
+    _wait_for_overlays(page)
+    _overlays(page, on=False)
+    page.click("li[data-region='s1/lesion'] button")
     page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 300 HU')")
+    page.wait_for_timeout(500)
     shown = _pixels(page)
     blueish = (shown[..., 2] > shown[..., 0] + 25) & (np.abs(shown - BLUE).sum(2) < 330)
     rows, columns = np.nonzero(blueish)
     assert columns.mean() > shown.shape[1] / 2
     assert rows.mean() < shown.shape[0] / 2
+    _lie_on_the_lesion(*_heat_and_marks(page))
     page.focus(".rv-panes")
     before = page.get_attribute("#rr-stage", "data-voxel").split(",")
     page.keyboard.press("ArrowUp")

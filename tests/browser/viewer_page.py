@@ -1,6 +1,6 @@
 """The page over a scripted assistant whose masks and boxes are real files, for tests of the viewer.
 
-python -m tests.browser.viewer_page FOLDER
+python -m tests.browser.viewer_page FOLDER ct|film
 """
 
 from __future__ import annotations
@@ -58,12 +58,11 @@ def write_film(path: Path) -> Path:
     return path
 
 
-def story(folder: Path):
-    """Step s1 outlines the lesion in img1, s2 boxes it, s3 boxes the square of a film."""
+def story_of_ct(folder: Path):
+    """Step s1 outlines the lesion in img1, s2 boxes it, s3 points into it, s4 explains it by a heat map."""
     from agent.plan import Step
     from tools.imaging.nifti import write_nifti
-    from tools.imaging.volume import Volume
-    from tools.results import Box, Boxes, Explanation, MaskEntry, Masks
+    from tools.results import Box, Boxes, MaskEntry, Masks, Point, Points
 
     volume, lesion = phantom()
     path = folder / "lesion.nii.gz"
@@ -72,6 +71,36 @@ def story(folder: Path):
         summary="Outlined the lesion", image="img1", files=("lesion.nii.gz",),
         masks=(MaskEntry(target="lesion", file="lesion.nii.gz", voxels=int(lesion.sum())),),
     )  # fmt: skip
+    lower, upper = np.argwhere(lesion).min(0).tolist(), np.argwhere(lesion).max(0).tolist()
+    boxes = Boxes(
+        summary="Found one", image="img1", looked_for="lesion",
+        boxes=(Box(label="lesion", score=0.9, lower=lower, upper=upper),),
+    )  # fmt: skip
+    middle = np.rint(np.argwhere(lesion).mean(0)).astype(int).tolist()
+    points = Points(
+        summary="Found the middle", image="img1",
+        points=(Point(name="middle", voxel=middle, position_mm=tuple(LESION_RAS.tolist())),),
+    )  # fmt: skip
+    heat = np.where(lesion, 3.5, 0).astype(np.float32)
+    write_nifti(folder / "grad-cam.nii.gz", heat, volume)
+    explained = _explanation("lesion", (tuple(lower), tuple(upper)))
+    return [
+        (Step(id="s1", tool="segment", args={"image": "@img1", "targets": ["lesion"]}), mask,
+         {path.name: path.read_bytes()}),
+        (Step(id="s2", tool="detect", args={"image": "@img1", "target": "lesion"}), boxes, {}),
+        (Step(id="s3", tool="landmarks", args={"image": "@img1", "targets": ["middle"]}), points, {}),
+        (Step(id="s4", tool="explain", args={"image": "@img1", "finding": "lesion"}), explained,
+         {"grad-cam.nii.gz": (folder / "grad-cam.nii.gz").read_bytes()}),
+    ]  # fmt: skip
+
+
+def story_of_film(folder: Path):
+    """Step s1 boxes the square of a film, s2 explains another place by a heat map."""
+    from agent.plan import Step
+    from tools.imaging.nifti import write_nifti
+    from tools.imaging.volume import Volume
+    from tools.results import Box, Boxes
+
     boxes = Boxes(
         summary="Found one", image="img1", looked_for="square",
         boxes=(Box(label="bright square", score=0.9, lower=(30, 40, 0), upper=(89, 79, 0)),),
@@ -79,24 +108,28 @@ def story(folder: Path):
     heat = np.zeros((240, 300, 1), np.float32)
     heat[150:200, 130:180] = 3.5
     write_nifti(folder / "grad-cam.nii.gz", heat, Volume(heat, np.eye(4)))
-    explanation = Explanation(
-        summary="Explained", image="img1", finding="square", score=0.9, network_value=2.0, network_value_masked=1.0,
-        network_value_elsewhere=2.0, network_value_filled_in=1.0, agreement_with_random_weights=0.1,
-        region=((150, 130, 0), (199, 179, 0)), files=("grad-cam.nii.gz",), marks=("opinion",),
-    )  # fmt: skip
+    explained = _explanation("square", ((150, 130, 0), (199, 179, 0)))
     return [
-        (Step(id="s1", tool="segment", args={"image": "@img1", "targets": ["lesion"]}), mask,
-         {path.name: path.read_bytes()}),
-        (Step(id="s2", tool="detect", args={"image": "@img1", "target": "square"}), boxes, {}),
-        (Step(id="s3", tool="explain", args={"image": "@img1", "finding": "square"}), explanation,
+        (Step(id="s1", tool="detect", args={"image": "@img1", "target": "square"}), boxes, {}),
+        (Step(id="s2", tool="explain", args={"image": "@img1", "finding": "square"}), explained,
          {"grad-cam.nii.gz": (folder / "grad-cam.nii.gz").read_bytes()}),
     ]  # fmt: skip
 
 
+def _explanation(finding: str, region):
+    from tools.results import Explanation
+
+    return Explanation(
+        summary="Explained", image="img1", finding=finding, score=0.9, network_value=2.0, network_value_masked=1.0,
+        network_value_elsewhere=2.0, network_value_filled_in=1.0, agreement_with_random_weights=0.1,
+        region=region, files=("grad-cam.nii.gz",), marks=("opinion",),
+    )  # fmt: skip
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, story: str = "ct") -> Iterator[str]:
     """Yield the address of the page."""
-    with served("tests.browser.viewer_page", folder) as address:
+    with served("tests.browser.viewer_page", folder, story) as address:
         yield address
 
 
@@ -106,7 +139,7 @@ def main() -> None:
     from tests.fake_assistant import FakeAssistant
     from ui.server import serve
 
-    folder = Path(sys.argv[1])
+    folder, story = Path(sys.argv[1]), {"ct": story_of_ct, "film": story_of_film}[sys.argv[2]]
     settings = Settings(readings_dir=folder / "readings", cache_dir=folder / "cache", data_dir=folder / "data")
     assistant = FakeAssistant(settings=settings, story=story(folder), claims=())
     serve(assistant, "127.0.0.1", 0, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     from ui.viewing.pictures import Pictures
 
 
+MAX_OPEN = 4  # label images: without WebGL2 a slider asks for many slices of one
+
+
 class Layers:
     """Converts masks for the viewer and remembers where they lie."""
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self._lock = threading.Lock()
+        self._read = lru_cache(maxsize=MAX_OPEN)(_read)
 
     def listed(self, reading: str, mask: str) -> list[dict[str, Any]]:
         """Return the layers of a step or of an attached mask: file names and regions.
@@ -64,9 +69,7 @@ class Layers:
         return found
 
     def _labels(self, reading: str, name: str) -> Any:
-        from tools.imaging.read import read_image
-
-        return read_image(self.file(reading, name)).array
+        return self._read(self.file(reading, name))
 
     def _made(self, reading: str, mask: str, folder: Path) -> list[dict[str, Any]]:
         workspace = self._pictures.workspace(reading)
@@ -78,6 +81,12 @@ class Layers:
             write_labels(layer, image, folder / name)
             made.append({"file": name, "regions": [region_json(r) for r in layer.regions]})
         return made
+
+
+def _read(path: Path) -> Any:
+    from tools.imaging.read import read_image
+
+    return read_image(path).array
 
 
 def _on_grid(target: str, inside: BoolArray, image: Volume) -> BoolArray:

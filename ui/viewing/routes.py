@@ -14,10 +14,20 @@ from tools.errors import BadInputError, NotFoundError, ToolError, UnavailableErr
 from ui.owners import Owners
 from ui.viewing.convert import key_of, nifti_of, pixels_of
 from ui.viewing.describe import image_info
+from ui.viewing.heats import Heats
 from ui.viewing.layers import Layers
 from ui.viewing.pictures import Pictures
 from ui.viewing.scene import PREFIX, scene_of
-from ui.viewing.slices import heat_picture, overlay_picture, planes_json, png, slice_picture, thumbnail
+from ui.viewing.slices import (
+    FILL_ALPHA,
+    Laid,
+    heat_picture,
+    overlay_picture,
+    planes_json,
+    png,
+    slice_picture,
+    thumbnail,
+)
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
@@ -61,18 +71,27 @@ def viewer_routes(pictures: Pictures, owners: Owners) -> APIRouter:  # noqa: C90
 
     @router.get("/{reading}/{image}/slice.png")
     def picture(  # noqa: PLR0913, PLR0917  what the picture shows
-        request: Request, reading: str, image: str, plane: str, index: int, low: float, high: float, show: str = ""
-    ) -> Response:
-        cut = (plane, index, (low, high), [s for s in show.split(",") if s])
-        return checked(request, reading, lambda: views.slice(reading, image, *cut))
+        request: Request, reading: str, image: str, plane: str, index: int, low: float, high: float,
+        show: str = "", heats: str = "", opacity: float = FILL_ALPHA,
+    ) -> Response:  # fmt: skip
+        over = (_listed(show), _listed(heats), min(max(opacity, 0.0), 1.0))
+        return checked(request, reading, lambda: views.slice(reading, image, (plane, index, low, high), over))
 
     @router.get("/{reading}/{image}/overlay.png")
     def overlay(request: Request, reading: str, image: str, show: str = "") -> Response:
-        return checked(request, reading, lambda: views.overlay(reading, image, [s for s in show.split(",") if s]))
+        return checked(request, reading, lambda: views.overlay(reading, image, _listed(show)))
 
     @router.get("/{reading}/{step}/heat.png")
     def heat(request: Request, reading: str, step: str, file: str) -> Response:
         return checked(request, reading, lambda: views.heat(reading, step, file))
+
+    @router.get("/{reading}/{step}/heat.nii")
+    def heat_volume(request: Request, reading: str, step: str, file: str) -> FileResponse:
+        return checked(request, reading, lambda: _file(views.heats.nifti(reading, step, file)))
+
+    @router.get("/{reading}/{step}/heat.json")
+    def heat_facts(request: Request, reading: str, step: str, file: str) -> JSONResponse:
+        return checked(request, reading, lambda: JSONResponse(views.heats.facts(reading, step, file), headers=KEPT))
 
     @router.get("/{reading}/{image}/value.json")
     def value(request: Request, reading: str, image: str, at: str) -> JSONResponse:
@@ -105,6 +124,10 @@ def _said(work: Callable[[], ResultT]) -> ResultT:
         raise HTTPException(422, str(error)) from error
 
 
+def _listed(said: str) -> list[str]:
+    return [name for name in said.split(",") if name]
+
+
 def _file(path: Any) -> FileResponse:
     return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=KEPT)
 
@@ -115,6 +138,7 @@ class _Views:
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self.layers = Layers(pictures)
+        self.heats = Heats(pictures)
 
     def scene(self, reading: str) -> dict[str, Any]:
         """Return what there is to see."""
@@ -143,13 +167,15 @@ class _Views:
         return Response(pixels_of(volume), media_type="application/octet-stream", headers=KEPT)
 
     def slice(
-        self, reading: str, image: str, plane: str, index: int, window: tuple[float, float], show: list[str]
+        self, reading: str, image: str, cut: tuple[str, int, float, float], over: tuple[list[str], list[str], float]
     ) -> Response:
-        """Return one slice as PNG."""
-        if not all(map(math.isfinite, window)):
-            raise BadInputError(f"low and high must be numbers, got {window[0]} and {window[1]}")
+        """Return one slice as PNG: plane, number and window; masks and heat maps over it, and how strongly."""
+        plane, index, low, high = cut
+        if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(over[2])):
+            raise BadInputError(f"low, high and opacity must be numbers, got {low}, {high} and {over[2]}")
         volume = self._pictures.volume(reading, image)
-        picture = slice_picture(volume, plane, index, window, self.layers.masks(reading, show))
+        laid = Laid(self.layers.masks(reading, over[0]), self.heats.named(reading, over[1], volume.shape), over[2])
+        picture = slice_picture(volume, plane, index, (low, high), laid)
         return Response(png(picture), media_type="image/png", headers=FRESH)
 
     def overlay(self, reading: str, image: str, show: list[str]) -> Response:
@@ -160,12 +186,8 @@ class _Views:
 
     def heat(self, reading: str, step: str, file: str) -> Response:
         """Return a heat map of a film as a picture that is the clearer the less a place counts."""
-        from tools.imaging.read import read_image
-
-        workspace = self._pictures.workspace(reading)
-        if file not in workspace.artifact(step).data.get("files", ()) or not file.endswith(".nii.gz"):
-            raise BadInputError(f"file must be a heat map of step {step}, got {file!r}")
-        picture = heat_picture(read_image(workspace.step_folder(step) / file).array)
+        made, most = self.heats.opened(reading, step, file)
+        picture = heat_picture(made.array, most)
         return Response(png(picture), media_type="image/png", headers=KEPT)
 
     def value(self, reading: str, image: str, at: str) -> dict[str, float | None]:

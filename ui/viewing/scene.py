@@ -90,8 +90,8 @@ def _heats(reading: str, artifact: Artifact) -> list[dict[str, Any]]:
     for file in made.files:
         if file.endswith(".nii.gz"):
             name = f"{file.removesuffix('.nii.gz')} of {clean(readable(made.finding))}"
-            address = f"{PREFIX}/{reading}/{artifact.id}/heat.png?file={file}"
-            mark = {"id": f"{artifact.id}/{file}", "image": made.image, "name": name, "at": at}
+            address = f"{PREFIX}/{reading}/{artifact.id}/heat"  # .json, .png, .nii
+            mark = {"id": f"{artifact.id}/{file}", "image": made.image, "name": name, "at": at, "file": file}
             heats.append(mark | {"address": address, "marks": list(artifact.marks)})
     return heats
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tools.errors import BadInputError
 from tools.imaging.geometry import orientation_codes
+from ui.viewing.heats import colours_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,6 +23,20 @@ PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
 FILL_ALPHA = 0.4
 MAX_SIDE_PX = 1024
 THUMBNAIL_PX = 96
+
+
+@dataclass(frozen=True)
+class Laid:
+    """What lies over a slice."""
+
+    masks: Sequence[tuple[BoolArray, tuple[int, int, int]]] = ()
+    """Voxels inside, and the colour to fill with."""
+    heats: Sequence[tuple[Any, float]] = ()
+    """Values, and the one that is solid."""
+    opacity: float = FILL_ALPHA
+
+
+NOTHING = Laid()
 
 
 @dataclass(frozen=True)
@@ -68,16 +83,16 @@ def slice_picture(
     plane: str,
     index: int,
     window: tuple[float, float],
-    masks: Sequence[tuple[BoolArray, tuple[int, int, int]]] = (),
+    laid: Laid = NOTHING,
 ) -> Image:
-    """Return one slice in square millimetres with masks filled in.
+    """Return one slice in square millimetres with masks and heat maps over it.
 
     Args:
         volume: the image.
         plane: one of `PLANES`.
         index: along the array's own axis, 0-based.
         window: the values that are black and white.
-        masks: voxels inside and the colour to fill with.
+        laid: what lies over it.
 
     Raises:
         BadInputError: no such plane or slice.
@@ -90,9 +105,12 @@ def slice_picture(
         raise BadInputError(f"index must be from 0 to {count - 1} in the {plane} plane, got {index}")
     gray = _windowed(_cut(volume.array, view, index), window, is_colour=volume.is_colour)
     pixels = gray.astype(np.float32)
-    for mask, colour in masks:
+    for mask, colour in laid.masks:
         inside = _cut(mask, view, index)
-        pixels[inside] += FILL_ALPHA * (np.array(colour, np.float32) - pixels[inside])
+        pixels[inside] += laid.opacity * (np.array(colour, np.float32) - pixels[inside])
+    for heat, most in laid.heats:
+        over = colours_of(_cut(heat, view, index), most)
+        pixels += laid.opacity * over[..., 3:] * (over[..., :3] - pixels)
     picture = Images.fromarray((pixels + 0.5).astype(np.uint8))
     return picture.resize(_size(volume, view), Images.Resampling.BILINEAR)
 
@@ -129,21 +147,16 @@ def overlay_picture(shape: tuple[int, int, int], masks: Sequence[tuple[BoolArray
     return Images.fromarray(pixels)
 
 
-def heat_picture(heat: Any) -> Image:
-    """Return a heat map of a film in the film's own pixels: yellow to red, clear where it is 0 or less.
+def heat_picture(heat: Any, most: float) -> Image:
+    """Return a heat map of a film in the film's own pixels.
 
     Args:
-        heat: (i, j, 1), in any unit; its greatest value is solid.
+        heat: (i, j, 1), in any unit.
+        most: the value that is solid.
     """
     from PIL import Image as Images
 
-    plane = np.nan_to_num(np.asarray(heat, np.float32)[:, :, 0].T)
-    share = np.clip(plane / max(float(plane.max()), 1e-9), 0, 1)
-    pixels = np.zeros((*share.shape, 4), np.uint8)
-    pixels[..., 0] = 255
-    pixels[..., 1] = (220 * (1 - share)).astype(np.uint8)
-    pixels[..., 3] = (255 * share + 0.5).astype(np.uint8)
-    return Images.fromarray(pixels)
+    return Images.fromarray((colours_of(heat[:, :, 0].T, most) * (1, 1, 1, 255) + 0.5).astype(np.uint8))
 
 
 def thumbnail(volume: Volume, window: tuple[float, float]) -> Image:

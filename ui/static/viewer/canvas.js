@@ -108,10 +108,10 @@ export class CanvasPane {
     pen.stroke();
   }
 
-  #box(pen, { lower, upper, label, mine }) {
+  #box(pen, { lower, upper, label, mine, colour }) {
     const [x0, y0] = this.toScreen([lower[0] - 0.5, lower[1] - 0.5]);
     const [x1, y1] = this.toScreen([upper[0] + 0.5, upper[1] + 0.5]);
-    pen.strokeStyle = mine ? COLOURS.box : COLOURS.found;
+    pen.strokeStyle = mine ? COLOURS.box : (colour ?? COLOURS.found);
     pen.lineWidth = 2;
     pen.setLineDash(mine ? [5, 4] : []);
     pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
@@ -119,9 +119,9 @@ export class CanvasPane {
     this.#words(pen, label, x0, y0 - 5, pen.strokeStyle);
   }
 
-  #point(pen, { at, label, mine }) {
+  #point(pen, { at, label, mine, colour }) {
     const [x, y] = this.toScreen(at);
-    pen.strokeStyle = mine ? COLOURS.point : COLOURS.found;
+    pen.strokeStyle = mine ? COLOURS.point : (colour ?? COLOURS.found);
     pen.lineWidth = 2;
     pen.beginPath();
     pen.arc(x, y, 5, 0, 2 * Math.PI);

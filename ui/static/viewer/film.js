@@ -91,7 +91,7 @@ export class FilmPane {
   /** Masks and heat maps come as pictures of the server, in the image's own pixels. */
   async setLayers(layers, opacity) {
     const shown = layers.flatMap((layer) => (layer.heat ? [] : layer.regions.filter((r) => !r.hidden).map((r) => r.id)));
-    const addresses = layers.filter((layer) => layer.heat && !layer.regions[0].hidden).map((layer) => layer.heat);
+    const addresses = layers.filter((layer) => layer.heat && !layer.regions[0].hidden).map((layer) => layer.picture);
     if (shown.length) addresses.push(`${this.image.address}/overlay.png?show=${encodeURIComponent(shown.join(","))}`);
     this.pane.overlays = await Promise.all(addresses.map(async (address) => {
       const picture = new Image();

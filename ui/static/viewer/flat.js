@@ -23,6 +23,9 @@ export class FlatPane {
     this.element.append(this.slider);
     this.plane = "axial";
     this.shown = [];
+    this.heats = [];
+    this.opacity = 0.45;
+    this.marks = { boxes: [], points: [] };
   }
 
   async open(image, info) {
@@ -77,10 +80,35 @@ export class FlatPane {
     this.goVoxel(this.info.shape.map((n) => Math.floor(n / 2)));
   }
 
-  setMarks() {}
+  setMarks(marks) {
+    this.marks = marks;
+    this.#drawMarks();
+  }
 
-  async setLayers(layers) {
-    this.shown = layers.flatMap((layer) => layer.regions.filter((r) => !r.hidden).map((r) => r.id));
+  /** Boxes that this slice cuts, and points that lie on it, in pixels of the picture. */
+  #drawMarks() {
+    if (!this.info) return;
+    const { across } = this.#axes;
+    const at = this.voxel[across];
+    this.pane.boxes = this.marks.boxes
+      .filter(({ lower, upper }) => at >= lower[across] - 0.5 && at <= upper[across] + 0.5)
+      .map((box) => {
+        const [one, other] = [this.#pixelOf(box.lower), this.#pixelOf(box.upper)];
+        const corner = (pick) => one.map((n, axis) => pick(n, other[axis]));
+        return { ...box, lower: corner(Math.min), upper: corner(Math.max) };
+      });
+    this.pane.points = this.marks.points
+      .filter((point) => Math.abs(point.at[across] - at) <= 0.75) // between two slices: on both
+      .map((point) => ({ ...point, at: this.#pixelOf(point.at) }));
+    this.element.dataset.marks = this.pane.boxes.length + this.pane.points.length;
+    this.pane.draw();
+  }
+
+  async setLayers(layers, opacity) {
+    const seen = layers.flatMap((layer) => layer.regions.filter((r) => !r.hidden).map((r) => [layer.heat, r.id]));
+    this.shown = seen.filter(([heat]) => !heat).map(([, id]) => id);
+    this.heats = seen.filter(([heat]) => heat).map(([, id]) => id);
+    this.opacity = opacity;
     await this.#render();
   }
 
@@ -106,7 +134,8 @@ export class FlatPane {
     this.busy = true;
     const { across, right, down } = this.#axes;
     const asked = new URLSearchParams({
-      plane: this.plane, index: this.voxel[across], low: this.window[0], high: this.window[1], show: this.shown.join(","),
+      plane: this.plane, index: this.voxel[across], low: this.window[0], high: this.window[1],
+      show: this.shown.join(","), heats: this.heats.join(","), opacity: this.opacity,
     });
     try {
       const picture = new Image();
@@ -121,7 +150,7 @@ export class FlatPane {
       this.slider.max = this.info.shape[across] - 1;
       this.slider.value = this.voxel[across];
       this.slider.setAttribute("aria-valuetext", `${this.plane} slice ${this.voxel[across] + 1} of ${this.info.shape[across]}`);
-      this.pane.draw();
+      this.#drawMarks();
     } finally {
       this.busy = false;
       if (this.wanted) {

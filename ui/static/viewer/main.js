@@ -25,6 +25,7 @@ const TOOLS = [
 ];
 const NO_SPACING = "This image carries no spacing: distances would be in no known unit";
 const NO_WEBGL = "This browser cannot draw volumes (no WebGL2): slices are rendered by the server instead";
+const MARK_COLOURS = ["#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2fbf9b"]; // Okabe and Ito (2008), the first two theirs
 const drawing = webGL2();
 const canDraw = drawing.works;
 
@@ -35,6 +36,7 @@ class Viewer {
     this.tool = "cross";
     this.infos = new Map();
     this.layers = [];
+    this.hiddenMarks = new Set();
     this.#build();
     this.pointing = new Pointing(this.chips, () => this.#marks());
     host.addEventListener("keydown", (event) => this.#key(event), { capture: true });
@@ -69,6 +71,12 @@ class Viewer {
       change: () => this.#drawLayers(),
       opacity: () => this.#drawLayers(),
       go: (region) => this.show({ volume: this.image.id, mask: region.id }),
+      mark: (mark, isShown) => {
+        if (isShown) this.hiddenMarks.delete(mark.id);
+        else this.hiddenMarks.add(mark.id);
+        this.#marks();
+      },
+      goMark: (mark) => this.show({ volume: this.image.id, voxel: placeOfMark(mark) }),
     });
     this.place = element("span", { class: "rv-place" });
     this.windowed = element("span", { class: "rv-window" });
@@ -213,21 +221,45 @@ class Viewer {
     const known = new Map(this.layers.flatMap((layer) => layer.regions.map((r) => [r.id, r.hidden])));
     const found = await Promise.all(steps.map((step) => this.#layersOf(step)));
     if (this.image !== image) return;
-    this.layers = [...found.flat(), ...this.#heats()];
+    this.layers = [...found.flat(), ...(await this.#heats())];
+    if (this.image !== image) return;
     for (const layer of this.layers)
       for (const region of layer.regions) region.hidden = known.get(region.id) ?? region.hidden ?? false;
-    this.panel.show(this.layers);
+    this.#list();
     await this.#drawLayers();
     this.#marks();
   }
 
-  /** Heat maps lie over films; of several the first is seen, for two at once say nothing. */
-  #heats() {
-    const heats = this.info?.kind === "film" ? this.scene.heats.filter((heat) => heat.image === this.image.id) : [];
-    return heats.map((heat, n) => ({
-      heat: heat.address,
-      regions: [{ ...heat, colour: [255, 60, 0], voxels: 1, lower: heat.at, upper: heat.at, hidden: n > 0 }],
+  /** Of several heat maps the first is seen: two at once say nothing. */
+  async #heats() {
+    const { image, scene } = this;
+    const heats = scene.heats.filter((heat) => heat.image === image.id);
+    const made = await Promise.all(heats.map(async (heat, n) => {
+      const of = (kind) => `${heat.address}.${kind}?file=${encodeURIComponent(heat.file)}`;
+      const answer = await fetch(of("json"));
+      if (!answer.ok) return this.say(`${heat.name} cannot be shown: ${(await answer.json()).detail}`);
+      const { range } = await answer.json();
+      const region = { ...heat, range, colour: [255, 60, 0], voxels: 1, lower: heat.at, upper: heat.at, hidden: n > 0 };
+      return { heat: heat.address, picture: of("png"), address: of("nii"), file: `${heat.id}.nii`, range, regions: [region] };
     }));
+    return made.filter(Boolean);
+  }
+
+  /** What lies over the image: masks, heat maps, boxes and points, each with its colour and its switch. */
+  #list() {
+    this.panel.show(this.layers, [...this.#found("boxes"), ...this.#found("points")]);
+  }
+
+  /** Boxes or points of the image. What is called the same has the same colour. */
+  #found(kind) {
+    const { boxes, points } = this.scene;
+    const names = [...new Set([...boxes, ...points].filter((m) => m.image === this.image.id).map((m) => m.label))];
+    return this.scene[kind].filter((mark) => mark.image === this.image.id).map((mark) =>
+      Object.assign(mark, {
+        colour: MARK_COLOURS[names.indexOf(mark.label) % MARK_COLOURS.length],
+        words: mark.score == null ? mark.label : `${mark.label} ${fixed(mark.score, 2)}`,
+        hidden: this.hiddenMarks.has(mark.id),
+      }));
   }
 
   async #layersOf(step) {
@@ -261,11 +293,10 @@ class Viewer {
 
   #marks() {
     if (!this.image || !this.pane) return;
-    const of = (kind) => (this.scene[kind] ?? []).filter((mark) => mark.image === this.image.id);
-    const words = (mark) => (mark.score == null ? mark.label : `${mark.label} ${fixed(mark.score, 2)}`);
+    const of = (kind) => this.#found(kind).filter((mark) => !mark.hidden).map((mark) => ({ ...mark, label: mark.words }));
     this.pane.setMarks({
-      boxes: [...of("boxes").map((box) => ({ ...box, label: words(box) })), ...this.pointing.boxes(this.image.id)],
-      points: [...of("points").map((point) => ({ ...point, label: words(point) })), ...this.pointing.points(this.image.id)],
+      boxes: [...of("boxes"), ...this.pointing.boxes(this.image.id)],
+      points: [...of("points"), ...this.pointing.points(this.image.id)],
     });
   }
 
@@ -282,7 +313,7 @@ class Viewer {
     const meant = what.mask ? regions.filter((r) => r.id === what.mask || r.id.startsWith(`${what.mask}/`)) : [];
     if (meant.some((r) => r.hidden)) {
       for (const region of meant) region.hidden = false;
-      this.panel.show(this.layers);
+      this.#list();
       await this.#drawLayers();
     }
     await this.ready;
@@ -439,10 +470,12 @@ class Viewer {
     const regions = this.layers.flatMap((layer) => layer.regions);
     const hide = regions.some((r) => !r.hidden);
     for (const region of regions) region.hidden = hide;
-    this.panel.show(this.layers);
+    this.#list();
     this.#drawLayers();
   }
 }
+
+const placeOfMark = ({ at, lower, upper }) => at ?? lower.map((n, axis) => (n + upper[axis]) / 2);
 
 const label = (image) => {
   const facts = [image.modality, image.prior ? "prior" : "", image.waits ? "not attached yet" : "", ...image.marks];

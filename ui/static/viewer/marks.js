@@ -43,23 +43,23 @@ export class Marks {
     }
   }
 
-  #box(pen, plane, { lower, upper, label, mine }, frac) {
+  #box(pen, plane, { lower, upper, label, mine, colour }, frac) {
     const [one, other] = [frac(lower.map((n) => n - 0.5)), frac(upper.map((n) => n + 0.5))];
     const at = plane.at[plane.across];
     if (at < Math.min(one[plane.across], other[plane.across]) || at > Math.max(one[plane.across], other[plane.across])) return;
     const [[x0, y0], [x1, y1]] = [plane.screen(one), plane.screen(other)];
     const [left, top] = [Math.min(x0, x1), Math.min(y0, y1)];
-    pen.strokeStyle = mine ? COLOURS.mine : COLOURS.found;
+    pen.strokeStyle = mine ? COLOURS.mine : (colour ?? COLOURS.found);
     pen.setLineDash(mine ? [5, 4] : []);
     pen.strokeRect(left, top, Math.abs(x1 - x0), Math.abs(y1 - y0));
     pen.setLineDash([]);
     this.#words(pen, label, left, top - 5);
   }
 
-  #point(pen, plane, { label, mine }, at, ratio) {
+  #point(pen, plane, { label, mine, colour }, at, ratio) {
     if (Math.abs(at[plane.across] - plane.at[plane.across]) * plane.slices > NEAR) return;
     const [x, y] = plane.screen(at);
-    pen.strokeStyle = mine ? COLOURS.mine : COLOURS.found;
+    pen.strokeStyle = mine ? COLOURS.mine : (colour ?? COLOURS.found);
     pen.beginPath();
     pen.arc(x, y, 5 * ratio, 0, 2 * Math.PI);
     pen.stroke();

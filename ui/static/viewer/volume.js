@@ -18,6 +18,9 @@ const PLANES_AND_RENDER = [
   { sliceType: 4, position: [0.56, 0.67, 0.44, 0.33] },
 ];
 
+const HEAT = "rr-heat"; // as ui/viewing/heats.py has it: clear, yellow, red
+const HEAT_COLOURS = { R: [255, 255], G: [220, 0], B: [0, 0], A: [0, 255], I: [0, 255] };
+
 let library;
 const load = () =>
   (library ??= new Promise((resolve, reject) => {
@@ -85,6 +88,7 @@ export class VolumePane {
       viewModeHotKey: "",
       tileMargin: 2,
     }));
+    nv.addColormap(HEAT, HEAT_COLOURS);
     await nv.attachToCanvas(this.canvas, false);
     const answer = await fetch(`${image.address}/volume.nii`);
     if (!answer.ok) throw new Error((await answer.json()).detail);
@@ -226,8 +230,9 @@ export class VolumePane {
         if (this.closed) return;
         this.layers.set(layer.address, volume);
       }
-      volume.setColormapLabel(colours(layer.regions));
-      volume.opacity = opacity;
+      if (layer.heat) Object.assign(volume, { colormap: HEAT, cal_min: 0, cal_max: Math.max(layer.range[1], 1e-9) });
+      else volume.setColormapLabel(colours(layer.regions));
+      volume.opacity = layer.heat && layer.regions[0].hidden ? 0 : opacity;
       if (isNew) this.nv.addVolume(volume);
     }
     this.nv.updateGLVolume();
