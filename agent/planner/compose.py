@@ -7,7 +7,7 @@ makes which kind comes from the registry.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -284,18 +284,25 @@ class Composer:
         same_tool = [s for s in self.steps if s.tool == tool.name and s.when == when]
         plain = {name: value for name, value in args.items() if name != "image"}
         for step in same_tool:
-            if args.get("image") == f"@{step.id}" and all(step.args.get(n) == v for n, v in plain.items()):
-                return  # the same again, on what it has just made
+            own = {name: value for name, value in step.args.items() if name != "image"}
+            if args.get("image") == f"@{step.id}" and all(own[n] == plain[n] for n in set(own) & set(plain)):
+                self._replace(step, {**plain, **step.args})  # the same on what it has just made, or more of it
+                return
         twin = next((s for s in same_tool if _joinable(s.args, args) or _says_more(s.args, args)), None)
         if twin is None:
             self._insert(Step(id=self._next(), tool=tool.name, args=args, when=when))
             return
-        self.steps[self.steps.index(twin)] = twin.model_copy(update={"args": _joined(twin.args, args)})
+        self._replace(twin, _joined(twin.args, args))
+
+    def _replace(self, step: Step, args: dict[str, Any]) -> None:
+        self.steps[self.steps.index(step)] = step.model_copy(update={"args": self._in_order(step.tool, args)})
 
     def _insert(self, step: Step) -> None:
-        order = list(self._registry.get(step.tool).args_schema["properties"])
-        args = {name: step.args[name] for name in sorted(step.args, key=order.index)}
-        self.steps.append(step.model_copy(update={"args": args}))
+        self.steps.append(step.model_copy(update={"args": self._in_order(step.tool, step.args)}))
+
+    def _in_order(self, tool: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        order = list(self._registry.get(tool).args_schema["properties"])
+        return {name: args[name] for name in sorted(args, key=order.index)}
 
     def _next(self) -> str:
         return f"s{self._situation.first_step + len(self.steps)}"

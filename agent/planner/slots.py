@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from agent.planner.commands import commands_in, is_command
 from agent.planner.queries import count_in, phrase_in, query_in
 from agent.planner.text import has_phrase, quoted, words
 
@@ -53,10 +54,6 @@ def fill(schema: Mapping[str, Any], names: Iterable[str], text: str, request: st
     return filled
 
 
-_COMMANDS = frozenset({"remove", "keep", "find", "ignore", "shift"})
-"""Choices that are what people say of anything: meant only where the argument is named too ("remove the dates")."""
-
-
 def enumerated(
     name: str, choices: Sequence[Any], text: str, says: Mapping[str, Sequence[str]] | None = None
 ) -> list[Any]:
@@ -69,14 +66,19 @@ def enumerated(
         says: what people say for each choice, where the tool declares it (`x-says` in its schema).
     """
     listed = {**words()["values"].get(name, {}), **(says or {})}
+    if is_command(choices):
+        return _in_order(commands_in(name, choices, text, listed))
     found = []
     for choice in choices:
         own = str(choice).replace("_", " ").replace("-", " ").lower()
-        means_it = own not in _COMMANDS or has_phrase(text, [name, *name.split("_"), name.removesuffix("s")])
-        if at := has_phrase(text, [*([own] if means_it else ()), *listed.get(str(choice), ())]):
+        if at := has_phrase(text, [own, *listed.get(str(choice), ())]):
             found.append((at, choice))
     if name == "quantities":
         found = _without_overlap(found, text)
+    return _in_order(found)
+
+
+def _in_order(found: Iterable[tuple[int, Any]]) -> list[Any]:
     return [choice for _, choice in sorted(found, key=lambda pair: pair[0])]
 
 

@@ -301,7 +301,7 @@ def two_studies(orthanc: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> t
     return current, uid
 
 
-@pytest.mark.parametrize("protocol", ["dicomweb", "c-get"])
+@pytest.mark.parametrize("protocol", ["dicomweb", "c-get", "c-move"])
 def test_a_prior_is_fetched_and_compared(
     two_studies: tuple[Path, str], orthanc: Orthanc, tmp_path: Path, protocol: str
 ) -> None:
@@ -312,7 +312,7 @@ def test_a_prior_is_fetched_and_compared(
             Step(id="s2", tool="compare", args={"current": "@img1", "prior": "@s1", "targets": ["lung_right"]}),
         )
     )
-    server = orthanc.web if protocol == "dicomweb" else orthanc.dimse()
+    server = orthanc.web if protocol == "dicomweb" else orthanc.dimse(protocol)
     settings = Settings(readings_dir=tmp_path / "readings", pacs={"main": server})
     assistant = Assistant(settings=settings, planner=OnePlan(plan))
     answer = assistant.ask("compare with the prior", [current])

@@ -115,3 +115,34 @@ def test_a_foreign_tool_is_filled_by_its_schema_alone() -> None:
 def test_a_command_is_no_value_of_an_argument_that_nobody_named(said: str, dates: list[str], face: list[str]) -> None:
     assert enumerated("dates", ["shift", "remove"], said) == dates
     assert enumerated("face", ["auto", "remove", "keep"], said) == face
+
+
+FACE = {"face": ["auto", "remove", "keep"], "dates": ["shift", "remove"], "text_in_pixels": ["find", "ignore"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "argument", "choice"),
+    [
+        ("Anonymise this MRI with the face removed", "face", "remove"),
+        ("I need a de-identified, defaced copy", "face", "remove"),
+        ("Strip the header and cut away the face", "face", "remove"),
+        ("Make a copy without the face", "face", "remove"),
+        ("Make the face unrecognisable", "face", "remove"),
+        ("Does this head have a face in it that should be removed before I share it?", "face", "remove"),
+        ("Remove the dates and keep the face", "face", "keep"),
+        ("Remove the dates and keep the face", "dates", "remove"),
+        ("dates shifted, face removed", "dates", "shift"),
+        ("dates shifted, face removed", "face", "remove"),
+        ("Remove the patient data but do not remove the face", "face", "keep"),
+        ("Anonymise but don't deface", "face", "keep"),
+        ("The face must not be removed", "face", "keep"),
+        ("Keep the dates out: anonymise with dates removed and face removed", "face", "remove"),
+        ("De-identify the scan, but ignore burned-in text", "text_in_pixels", "ignore"),
+        ("Remove the patient data", "face", None),
+        ("Skull-strip the brain", "face", None),
+        ("Remove the noise and keep the edges", "face", None),
+        ("Do not shift the dates", "dates", None),
+    ],
+)
+def test_a_command_goes_with_its_noun(said: str, argument: str, choice: str | None) -> None:
+    assert next(iter(enumerated(argument, FACE[argument], said)), None) == choice
