@@ -105,6 +105,21 @@ class StepFailed(_Event):
     message: str
 
 
+class Writing(_Event):
+    """A language model writes: one sentence as far as it is, not yet checked against any evidence."""
+
+    type: Literal["writing"] = "writing"
+    step: str
+    """The step that it writes for; empty: the answer, where a sentence is mended."""
+    model: str
+    call: int
+    """Of the model, from 1 within the step."""
+    sentence: int
+    """From 0, within the call; those after it are not written yet."""
+    text: str
+    """The whole sentence so far."""
+
+
 class Tokens(_Event):
     """A language model was called: what it cost, and what the request has spent so far."""
 
@@ -156,6 +171,7 @@ Event = Annotated[
     | Progress
     | StepFinished
     | StepFailed
+    | Writing
     | Tokens
     | Evidence
     | Answered
@@ -171,6 +187,7 @@ AnyEvent = (
     | Progress
     | StepFinished
     | StepFailed
+    | Writing
     | Tokens
     | Evidence
     | Answered

@@ -16,6 +16,7 @@ from agent.costing import card_for
 from agent.errors import LimitError, LLMUnavailableError, ModelBehaviorError
 from agent.events import Progress
 from agent.isolation import IsolatedCall, WorkerProcess
+from agent.llm.hearing import Words, heard
 from knowledge.errors import KnowledgeError
 from tools.audit import AuditLog
 from tools.contract import Tool, ToolContext
@@ -121,7 +122,8 @@ class RunningStep:
             on_progress=lambda fraction, message: self._on_progress(run, fraction, message),
             is_cancelled=lambda: self.stop.is_set() or run.cancelled.is_set(),
         )
-        return self.tool(ctx, **self.args)
+        with heard(Words(run.emit, self.step.id)):
+            return self.tool(ctx, **self.args)
 
     def _isolated(self, run: RunContext) -> ToolResult:
         call = IsolatedCall(

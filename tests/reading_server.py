@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,14 +23,15 @@ SLOW_S = 30.0
 
 
 @contextmanager
-def reading_server(folder: Path, port: int) -> Iterator[str]:
+def reading_server(folder: Path, port: int, env: Mapping[str, str] | None = None) -> Iterator[str]:
     """Yield the address of a page; used again with the same folder and port it is a restart after a power cut.
 
     Args:
         folder: readings, uploads, the server's log.
         port: a free one.
+        env: settings.
     """
-    with served("tests.reading_server", folder, port, dies=True) as address:
+    with served("tests.reading_server", folder, port, env=env, dies=True) as address:
         yield address
 
 

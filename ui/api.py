@@ -235,6 +235,9 @@ def seen(view: RunView) -> dict[str, Any]:
             }
             for s in view.steps
         ],
+        "writing": [
+            {"step": w.step, "model": w.model, "checked": False, "sentences": list(w.sentences)} for w in view.writing
+        ],
     }
 
 

@@ -19,6 +19,7 @@ from tools.errors import BadInputError, ToolError
 from tools.results import Hits, ReportHit
 from tools.sources import source_of
 from ui.components.evidence import CONTEXT, Card, EvidenceView, Matched
+from ui.render import held_back_of
 
 if TYPE_CHECKING:
     from agent.answer import Answer
@@ -102,7 +103,7 @@ class Looking:
                 )
         cards = {i: self._card(i, tuple(found), hits, workspace) for i, found in places.items()}
         cards |= {i: self._card(i, (), hits, workspace) for i in hits if i not in cards}
-        return EvidenceView(answer.request, answer.claims, answer.held_back, cards)
+        return EvidenceView(answer.request, answer.claims, held_back_of(answer), cards)
 
     def _card(
         self, evidence_id: str, places: tuple[Place, ...], hits: Mapping[str, ReportHit], workspace: Workspace

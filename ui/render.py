@@ -225,3 +225,9 @@ def file_kind(name: str) -> str:
         if name.lower().endswith(suffix):
             return kind
     return "file"
+
+
+def held_back_of(answer: Answer) -> tuple[str, ...]:
+    """Return every sentence that was not shown as true, each with its reason: the answer's, its draft's, an LLM's."""
+    drafted = (*answer.draft.held_back, *answer.draft.thrown_away) if answer.draft else ()
+    return tuple(dict.fromkeys((*answer.held_back, *drafted)))

@@ -20,6 +20,7 @@ from ui.render import (
     evidence_text,
     facts_text,
     files_of,
+    held_back_of,
     measurements_of,
     paragraphs_of,
     quantity_text,
@@ -89,8 +90,8 @@ def answer_parts(answer: Answer, base: Path | None = None) -> Iterator[Renderabl
     spoken = [c for c in answer.claims if c.kind != "quoted"]
     if spoken:
         yield _part("Answer", sentences(spoken))
-    if answer.held_back:
-        held = Group(*(Text(clean(s), style="yellow") for s in answer.held_back))
+    if held_back := held_back_of(answer):
+        held = Group(*(Text(clean(s), style="yellow") for s in held_back))
         yield _part("Held back: not supported by the evidence", held)
     if cited := cited_table(answer):
         yield _part("Cited reports (other patients)", cited)
@@ -200,6 +201,9 @@ def run_lines(view: RunView, now: float | None = None) -> Group:
             Text(f"▸ planning with {view.planning_by}  {seconds_text(now - view.planning_since)}", style="cyan")
         )
     lines += [step_line(s, now) for s in view.steps]
+    for writing in view.writing:
+        lines.append(Text(f"  {clean(writing.model)} is writing, not yet checked:", style="yellow"))
+        lines += [Text(f"    {clean(sentence)}", style="dim italic") for sentence in writing.sentences]
     return Group(*lines)
 
 

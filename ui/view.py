@@ -19,6 +19,7 @@ from agent.events import (
     StepFinished,
     StepStarted,
     Tokens,
+    Writing,
 )
 from agent.plan import Condition, Step
 
@@ -63,6 +64,17 @@ class StepView:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What a language model has written so far; nothing of it is checked yet."""
+
+    step: str
+    """Empty: the answer itself."""
+    model: str
+    call: int
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunView:
     """One run as far as it is."""
 
@@ -84,6 +96,8 @@ class RunView:
     """The plan that waits for a person."""
     sentences: tuple[Evidence, ...] = ()
     """Sentences as they are held against their evidence, before the answer is whole."""
+    writing: tuple[Written, ...] = ()
+    """What is being written, until its check has run."""
     tokens: int = 0
     """What language models have spent on the request so far."""
     token_limit: int = 0
@@ -96,7 +110,7 @@ class RunView:
 
 def resumed(view: RunView) -> RunView:
     """Return a turn that ended, paused or was cut off, as it is when it goes on."""
-    return replace(view, answered=None, failed=None, answer=None, pause=None, sentences=())
+    return replace(view, answered=None, failed=None, answer=None, pause=None, sentences=(), writing=())
 
 
 def view_of(request: str, reading: str, events: Iterable[AnyEvent], answer: Answer | None) -> RunView:
@@ -107,7 +121,7 @@ def view_of(request: str, reading: str, events: Iterable[AnyEvent], answer: Answ
     return replace(view, answer=answer, reading=reading)
 
 
-def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: PLR0911  one for each event
+def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: C901, PLR0911  one for each event
     """Return the state after an event."""
     match event:
         case Attached():
@@ -118,17 +132,32 @@ def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: PLR0911  one for e
             steps = _with_plan(view.steps, event.plan.steps)
             return replace(view, planning_by="", planned=event, steps=steps, pause=None)
         case StepStarted() | Progress() | StepFinished() | StepFailed():
-            return replace(view, steps=_with_step(view.steps, event), pause=None)
+            writing = view.writing if isinstance(event, Progress) else _checked(view.writing, event.step)
+            return replace(view, steps=_with_step(view.steps, event), pause=None, writing=writing)
         case Answered():
-            return replace(view, planning_by="", answered=event, reading=event.reading)
+            return replace(view, planning_by="", answered=event, reading=event.reading, writing=())
         case Failed():
-            return replace(view, planning_by="", failed=event, reading=event.reading or view.reading)
+            return replace(view, planning_by="", failed=event, reading=event.reading or view.reading, writing=())
         case Paused():
             return replace(view, planning_by="", reading=event.reading, pause=event.pause)
         case Tokens():
             return replace(view, tokens=event.used, token_limit=event.limit)
         case Evidence():
-            return replace(view, sentences=(*view.sentences, event))
+            return replace(view, sentences=(*view.sentences, event), writing=_checked(view.writing, ""))
+        case Writing():
+            return replace(view, writing=_with_words(view.writing, event))
+
+
+def _checked(writing: tuple[Written, ...], step: str) -> tuple[Written, ...]:
+    """What was written for a step has been checked: what holds of it comes with the step's result."""
+    return tuple(w for w in writing if w.step != step)
+
+
+def _with_words(writing: tuple[Written, ...], event: Writing) -> tuple[Written, ...]:
+    key = (event.step, event.call)
+    before = next((w.sentences for w in writing if (w.step, w.call) == key), ())
+    written = Written(event.step, event.model, event.call, (*before[: event.sentence], event.text))
+    return (*(w for w in writing if (w.step, w.call) != key), written)
 
 
 def _with_plan(steps: tuple[StepView, ...], planned: tuple[Step, ...]) -> tuple[StepView, ...]:

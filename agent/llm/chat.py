@@ -38,6 +38,8 @@ class Ask:
     """Name and version of the prompt file, for the run record."""
     needs_likelihood: bool = False
     """Whether the reply shall say how likely its words were to the model; not every endpoint can."""
+    on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    """Called with the answer so far while it is written, where the endpoint streams; not checked against anything."""
 
     @property
     def messages(self) -> list[Message]:
@@ -103,3 +105,13 @@ class ChatModel(Protocol):
     def complete(self, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512) -> str:
         """Return the answer to a prompt, decoded under a JSON schema where one is given."""
         ...
+
+
+def mean_logprob(choice: Any) -> float | None:
+    """Return how likely an answer's words were to the model, as the mean natural logarithm; None where it is not told.
+
+    Args:
+        choice: of an answer, as OpenAI's API has it.
+    """
+    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or ()
+    return sum(token.logprob for token in tokens) / len(tokens) if tokens else None

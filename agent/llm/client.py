@@ -13,19 +13,20 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 
 from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
-from agent.llm.chat import Ask, CallHook, Reply
+from agent.llm.chat import Ask, CallHook, Reply, mean_logprob
 from agent.llm.egress import Passage, Pseudonyms, policy_for
+from agent.llm.hearing import Hearing
 from agent.llm.meter import stop_if_cancelled, wait
 from agent.llm.seeing import look
-from agent.llm.waiting import wait_s
+from agent.llm.waiting import refused_parameter, wait_s
 from agent.settings import EgressPolicy
 from tools.loopback import is_loopback
 
@@ -45,7 +46,6 @@ _CONNECT_S = 5.0
 _MAX_TRIES = 4
 _TICK_S = 0.05
 _DROPPED = ("RemoteProtocolError", "ReadError", "WriteError")  # httpx: the connection was there, and broke
-_DROPPABLE = ("temperature", "seed", "max_completion_tokens", "max_tokens", "logprobs")
 
 
 @dataclass(frozen=True)
@@ -137,35 +137,13 @@ class LLM:
         answer: ChatCompletion | None = None
         finish = "failed"
         try:
-            answer = self._create(parameters, notes)
+            answer = self._create(parameters, notes, Hearing(passage, ask.on_text) if ask.on_text else None)
             reply = self._reply(answer, ask, passage, time.monotonic() - started, notes)
             finish = reply.finish_reason
         finally:
             if on_call is not None:
                 on_call(self._line(ask, answer, finish, time.monotonic() - started, notes))
         return reply
-
-    def stream(self, ask: Ask) -> Iterator[str]:
-        """Yield the answer piece by piece, as it is written.
-
-        Raises:
-            LLMUnavailableError: as for `chat`; also when the answer takes longer than the time limit in all.
-        """
-        passage = self._passage()
-        parameters = self._parameters(ask, passage) | {"stream": True}
-        deadline = time.monotonic() + self._endpoint.timeout_s
-        pieces = self._create(parameters, [])
-        held = ""
-        while (piece := self._guarded(lambda: next(pieces, None))) is not None:
-            if time.monotonic() > deadline:
-                raise self._too_slow()
-            held += (piece.choices[0].delta.content or "") if piece.choices else ""
-            if "[" in held[-12:]:
-                continue  # a placeholder of the egress gate may still be growing
-            yield passage.incoming(held)
-            held = ""
-        if held:
-            yield passage.incoming(held)
 
     # --- inside
 
@@ -209,6 +187,8 @@ class LLM:
             "seed": ask.seed,
             limit: ask.max_tokens,
         }
+        if ask.on_text is not None:
+            parameters |= {"stream": True, "stream_options": {"include_usage": True}}
         if ask.needs_likelihood:
             parameters["logprobs"] = True
         if ask.schema is not None:
@@ -217,20 +197,52 @@ class LLM:
         self._write_down(ask, parameters, passage)
         return parameters
 
-    def _create(self, parameters: dict[str, Any], notes: list[str]) -> Any:
+    def _create(self, parameters: dict[str, Any], notes: list[str], hearing: Hearing | None) -> ChatCompletion:
         """Call the endpoint; try again where that can help, all within the time limit."""
+        try:
+            return self._tried(parameters, notes, lambda: self._call(parameters, notes, hearing))
+        finally:
+            if hearing is not None:
+                hearing.give_up()
+
+    def _call(self, parameters: dict[str, Any], notes: list[str], hearing: Hearing | None) -> ChatCompletion:
+        """Make one call; where somebody listens, the answer is taken in while it is written."""
+        import openai
+        from openai.types.chat import ChatCompletion
+
+        if hearing is None or "stream" not in parameters:
+            return cast("ChatCompletion", self._client.chat.completions.create(**parameters))
+        with self._client.chat.completions.create(**parameters) as stream:
+            try:
+                whole = hearing.whole(stream)
+            except Exception as error:
+                if not type(error).__module__.startswith("httpx"):  # openai 2 has httpx, openai 3 httpx2
+                    raise
+                raise openai.APIConnectionError(request=stream.response.request) from error
+        if not whole["choices"]:
+            notes.append("endpoint does not stream")
+            parameters.pop("stream")
+            parameters.pop("stream_options", None)
+            return self._call(parameters, notes, None)
+        return ChatCompletion.construct(**whole)
+
+    def _tried(
+        self, parameters: dict[str, Any], notes: list[str], call: Callable[[], ChatCompletion]
+    ) -> ChatCompletion:
         import openai
 
         deadline = time.monotonic() + self._endpoint.timeout_s
         for attempt in range(1, _MAX_TRIES + 1):
             try:
-                return self._within(deadline, lambda: self._client.chat.completions.create(**parameters))
+                return cast("ChatCompletion", self._within(deadline, call))
             except openai.BadRequestError as error:
-                if not (refused := _refused_parameter(error, parameters)):
+                if not (refused := refused_parameter(error, parameters)):
                     raise self._unavailable(error) from None
                 value = parameters.pop(refused)
                 if refused == "max_tokens":
                     parameters["max_completion_tokens"] = value
+                if refused == "stream":
+                    parameters.pop("stream_options", None)
                 notes.append(f"endpoint takes no {refused}")
             except openai.OpenAIError as error:
                 seconds = wait_s(error, attempt) if may_help_to_wait(error) else None
@@ -287,7 +299,7 @@ class LLM:
             seconds=seconds,
             model=self.name,
             finish_reason=getattr(choice, "finish_reason", None) or "stop",
-            mean_logprob=_mean_logprob(choice),
+            mean_logprob=mean_logprob(choice),
             notes=tuple(notes),
             altered=passage.altered,
         )
@@ -364,18 +376,6 @@ class LLM:
                 f"{self._where} limits the rate or the quota is used up{when}: {_first_line(error)}"
             )
         return LLMUnavailableError(f"{self._where} cannot answer: {_first_line(error)}")
-
-
-def _refused_parameter(error: Exception, parameters: Mapping[str, Any]) -> str:
-    """Return which optional parameter an endpoint will not take, by its own words; "" when it is something else."""
-    named = getattr(error, "param", None)
-    candidates = [named] if named else [name for name in _DROPPABLE if f"'{name}'" in str(error)]
-    return next((name for name in candidates if name in _DROPPABLE and name in parameters), "")
-
-
-def _mean_logprob(choice: Any) -> float | None:
-    tokens = getattr(getattr(choice, "logprobs", None), "content", None) or ()
-    return sum(token.logprob for token in tokens) / len(tokens) if tokens else None
 
 
 def may_help_to_wait(error: Exception) -> bool:

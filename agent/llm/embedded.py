@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,6 @@ class EmbeddedLLM:
     def complete(self, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512) -> str:
         """Return the answer to a prompt, decoded under a JSON schema where one is given."""
         return self.chat(Ask(prompt, schema=schema, max_tokens=max_tokens)).text
-
-    def stream(self, ask: Ask) -> Iterator[str]:
-        """Yield the answer piece by piece, as it is written."""
-        yield from self._open().stream(ask)
 
     def _open(self) -> LLM:
         running = _start_once(self._weights(), self._threads)

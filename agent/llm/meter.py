@@ -16,6 +16,7 @@ from typing import Any
 
 from agent.errors import LimitError
 from agent.llm.chat import Ask, CallHook, ChatModel, Reply
+from agent.llm.hearing import listened
 from agent.llm.seeing import look
 from tools.contract import Seen
 from tools.errors import CancelledError
@@ -112,7 +113,7 @@ class MeteredLLM:
                 on_call(line)
 
         reply: Reply | None = None
-        ask = meter.allowed(ask)
+        ask = listened(meter.allowed(ask), lambda: self._llm.name)
         try:
             reply = self._llm.chat(ask, note)
         finally:

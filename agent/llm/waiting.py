@@ -1,11 +1,16 @@
-"""How long to wait before a call is tried again."""
+"""How a call is tried again: after how long, and without what."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 _MAX_WAIT_S = 10.0  # an endpoint that asks for more is given up at once: a person waits for the answer
+_DROPPABLE = (
+    "temperature", "seed", "max_completion_tokens", "max_tokens", "logprobs", "stream_options", "stream",
+)  # fmt: skip
 
 
 def wait_s(error: Exception, attempt: int) -> float | None:
@@ -24,3 +29,10 @@ def _seconds_until(http_date: str) -> float:
         return parsedate_to_datetime(http_date).timestamp() - time.time()
     except ValueError:
         return 0.5
+
+
+def refused_parameter(error: Exception, parameters: Mapping[str, Any]) -> str:
+    """Return which optional parameter an endpoint will not take, by its own words; "" when it is something else."""
+    named = getattr(error, "param", None)
+    candidates = [named] if named else [name for name in _DROPPABLE if f"'{name}'" in str(error)]
+    return next((name for name in candidates if name in _DROPPABLE and name in parameters), "")

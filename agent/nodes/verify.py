@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 from agent.context import RunContext
 from agent.errors import RunError
 from agent.events import Evidence
+from agent.llm.hearing import Words, heard
 from agent.state import State
 from tools.grounding import LookUp, evidence_in, problem_with
 from tools.grounding.repair import mend
@@ -47,7 +48,8 @@ def verify(state: State, runtime: Runtime[RunContext]) -> State:
 def _mended(claim: Claim, problem: str, look_up: LookUp, run: RunContext) -> Claim | None:
     """Ask once; a model that cannot be reached, or answers badly, mends nothing."""
     try:
-        return mend(run.open_llm(), claim, problem, look_up)
+        with heard(Words(run.emit, step="")):
+            return mend(run.open_llm(), claim, problem, look_up)
     except RunError as error:
         run.record.append("not mended", sentence=claim.text, reason=str(error))
         return None

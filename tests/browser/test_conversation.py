@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
 from tests.browser.conftest import free_port
 from tests.phantoms_ct import chest
 from tests.reading_server import reading_server
+from tests.writing_endpoint import WRONG, writer
 from tools.imaging.nifti import write_nifti
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -21,14 +22,14 @@ REQUEST = "Segment the lungs, measure them and draft a report."
 class Server:
     """The page's server, which a test may pull the plug of."""
 
-    def __init__(self, folder):
-        self.folder, self.port, self._stack = folder, free_port(), ExitStack()
+    def __init__(self, folder, env=None):
+        self.folder, self.port, self.env, self._stack = folder, free_port(), env, ExitStack()
         self.start()
 
     def start(self):
-        self.address = self._stack.enter_context(reading_server(self.folder, self.port))
+        self.address = self._stack.enter_context(reading_server(self.folder, self.port, self.env))
 
-    def kill(self):
+    def close(self):
         self._stack.close()
 
 
@@ -36,7 +37,7 @@ class Server:
 def server(tmp_path_factory):
     served = Server(tmp_path_factory.mktemp("reading"))
     yield served
-    served.kill()
+    served.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,8 @@ def ct(tmp_path_factory):
 def person(visit, server, ct):
     """Somebody who has attached a chest CT and asked for the plan."""
 
-    def come(request=REQUEST):
-        someone = visit(server.address)
+    def come(request=REQUEST, at=server):
+        someone = visit(at.address)
         someone.page.set_input_files("#rr-uploads input[type=file]", str(ct))
         someone.page.wait_for_selector("#rr-side >> text=ready to attach")
         someone.ask(request)
@@ -184,7 +185,7 @@ def test_a_killed_server_loses_nothing_and_goes_on_where_it_stopped(person, serv
     page = someone.page
     page.click("#rr-approve")
     page.wait_for_selector("#rr-talk .rr-running", timeout=SLOW_MS)
-    server.kill()
+    server.close()
     server.start()
     page.reload()
     page.wait_for_selector("#rr-talk >> text=Cut off", timeout=SLOW_MS)
@@ -192,3 +193,32 @@ def test_a_killed_server_loses_nothing_and_goes_on_where_it_stopped(person, serv
     page.click("#rr-go-on")
     results(page)
     assert "chest.nii.gz" in page.inner_text("#rr-talk")
+
+
+def test_what_a_language_model_writes_is_seen_as_unchecked_then_only_what_holds(person, tmp_path):
+    with writer() as model, closing(Server(tmp_path, model.settings())) as server:
+        someone = person(at=server)
+        page = someone.page
+        page.click("#rr-approve")
+        page.wait_for_selector(".rr-writing >> text=The lungs have a volume of", timeout=SLOW_MS)
+        page.wait_for_selector(".rr-writing >> text=not yet checked", timeout=SLOW_MS)
+        someone.shot("being-written")
+        page.reload()
+        page.wait_for_selector(".rr-writing >> text=The lungs have a volume of", timeout=SLOW_MS)
+        model.go_on.set()
+        results(page)
+        assert page.locator(".rr-writing").count() == 0
+        assert WRONG in page.inner_text("#rr-talk .rr-held")
+        open_tab(page, "Report")
+        page.wait_for_selector("#rr-report-checked .rr-supported", timeout=SLOW_MS)
+        drafted = page.input_value("#rr-report-text textarea")
+        assert "The lungs have a volume of" in drafted
+        assert WRONG not in drafted
+
+        model.go_on.clear()
+        someone.ask("The lungs once more.")
+        page.click("#rr-approve", timeout=SLOW_MS)
+        page.wait_for_selector(".rr-writing >> text=The lungs have a volume of", timeout=SLOW_MS)
+        page.click("#rr-stop")
+        page.wait_for_selector("#rr-talk >> text=Stopped by you", timeout=SLOW_MS)
+        assert page.locator(".rr-writing").count() == 0

@@ -33,7 +33,9 @@ def worded(llm: TextModel, claims: Sequence[Claim], style: str, look_up: LookUp)
             if mended is not None and _problem(claim, mended, look_up) is None:
                 out.append(mended)
                 continue
-            thrown_away.append(f"{llm.name} wrote “{text}”: {reason}; the template's sentence stands instead")
+            thrown_away.append(
+                f"{text} — held back: {reason}; written by {llm.name}, the measured sentence stands instead"
+            )
         out.append(claim if reason else new)
     return out, thrown_away
 

@@ -78,6 +78,8 @@ class Draft(ToolResult):
     """ "template", or the LLM that worded it."""
     held_back: tuple[str, ...] = ()
     """Sentences that their evidence does not support, each with the reason."""
+    thrown_away: tuple[str, ...] = ()
+    """What a language model wrote that was not used, each with the reason; the template's sentence stands instead."""
 
     def claims(self) -> tuple[Claim, ...]:
         """Return every sentence in reading order."""

@@ -42,6 +42,7 @@ class _Making:
     look_up: LookUp
     notes: list[str] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list)
+    thrown_away: list[str] = field(default_factory=list)
 
     def verified(self, claims: Iterable[Claim]) -> list[Claim]:
         """Return the sentences that their evidence supports; the others are held back, and said so."""
@@ -84,6 +85,7 @@ def draft_report(
         limitations=tuple(_limitations(making, region)),
         worded_by=worded_by,
         held_back=tuple(making.held_back),
+        thrown_away=tuple(making.thrown_away),
         files=("draft.md",),
         notes=tuple(making.notes),
     )
@@ -199,7 +201,7 @@ def _written(making: _Making, claims: list[Claim]) -> tuple[list[Claim], str]:
         return claims, "template"
     making.ctx.progress(0.2, f"{llm.name} words the draft")
     written, thrown_away = worded(llm, claims, style.words, making.look_up)
-    making.notes += thrown_away
+    making.thrown_away += thrown_away
     return written, llm.name if written != claims else "template"
 
 

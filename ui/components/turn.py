@@ -17,6 +17,7 @@ from ui.render import (
     decider_text,
     facts_text,
     figures_of,
+    held_back_of,
     measurements_of,
     seconds_text,
 )
@@ -64,7 +65,7 @@ def progress_html(view: RunView, now: float) -> str:
         folded = element("details", element("summary", _plan_head(view)), element("ol", steps), _lacks(view))
         return element("div", folded, css="rr-plan")
     return element(
-        "div", _plan_head(view), element("ol", steps), _lacks(view), _tokens(view), css="rr-plan"
+        "div", _plan_head(view), element("ol", steps), _lacks(view), _written(view), _tokens(view), css="rr-plan"
     ) + _checked(view)
 
 
@@ -83,6 +84,17 @@ def _tokens(view: RunView) -> str:
     if not view.tokens or view.is_over:
         return ""
     return element("p", text(f"{view.tokens:,} of {view.token_limit:,} tokens of the language model"), css="rr-tokens")
+
+
+def _written(view: RunView) -> str:
+    """Words of a language model while it writes them, marked as what they are: unchecked."""
+    blocks = []
+    for writing in view.writing:
+        where = f" for {writing.step}" if writing.step else ""
+        head = element("h4", text(f"{writing.model} is writing{where}: not yet checked"))
+        rows = [element("p", text(s)) for s in writing.sentences]
+        blocks.append(element("section", head, *rows, css="rr-writing", aria_label="Being written, not yet checked"))
+    return "".join(blocks)
 
 
 def _checked(view: RunView) -> str:
@@ -154,7 +166,12 @@ def results_html(view: RunView) -> str:
         return cut_off_html()
     if answer.outcome == "waiting" and view.pause is not None:
         return ""
-    parts = [_sentences(answer), held_back_html(answer.held_back), partial_html(answer.failures), _elsewhere(answer)]
+    parts = [
+        _sentences(answer),
+        held_back_html(held_back_of(answer)),
+        partial_html(answer.failures),
+        _elsewhere(answer),
+    ]
     return element("div", *parts, css="rr-results")
 
 

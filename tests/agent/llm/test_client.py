@@ -253,17 +253,6 @@ def test_an_answer_that_cannot_be_used_has_cost_its_tokens() -> None:
     assert (lines[0]["tokens_in"], lines[0]["tokens_out"], lines[0]["finish_reason"]) == (11, 7, "failed")
 
 
-def test_stream_yields_pieces_in_order() -> None:
-    def chunk(text: str) -> str:
-        delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
-        body = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [delta]}
-        return f"data: {json.dumps(body)}\n\n"
-
-    body = "".join(map(chunk, ["Hel", "lo", " there"])) + "data: [DONE]\n\n"
-    with endpoint((200, body, {})) as stub:
-        assert list(llm_at(stub.base_url).stream(Ask("hi"))) == ["Hel", "lo", " there"]
-
-
 def one_pixel_png() -> bytes:
     import io
 

@@ -180,7 +180,8 @@ def test_a_rewording_that_changes_what_is_said_is_thrown_away(make_ctx, workspac
     llm = ScriptedLLM(lambda ask: mended if "failed its check" in str(ask.prompt) else first, name="writer")
     draft = draft_report(make_ctx(llm=llm), evidence=["s2"])
     assert draft.findings[0].text == f"Volume of the lungs: {ml} ml."
-    assert bool(draft.notes) is bool(sentence)
+    assert [bool(t) for t in draft.thrown_away] == ([True] if sentence else [])
+    assert all("held back: " in t for t in draft.thrown_away)
     assert draft.worded_by == "template"
 
 

@@ -1,0 +1,43 @@
+"""A language model words a draft: its words are told while it writes, and only what holds is kept."""
+
+from __future__ import annotations
+
+from tests.phantoms_ct import chest
+from tests.reading_server import NoStore, Planner
+from tests.writing_endpoint import WRONG, writer
+from tools.imaging.nifti import write_nifti
+
+
+def test_words_come_before_the_draft_and_what_fails_is_listed(tmp_path) -> None:
+    from agent.assistant import Assistant
+    from agent.settings import Settings
+    from ui.view import RunView, fold
+
+    volume = chest().volume
+    write_nifti(tmp_path / "chest.nii.gz", volume.array, volume)
+    with writer() as model:
+        model.go_on.set()
+        settings = Settings(
+            readings_dir=tmp_path / "readings", cache_dir=tmp_path / "cache", data_dir=tmp_path / "data",
+            device="cpu", llm_base_url=model.base_url, llm_model="writer",
+        )  # fmt: skip
+        assistant = Assistant(settings=settings, planner=Planner(), knowledge=NoStore())  # type: ignore[arg-type]
+        events = []
+        answer = assistant.ask("the lungs", [tmp_path / "chest.nii.gz"], on_event=events.append)
+    kinds = [(e.type, getattr(e, "step", "")) for e in events]
+    written = [e for e in events if e.type == "writing"]
+    assert {e.step for e in written} == {"s3"}
+    assert kinds.index(("writing", "s3")) < kinds.index(("step finished", "s3"))
+    assert answer.draft is not None
+    assert any("The lungs have a volume of" in c.text for c in answer.draft.findings)
+    assert all(WRONG not in c.text for c in answer.draft.claims())
+    assert [t for t in answer.draft.thrown_away if WRONG in t]
+
+    view = RunView()
+    seen = []
+    for event in events:
+        view = fold(view, event)
+        seen.append(view)
+    assert any(WRONG in w.sentences for v in seen for w in v.writing)
+    done = kinds.index(("step finished", "s3"))
+    assert all(v.writing == () for v in seen[done:])
