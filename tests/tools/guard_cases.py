@@ -96,6 +96,74 @@ def picture_cases(folders: list[Path], scratch: Path) -> Iterator[Case]:
             yield Case(f"pictures, {kind}", path.name, "frontal chest film", False, facts)
 
 
+def fresh_pictures() -> list[Path]:
+    """Photographs that come with other packages; no threshold was set on them."""
+    from importlib.util import find_spec
+
+    found = []
+    for package, folder in (
+        ("sklearn", "datasets/images"), ("matplotlib", "mpl-data/sample_data"), ("gradio", "media_assets/images"),
+        ("gradio", "test_data"),
+    ):  # fmt: skip
+        spec = find_spec(package)
+        if spec is not None and spec.origin is not None:
+            found += sorted(p for p in (Path(spec.origin).parent / folder).glob("*.jp*g") if "copy" not in p.name)
+    return found
+
+
+def fresh_cases(scratch: Path) -> Iterator[Case]:
+    """Those photographs in gray, whole and in nine parts each, attached by a person who calls them chest films."""
+    from PIL import Image
+
+    for path in fresh_pictures():
+        with Image.open(path) as picture:
+            gray = np.asarray(picture.convert("RGB").convert("L"))
+        height, width = gray.shape
+        parts = {"whole": gray}
+        for row in range(3):
+            for column in range(3):
+                top, left = row * height // 4, column * width // 4
+                parts[f"part {row}{column}"] = gray[top : top + height // 2, left : left + width // 2]
+        for name, array in parts.items():
+            made = scratch / f"{path.stem}-{name}.png".replace(" ", "-")
+            Image.fromarray(array).save(made)
+            yield Case(
+                "other photographs, gray, whole and in parts", f"{path.name} {name}", "frontal chest film", False,
+                looked_at(made, "CR"),
+            )  # fmt: skip
+
+
+def processed_cases(film: np.ndarray, name: str, scratch: Path) -> Iterator[Case]:
+    """A true film as workstations and bedside work leave it: three positions, each with one more change."""
+    from PIL import Image, ImageDraw, ImageFont
+    from scipy.ndimage import gaussian_filter, rotate
+    from skimage.exposure import equalize_adapthist
+
+    rng = np.random.default_rng(0)
+    height, width = film.shape
+    positions = {
+        "straight": film, "turned by −12°": rotate(film, -12, reshape=False),
+        "cut": film[int(0.1 * height) : int(0.85 * height), int(0.12 * width) : int(0.85 * width)],
+    }  # fmt: skip
+    for position, array in positions.items():
+        given = np.clip(array, 0, 1)
+        lettered = Image.fromarray((given * 255).astype(np.uint8))
+        draw = ImageDraw.Draw(lettered)
+        for part in (0.05, 0.5, 0.9):
+            draw.text((0.1 * lettered.width, part * lettered.height), "PORTABLE AP 12:30", 255,
+                      ImageFont.load_default(size=lettered.height // 16))  # fmt: skip
+        states = {
+            "with noise": given + rng.normal(0, 0.2, given.shape), "lettered": np.asarray(lettered) / 255,
+            "equalized": equalize_adapthist(given, clip_limit=0.02),
+            "sharpened": given + 2 * (given - gaussian_filter(given, given.shape[1] / 60)),
+        }  # fmt: skip
+        for state, changed in states.items():
+            path = scratch / f"{name}-{position}-{state}.png".replace(" ", "-")
+            Image.fromarray((np.clip(changed, 0, 1) * 255).astype(np.uint8)).save(path)
+            case = f"{name} {position}, {state}"
+            yield Case("films as PNG, processed", case, "frontal chest film", True, looked_at(path, "CR"))
+
+
 def film_cases(film: np.ndarray, name: str, scratch: Path) -> Iterator[Case]:
     """A true film (rows, columns; 0 to 1) as PNG, in states that films come in; not all of them fit."""
     from PIL import Image
@@ -157,14 +225,29 @@ def _write_head(brain: Path, to: Path) -> None:
     write_nifti(to, head, Volume(head, affine, spacing_source="NIfTI header"))
 
 
-def projected(chest: Path) -> np.ndarray:
-    """A frontal film made from the sample CT: (rows, columns) from 0 to 1."""
+def lateral_cases(chest: Path, scratch: Path) -> Iterator[Case]:
+    """A lateral film made from the sample CT, as it is, turned and mirrored; no header says that it is one."""
+    from PIL import Image
+    from scipy.ndimage import rotate
+
+    film = projected(chest, lateral=True)
+    for state, array in {
+        "as it is": film, "mirrored": film[:, ::-1], "turned by 8°": rotate(film, 8, reshape=False),
+        "cut": film[int(0.1 * len(film)) : int(0.9 * len(film))],
+    }.items():  # fmt: skip
+        path = scratch / f"lateral-{state}.png".replace(" ", "-")
+        Image.fromarray((np.clip(array, 0, 1) * 255).astype(np.uint8)).save(path)
+        yield Case("lateral films as PNG", f"lateral {state}", "frontal chest film", False, looked_at(path, "CR"))
+
+
+def projected(chest: Path, *, lateral: bool = False) -> np.ndarray:
+    """A film made from the sample CT: (rows, columns) from 0 to 1."""
     from skimage.transform import resize
 
     from tools.imaging.read import read_image
 
     density = np.clip(read_image(chest).array[::2, ::2].astype(np.float32) + 1000, 0, None)
-    film = np.log1p(density.mean(1)).T[::-1]
+    film = np.log1p(density.mean(0 if lateral else 1)).T[::-1]
     film = resize(film, (int(film.shape[0] * 2.5 / 1.406), film.shape[1]), anti_aliasing=True)
     return (film - film.min()) / np.ptp(film)
 
@@ -198,8 +281,12 @@ def every_case(samples: Mapping[str, Path], scratch: Path) -> list[Case]:
         *dicom_cases(Path(pydicom.data.__file__).parent / "test_files"),
         *dicom_cases(samples["film"].parent),
         *picture_cases(pictures, scratch),
+        *fresh_cases(scratch),
         *film_cases(film, "real film", scratch),
         *film_cases(projected(samples["chest"]), "film from the CT", scratch),
+        *processed_cases(film, "real film", scratch),
+        *processed_cases(projected(samples["chest"]), "film from the CT", scratch),
+        *lateral_cases(samples["chest"], scratch),
         *volume_cases(samples["chest"], samples["brain"], scratch),
     ]
 
