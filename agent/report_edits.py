@@ -39,6 +39,12 @@ class ReportEdit(BaseModel):
     text: str
     revision: int = 0
     """Counts the changes, so that two tabs do not overwrite each other unseen."""
+    by: str = ""
+    """The browser tab that wrote it: its own change is no surprise to it, also where it was never told of it."""
+
+
+class ChangedElsewhereError(ReadingError):
+    """An edit rests on a text that another tab has changed since."""
 
 
 def current_edit(workspace: Workspace) -> ReportEdit | None:
@@ -57,15 +63,23 @@ def current_edit(workspace: Workspace) -> ReportEdit | None:
 def keep_edit(workspace: Workspace, edit: ReportEdit) -> ReportEdit:
     """Keep an edit and return it with its new revision.
 
+    The same edit twice is one edit: a browser that did not hear the answer sends it again.
+
     Raises:
-        ReadingError: it rests on an older revision, since another tab changed the report; or it is too long.
+        ChangedElsewhereError: it rests on an older revision, since another tab changed the report.
+        ReadingError: it is too long.
     """
     if len(edit.text) > MAX_CHARACTERS:
         raise ReadingError(f"the report has {len(edit.text):,} characters; at most {MAX_CHARACTERS:,} are kept")
     now = current_edit(workspace)
-    if now is None or now.base != edit.base or now.revision != edit.revision:
-        raise ReadingError("The report was changed in another tab. Take over what is there before you go on.")
-    kept = edit.model_copy(update={"revision": edit.revision + 1})
+    if now is None or now.base != edit.base:
+        raise ChangedElsewhereError("The draft is another one now.")
+    if now.text == edit.text:
+        return now
+    is_own = bool(edit.by) and now.by == edit.by
+    if now.revision != edit.revision and not is_own:
+        raise ChangedElsewhereError("The report was changed in another tab. Take over what is there, or keep yours.")
+    kept = edit.model_copy(update={"revision": now.revision + 1})
     write_atomically(workspace.root / FILE, kept.model_dump_json(indent=1))
     return kept
 

@@ -271,9 +271,10 @@ class Page:
         """Return whether something happened to a reading that its tab does not show: in another tab, or elsewhere."""
         if not state.reading:
             return False
-        if (going := self.runs.going(state.reading)) is not None:
+        going = self.runs.going(state.reading) or (self.runs.recent(state.run) if state.run else None)
+        if going is not None:  # also one that has ended, where its tab was never told
             return tab not in going.lookers
-        return not state.run and self._size(state.reading) != state.seen
+        return bool(state.run) or self._size(state.reading) != state.seen
 
     def _size(self, reading: str) -> int:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class Reporting:
     def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
         self._checkers: OrderedDict[str, ReportChecker] = OrderedDict()
+        self._keeping = threading.Lock()
 
     def current(self, reading: str) -> ReportEdit | None:
         """Return the report as it is kept; None where there is no draft."""
@@ -37,9 +39,11 @@ class Reporting:
         """Keep a change.
 
         Raises:
-            ReadingError: another tab changed the report.
+            ChangedElsewhereError: another tab changed the report.
+            ReadingError: it is too long.
         """
-        return keep_edit(self._assistant.workspace(reading), edit)
+        with self._keeping:
+            return keep_edit(self._assistant.workspace(reading), edit)
 
     def drafted(self, reading: str, edit: ReportEdit) -> str:
         """Return the draft that was edited, as text."""

@@ -53,6 +53,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     from ui.app import STATIC, STYLES, build_page, head
     from ui.owners import Owners
     from ui.page import Page
+    from ui.reports import report_routes
     from ui.viewing.serve import add_viewer
 
     settings, shelf = assistant.settings, Shelf()
@@ -62,10 +63,12 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     app = FastAPI(title="Reading Room", docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, shelf, owners.may_have)
     pictures = add_viewer(app, assistant, owners)
+    page = Page(assistant, shelf)
+    app.include_router(report_routes(page.report, owners))
     guard(app, settings, host)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        build_page(Page(assistant, shelf), owners, pictures),
+        build_page(page, owners, pictures),
         path="/",
         server_name=host,
         allowed_paths=[],

@@ -28,14 +28,18 @@ class NoStore:
 
 @pytest.fixture
 def reading(tmp_path, nifti_ct):
-    """A reading in which the lungs were measured and a draft was written."""
+    return drafted(tmp_path, nifti_ct)
+
+
+def drafted(tmp_path, image):
+    """Return a reading in which the lungs were measured and a draft was written."""
     settings = Settings(readings_dir=tmp_path / "readings", device="cpu")
     assistant = Assistant(settings=settings, hub=Hub([]), knowledge=NoStore())
     reading_id = assistant.begin()
     workspace = assistant.workspace(reading_id)
     from agent.attach import attach
 
-    attach(workspace, nifti_ct)
+    attach(workspace, image)
     for step, result, files in chest_story():
         for name, content in files.items():
             (workspace.step_folder(step.id) / name).write_bytes(content)

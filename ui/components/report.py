@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tools.drafting.editing import Verdict
+from tools.drafting.editing import TEMPLATES, Verdict
 from ui.components.citing import citation_html
 from ui.components.html import element, text
 from ui.render import RESEARCH_USE
@@ -74,3 +74,27 @@ def changes_html(rows: Sequence[tuple[str, str]]) -> str:
         ),
         css="rr-changes",
     )
+
+
+def editor_html() -> str:
+    """Return the report's editor, empty: its script fills it, and no update of the page does."""
+    options = "".join(element("option", text(name), value=name) for name in TEMPLATES)
+    bar = element(
+        "div",
+        element("label", text("Template "), element("select", options, id="rr-template")),
+        element("button", text("Take the draft again"), type="button", id="rr-draft-again", css="rr-small"),
+        element("button", text("Larger"), type="button", id="rr-report-large", css="rr-small", aria_pressed="false"),
+        element("span", id="rr-report-saved", role="status"),
+        css="rr-report-tools",
+    )
+    writing = element(
+        "div",
+        element("label", text("Report"), for_="rr-report-box"),
+        element("small", text("One sentence a line; [s2] names its evidence"), id="rr-report-hint"),
+        element("textarea", id="rr-report-box", aria_describedby="rr-report-hint", spellcheck="true"),
+        id="rr-report-text",
+    )
+    checked = element(
+        "div", id="rr-report-checked", tabindex="0", role="region", aria_label="The report, sentence by sentence"
+    )
+    return bar + element("div", id="rr-report-problem") + element("div", writing, checked, id="rr-report-body")
