@@ -41,6 +41,7 @@ MIN_LABELLED = 4  # fewer images are a study and its series, not examples with l
 _CLASSIFIER = re.compile(r"\bclassif\w+|\btell\w* (?:\w+ )*apart\b|\bdistinguish\w*|\blabell?ed images\b", re.I)
 _IN_PACS = re.compile(r"\b(?:pacs|archive|vna|dicomweb)\b", re.I)
 _PAIRED_QUANTITIES = {"ratio"}
+_PLAIN_QUANTITIES = ("volume", "intensity")  # what `measure` gives when nothing is named
 
 
 class Composer:
@@ -128,7 +129,7 @@ class Composer:
         mine = [(s.id, s.args) for s in self.steps if s.tool == "measure"]
         earlier = [(r.id, dict(r.args)) for r in self._situation.results if r.tool == "measure"]
         for step, args in [*reversed(mine), *reversed(earlier)]:
-            if quantity in (args.get("quantities") or ("volume", "intensity")):
+            if quantity in (args.get("quantities") or _PLAIN_QUANTITIES):
                 return str(step)
         return None
 
@@ -267,8 +268,7 @@ class Composer:
         maker = self._maker(kind)
         args: dict[str, Any] = {"targets": list(targets)}
         image = self._refs.image(wish.text, self._fitting(maker, "image", args))
-        self._append(maker, {"image": f"@{image}", **args})
-        return self.steps[-1].id
+        return self._append(maker, {"image": f"@{image}", **args})
 
     def _maker(self, kind: str) -> Tool:
         """Return the tool that makes a kind of result; the plain verb where several do."""
@@ -280,25 +280,26 @@ class Composer:
                 return tool
         raise NeedsAnswerError(missing((kind,)))
 
-    def _append(self, tool: Tool, args: dict[str, Any], when: Condition | None = None) -> None:
+    def _append(self, tool: Tool, args: dict[str, Any], when: Condition | None = None) -> str:
+        """Add a step, or say more in one that is there; return its id."""
         same_tool = [s for s in self.steps if s.tool == tool.name and s.when == when]
         plain = {name: value for name, value in args.items() if name != "image"}
         for step in same_tool:
             own = {name: value for name, value in step.args.items() if name != "image"}
             if args.get("image") == f"@{step.id}" and all(own[n] == plain[n] for n in set(own) & set(plain)):
-                self._replace(step, {**plain, **step.args})  # the same on what it has just made, or more of it
-                return
+                return self._replace(step, {**plain, **step.args})  # the same on what it has just made, or more of it
         twin = next((s for s in same_tool if _joinable(s.args, args) or _says_more(s.args, args)), None)
         if twin is None:
-            self._insert(Step(id=self._next(), tool=tool.name, args=args, when=when))
-            return
-        self._replace(twin, _joined(twin.args, args))
+            return self._insert(Step(id=self._next(), tool=tool.name, args=args, when=when))
+        return self._replace(twin, _joined(twin.args, args))
 
-    def _replace(self, step: Step, args: dict[str, Any]) -> None:
+    def _replace(self, step: Step, args: dict[str, Any]) -> str:
         self.steps[self.steps.index(step)] = step.model_copy(update={"args": self._in_order(step.tool, args)})
+        return step.id
 
-    def _insert(self, step: Step) -> None:
+    def _insert(self, step: Step) -> str:
         self.steps.append(step.model_copy(update={"args": self._in_order(step.tool, step.args)}))
+        return step.id
 
     def _in_order(self, tool: str, args: Mapping[str, Any]) -> dict[str, Any]:
         order = list(self._registry.get(tool).args_schema["properties"])
@@ -346,6 +347,9 @@ def _says_more(old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 def _joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     both = {**old, **new}
+    if ("quantities" in old) != ("quantities" in new) and "mask" in both:
+        both["quantities"] = [*_PLAIN_QUANTITIES, *(q for q in both["quantities"] if q not in _PLAIN_QUANTITIES)]
+        return both
     for name in ("targets", "labels", "quantities"):
         if name in old and name in new:
             both[name] = list(dict.fromkeys([*old[name], *new[name]]))

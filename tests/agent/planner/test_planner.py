@@ -92,6 +92,15 @@ def test_what_no_model_outlines_is_found_instead_and_that_is_said(default_planne
     assert any("boxes say where and how large, no volume" in note for note in made.notes), made.notes
 
 
+@pytest.mark.samples
+def test_two_measurements_of_different_structures_are_of_one_outline(default_planner: Planner) -> None:
+    request = "How severe is the emphysema? Also give me the left and right lung volume."
+    assert planning.steps_of(default_planner.plan(request, planning.facts(planning.CHEST_CT)).outcome) == [
+        ("segment", {"image": "@img1", "targets": ["lungs", "lung_left", "lung_right"]}),
+        ("measure", {"mask": "@s1", "quantities": ["hu_classes", "volume"]}),
+    ]
+
+
 def test_several_images_are_a_question_back(default_planner: Planner) -> None:
     other = planning.CHEST_CT.model_copy(update={"id": "img2"})
     outcome = default_planner.plan("Segment the lungs", planning.facts(planning.CHEST_CT, other)).outcome
