@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 32
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("bus.js", "layout.js", "page.js", "reading.js", "report.js", "access.js", "cases.js")
-STYLES = ("page.css", "layout.css", "reading.css", "report.css", "access.css", "viewer.css")
+SCRIPTS = ("bus.js", "layout.js", "page.js", "reading.js", "report.js", "plan.js", "access.js", "cases.js")
+STYLES = ("page.css", "layout.css", "reading.css", "report.css", "plan.css", "access.css", "viewer.css")
 STATIC_PREFIX = "/page"
 """Under which the page's own files are served."""
 

@@ -13,7 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent.again import ModelOption, model_options
 from agent.costing import StepCost, step_costs
+from agent.errors import ReadingError
 from agent.plan import Plan, Step
+from agent.step_ids import next_number
 from knowledge.errors import KnowledgeError
 from tools.errors import BadInputError, ToolError
 from tools.results import Hits, ReportHit
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from agent.answer import Answer
     from agent.assistant import Assistant
     from tools.places import Place
+    from tools.registry import Registry
     from tools.workspace import Workspace
 
 _STEPS: TypeAdapter[tuple[Step, ...]] = TypeAdapter(tuple[Step, ...])
@@ -84,6 +87,32 @@ class Looking:
         if problem := problem_of(plan, self._assistant.context(reading)):
             raise BadInputError(problem)
         return plan
+
+    @property
+    def registry(self) -> Registry:
+        """The tools that a plan may use."""
+        return self._assistant.registry
+
+    def waiting_plan(self, reading: str) -> Plan:
+        """Return the plan that waits for a decision.
+
+        Raises:
+            ReadingError: none does.
+        """
+        pause = self._assistant.answer(reading).pause if self._assistant.is_waiting(reading) else None
+        if pause is None:
+            raise ReadingError("No plan waits in this reading: it was decided on already.")
+        return pause.plan
+
+    def referable(self, reading: str) -> list[dict[str, str]]:
+        """Return what a step may refer to, beside the steps before it: attachments and earlier results."""
+        workspace = self._assistant.workspace(reading)
+        brought = [{"id": a.id, "kind": a.facts.kind, "says": a.file} for a in workspace.attachments()]
+        return brought + [{"id": a.id, "kind": a.kind, "says": a.provenance.tool} for a in workspace.artifacts()]
+
+    def next_step(self, reading: str, plan: Plan) -> int:
+        """Return the number that a step added to a plan gets."""
+        return next_number(self._assistant.workspace(reading), (step.id for step in plan.steps))
 
     def models(self, reading: str, step: Step) -> list[ModelOption]:
         """Return the models that could do a step."""

@@ -53,6 +53,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     from ui.app import STATIC, STYLES, build_page, head
     from ui.owners import Owners
     from ui.page import Page
+    from ui.plans import plan_routes
     from ui.reports import report_routes
     from ui.viewing.serve import add_viewer
 
@@ -65,6 +66,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     pictures = add_viewer(app, assistant, owners)
     page = Page(assistant, shelf)
     app.include_router(report_routes(page.report, owners))
+    app.include_router(plan_routes(page.look, owners))
     guard(app, settings, host)
     mounted: FastAPI = gr.mount_gradio_app(
         app,

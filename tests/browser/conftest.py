@@ -24,6 +24,8 @@ FLAGS = [
 ]  # fmt: skip
 SCREENSHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
 SIZE = {"width": 1280, "height": 720}
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 MAX_TABS = 150  # to get anywhere on the page by keyboard
 
 
@@ -153,3 +155,10 @@ def visit(chromium: Any) -> Iterator[Callable[..., Person]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+def violations(page: Any, within: str = "html") -> list[str]:
+    """Return what axe-core finds wrong with a page, or a part of it, as it is now."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("([rules, part]) => axe.run(part, rules)", [RULES, within])["violations"]
+    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"]]

@@ -5,14 +5,12 @@ axe-core 4.14.1 (MPL-2.0) lies in tests/browser/axe, unchanged.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+
+from tests.browser.conftest import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-AXE = Path(__file__).parent / "axe" / "axe.min.js"
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 TABS = ("Plan", "Evidence", "Measurements", "Report", "Files", "Settings")
 
 
@@ -24,12 +22,6 @@ def server(serve):
 @pytest.fixture(scope="module")
 def waiting_server(serve):
     return serve(waits=1)
-
-
-def violations(page) -> list[str]:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
-    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"]]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.browser.conftest import free_port
+from tests.browser.conftest import free_port, violations
 from tests.phantoms_ct import chest
 from tests.reading_server import reading_server
 from tests.writing_endpoint import WRONG, writer
@@ -102,18 +102,58 @@ def test_a_plan_is_shown_with_its_cost_then_run_and_its_evidence_shown(person):
     assert someone.errors == []
 
 
+def checked(page, words):
+    page.wait_for_selector(f"#rr-plan-checked >> text={words}", timeout=SLOW_MS)
+
+
 def test_a_changed_plan_is_checked_while_it_is_written_and_runs_as_changed(person):
-    page = person().page
+    someone = person()
+    page = someone.page
     page.click("#rr-edit")
-    box = page.locator("#rr-plan-text textarea")
-    page.wait_for_selector("#rr-plan-problem >> text=It can run: 3 steps")
-    box.fill(box.input_value().replace('"segment"', '"segmant"'))
-    page.wait_for_selector("#rr-plan-problem >> text=no tool named 'segmant'")
-    box.fill('[{"id": "s1", "tool": "segment", "args": {"image": "@img1", "targets": ["lungs"]}}]')
-    page.wait_for_selector("#rr-plan-problem >> text=It can run: 1 step")
+    checked(page, "It can run: 3 steps")
+    page.fill("#rr-plan-s1-targets", "")
+    page.wait_for_selector("#rr-plan-s1-targets-problem >> text=This is needed", timeout=SLOW_MS)
+    assert page.get_attribute("#rr-plan-s1-targets", "aria-invalid") == "true"
+    checked(page, "targets")
+    someone.shot("plan-editor-wrong")
+    page.click("#rr-run-edited")  # refused with the reason; what is written stays
+    page.wait_for_selector("#rr-plan-problem .rr-problem", timeout=SLOW_MS)
+    page.fill("#rr-plan-s1-targets", "lung_left, lung_right")
+    checked(page, "It can run: 3 steps")
+    assert not page.is_visible("#rr-plan-problem .rr-problem")
+    assert page.is_disabled("#rr-plan-s1-up")
+    assert page.get_attribute("#rr-plan-s1-up", "title") == "It is the first step"
+    page.focus("#rr-plan-s3-remove")
+    page.keyboard.press("Enter")
+    checked(page, "It can run: 2 steps")
+    page.select_option("#rr-plan-add", "describe")
+    checked(page, "It can run: 3 steps")
+    assert page.input_value("#rr-plan-s4-image") == "@img1"
+    page.focus("#rr-plan-s4-up")
+    page.keyboard.press("Enter")
+    assert page.locator("#rr-plan-fields legend").all_inner_texts() == ["s1", "s4", "s2"]
+    assert page.evaluate("document.activeElement.id") == "rr-plan-s4-up"
+    assert page.is_checked("#rr-plan-fields input[value=volume]")
+    page.uncheck("#rr-plan-fields input[value=intensity]")
+    someone.shot("plan-editor")
+    assert violations(page, "#rr-main") == []
+    page.click("#rr-plan-json")
+    written = page.input_value("#rr-plan-text textarea")
+    assert '"targets":["lung_left","lung_right"]' in written
+    assert '"quantities":["volume"]' in written
+    page.fill("#rr-plan-text textarea", written.replace('"segment"', '"segmant"'))
+    checked(page, "no tool named 'segmant'")
+    page.fill("#rr-plan-text textarea", written[:-1])
+    checked(page, "This is no JSON")
+    page.fill("#rr-plan-text textarea", written)
+    checked(page, "It can run: 3 steps")
+    page.click("#rr-plan-json")
     page.click("#rr-run-edited")
     results(page)
-    assert page.locator(".rr-graph .rr-node").count() == 1
+    assert page.locator(".rr-graph .rr-node").count() == 3
+    assert "Volume of the left lung" in page.inner_text("#rr-talk")
+    assert page.locator("#rr-plan-fields").count() == 0 or page.inner_text("#rr-plan-fields") == ""
+    assert someone.errors == []
 
 
 def test_a_rejected_plan_with_a_comment_is_planned_anew(person):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -10,7 +9,6 @@ import gradio as gr
 from agent.errors import RunError
 from tools.errors import ToolError
 from ui.components.html import element, text
-from ui.components.pause import checked_plan_html
 from ui.page import Page, PageState, StudyState
 from ui.room import PRIVATE, Shared, Updates
 
@@ -18,6 +16,10 @@ if TYPE_CHECKING:
     from ui.runs import Runs
     from ui.view import RunView
 
+FORM = element("div", id="rr-plan-fields") + element("div", id="rr-plan-checked")
+"""The editor of the plan, empty: its script (static/plan.js) fills it, and no update of the page does."""
+OPEN = "() => window.readingroom.plan.open()"
+CHANGED = "(study, state) => [study, state, window.readingroom.plan.text()]"
 DIFFERENT = "What should be different? With a word here it is planned anew."
 
 
@@ -42,10 +44,9 @@ class Deciding:
                 max_lines=3,
                 elem_id="rr-comment",
             )
-            with gr.Column(visible=False, elem_id="rr-plan-editor") as self.editor:
-                self.text = gr.Textbox(
-                    label="The plan, step by step (JSON)", lines=9, max_lines=18, elem_id="rr-plan-text"
-                )
+            with gr.Column(elem_id="rr-plan-editor"):
+                gr.HTML(FORM, elem_id="rr-plan-form", apply_default_css=False)
+                self.text = gr.Textbox(visible=False, label="Plan")  # filled by CHANGED alone
                 self.problem = gr.HTML("", elem_id="rr-plan-problem", apply_default_css=False)
                 self.run_edited = gr.Button(
                     "Run the changed plan", variant="primary", size="sm", elem_id="rr-run-edited"
@@ -53,7 +54,7 @@ class Deciding:
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
-        return [self.area, self.comment, self.editor, self.text, self.problem]
+        return [self.area, self.comment, self.problem]
 
     def updates(self, state: PageState, last: RunView | None) -> Updates:
         """Return the area as it is for the last turn; None while a run goes on."""
@@ -62,8 +63,6 @@ class Deciding:
         return {
             self.area: gr.Column(visible=waits),
             self.comment: gr.Textbox(value=""),
-            self.editor: gr.Column(visible=False),
-            self.text: "",
             self.problem: "",
         }
 
@@ -87,23 +86,7 @@ class Deciding:
 
         self.approve.click(approve, study, outputs, queue=False, **PRIVATE).success(**follow)
         self.reject.click(reject, [*study, self.comment], outputs, queue=False, **PRIVATE).success(**follow)
-        self.run_edited.click(run_edited, [*study, self.text], outputs, queue=False, **PRIVATE).success(**follow)
-        shown = [self.editor, self.text, self.problem]
-        self.edit.click(self._open_editor, [shared.state], shown, queue=False, **PRIVATE)
-        self.text.change(self._check, [shared.state, self.text], [self.problem], trigger_mode="always_last", **PRIVATE)
-
-    def _open_editor(self, state: PageState) -> tuple[Any, ...]:
-        pause = state.turns[-1].pause if state.turns else None
-        steps = [s.model_dump(mode="json") for s in pause.plan.steps] if pause else []
-        written = "[\n" + ",\n".join("  " + json.dumps(step, ensure_ascii=False) for step in steps) + "\n]"
-        return gr.Column(visible=True), written, self._check(state, written)
-
-    def _check(self, state: PageState, written: str) -> str:
-        """Say whether the plan as it is written could run, and what it would cost."""
-        if not written or not state.reading:
-            return ""
-        try:
-            plan = self._page.look.edited_plan(state.reading, written)
-        except (RunError, ToolError) as error:
-            return element("p", text(error), css="rr-problem", role="status")
-        return checked_plan_html(plan, self._page.look.costs(state.reading, plan))
+        self.run_edited.click(run_edited, [*study, self.text], outputs, js=CHANGED, queue=False, **PRIVATE).success(
+            **follow
+        )
+        self.edit.click(None, [], [], js=OPEN)
