@@ -27,7 +27,8 @@ OnText = Callable[[str], None]
 
 _OPEN_PLACEHOLDER = re.compile(r"\[[A-Z]*(-[A-Z]?\d*)?$")  # of the egress gate: its rest may still come
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)')
-_OPEN_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{0,3})?$")
+_OPEN_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\|\\u[0-9a-fA-F]{0,3})$")  # an escaped backslash is whole
+_OPEN_PAIR = re.compile(r"[\ud800-\udbff]$")  # the second half of a character may still come
 
 _listener: ContextVar[Words | None] = ContextVar("readingroom_llm_listener", default=None)
 
@@ -155,8 +156,10 @@ def readable(text: str) -> list[str]:
 
 
 def _unescaped(body: str) -> str:
-    """Return a JSON string's text; an escape that has not come whole is left out."""
+    """Return a JSON string's text; an escape that has not come whole is left out, half a character shown as "?"."""
+    whole = _OPEN_ESCAPE.sub(r"\1", body)
     try:
-        return str(json.loads(f'"{_OPEN_ESCAPE.sub("", body)}"', strict=False))
+        text = str(json.loads(f'"{whole}"', strict=False))
     except json.JSONDecodeError:
-        return body
+        text = body
+    return _OPEN_PAIR.sub("", text).encode("utf-8", "replace").decode("utf-8")

@@ -167,6 +167,23 @@ def test_growing_json_shows_its_strings_and_never_another(value: Any, escaped: b
         assert whole[len(part) - 1].startswith(part[-1])
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (r'["a\\"]', ["a\\"]),
+        (r'["a\\', ["a\\"]),
+        ('["a\\', ["a"]),
+        (r'["a\\u00"]', [r"a\u00"]),
+        (r'["a\u00', ["a"]),
+        (r'["a\ud83d', ["a"]),
+        (r'["a\ud83d\ude00"]', ["a\U0001f600"]),
+        (r'["a\ud83d b"]', ["a? b"]),
+    ],
+)
+def test_escapes_that_have_not_come_whole_are_left_out(written: str, shown: list[str]) -> None:
+    assert readable(written) == shown
+
+
 def test_text_that_is_no_json_is_read_as_it_is() -> None:
     assert readable("A gray [sic] picture") == ["A gray [sic] picture"]
     assert readable("  ") == []
