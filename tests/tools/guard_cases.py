@@ -102,8 +102,7 @@ def fresh_pictures() -> list[Path]:
 
     found = []
     for package, folder in (
-        ("sklearn", "datasets/images"), ("matplotlib", "mpl-data/sample_data"), ("gradio", "media_assets/images"),
-        ("gradio", "test_data"),
+        ("matplotlib", "mpl-data/sample_data"), ("gradio", "media_assets/images"), ("gradio", "test_data"),
     ):  # fmt: skip
         spec = find_spec(package)
         if spec is not None and spec.origin is not None:
