@@ -20,9 +20,8 @@ ASSERTIONS = ("present", "absent", "uncertain", "historical", "hypothetical")
 FINDING_SECTIONS = frozenset({"findings", "impression", "body", "addendum"})
 """Sections that state what the images show; what an indication names was only asked."""
 
-_CUT_OUT = re.compile(
-    r"\bx{3,}|_{3,}"
-)  # what Open-I and MIMIC-CXR have in the place of a word that could name a person
+# what Open-I and MIMIC-CXR have in the place of a word that could name a person
+_CUT_OUT = re.compile(r"\bx{3,}|_{3,}")
 
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import Quiet, listening
 
 WRONG = "The lungs measure 9,999 ml."
 
@@ -56,7 +58,7 @@ def writer() -> Iterator[Writer]:
     """Yield a model that answers until the block ends."""
     model = Writer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             model.asked.append(body)
@@ -76,18 +78,9 @@ def writer() -> Iterator[Writer]:
             self.wfile.write(f"data: {json.dumps(body | {'choices': [{'index': 0, **choice}]})}\n\n".encode())
             self.wfile.flush()
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    model.base_url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
-        yield model
-    finally:
-        model.go_on.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler) as address:
+        model.base_url = f"{address}/v1"
+        try:
+            yield model
+        finally:
+            model.go_on.set()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tools.registry import Registry
     from tools.workspace import Workspace
 
-_STEPS: TypeAdapter[tuple[Step, ...]] = TypeAdapter(tuple[Step, ...])
+STEPS: TypeAdapter[tuple[Step, ...]] = TypeAdapter(tuple[Step, ...])
 
 KEPT = 32  # plans whose costs are remembered while they run
 
@@ -76,7 +76,7 @@ class Looking:
         from agent.nodes.plan import problem_of
 
         try:
-            steps = _STEPS.validate_python(json.loads(written))
+            steps = STEPS.validate_python(json.loads(written))
             plan = Plan(steps=steps)
         except json.JSONDecodeError as error:
             raise BadInputError(f"Line {error.lineno}, character {error.colno}: {error.msg}") from None

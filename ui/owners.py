@@ -7,6 +7,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from fastapi import HTTPException
+
 from agent.running import OWNER_FILE
 from tools.workspace import write_atomically
 from ui.access.gate import WHO
@@ -60,6 +62,16 @@ class Owners:
         except (OSError, ValueError):  # ValueError: a zero byte, which no path has
             return False
         return secrets.compare_digest(kept, owner)
+
+    def own(self, request: Any, reading: str) -> str:
+        """Return the name of a reading of the asker's.
+
+        Raises:
+            HTTPException: 404: there is none, or it is somebody else's; which of the two is not told.
+        """
+        if not self.owner_may(request, reading):
+            raise HTTPException(404, "no such reading of yours")
+        return reading
 
     def may_have(self, request: Any, path: Path) -> bool:
         """Return whether the asker may have a file: it lies in a reading of theirs."""

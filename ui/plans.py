@@ -4,20 +4,18 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import RunError
-from agent.plan import Step
 from tools.errors import ToolError
 from ui.components.html import element, text
 from ui.components.pause import checked_plan_html
-from ui.looking import Looking
+from ui.looking import STEPS, Looking
 from ui.owners import Owners
 from ui.plan_fields import fields_of, wrong_in
 
 PREFIX = "/plan"
 MAX_STEPS = 200  # far above any plan; what may run is limited by the settings
-_STEPS: TypeAdapter[tuple[Step, ...]] = TypeAdapter(tuple[Step, ...])
 
 
 class Written(BaseModel):
@@ -32,21 +30,16 @@ def plan_routes(look: Looking, owners: Owners) -> APIRouter:
     """Return the routes under `/plan/READING`; plain functions, so that the server runs each in a thread."""
     router = APIRouter(prefix=PREFIX)
 
-    def own(request: Request, reading: str) -> str:
-        if not owners.owner_may(request, reading):
-            raise HTTPException(404, "no such reading of yours")
-        return reading
-
     @router.get("/{reading}")
     def form(request: Request, reading: str) -> dict[str, Any]:
         try:
-            return form_of(look, own(request, reading))
+            return form_of(look, owners.own(request, reading))
         except (RunError, ToolError) as error:
             raise HTTPException(422, " ".join(str(error).split())) from error
 
     @router.post("/{reading}/checked")
     def checked(request: Request, reading: str, written: Written) -> dict[str, Any]:
-        return checked_of(look, own(request, reading), written.steps)
+        return checked_of(look, owners.own(request, reading), written.steps)
 
     return router
 
@@ -72,7 +65,7 @@ def form_of(look: Looking, reading: str) -> dict[str, Any]:
 def checked_of(look: Looking, reading: str, steps: list[Any]) -> dict[str, Any]:
     """Return whether a plan could run, what it would cost or why not, and which fields are wrong."""
     try:
-        wrong = wrong_in(_STEPS.validate_python(steps), look.registry)
+        wrong = wrong_in(STEPS.validate_python(steps), look.registry)
     except ValidationError:
         wrong = []  # told below, as a whole
     try:

@@ -40,40 +40,37 @@ class Written(BaseModel):
         return ReportEdit(base=self.base, text=self.text, revision=self.revision, by=self.by)
 
 
-def report_routes(reporting: Reporting, owners: Owners) -> APIRouter:  # noqa: C901  one for each address
+def report_routes(reporting: Reporting, owners: Owners) -> APIRouter:
     """Return the routes under `/report/READING`; plain functions, so that the server runs each in a thread."""
     router = APIRouter(prefix=PREFIX)
 
-    def own(request: Request, reading: str) -> str:
-        if not owners.owner_may(request, reading):
-            raise HTTPException(404, "no such reading of yours")
-        return reading
-
     @router.get("/{reading}")
     def current(request: Request, reading: str) -> dict[str, Any]:
-        return _told(lambda: _shown(reporting.current(own(request, reading))))
+        return _told(lambda: _shown(reporting.current(owners.own(request, reading))))
 
     @router.put("/{reading}")
     def keep(request: Request, reading: str, written: Written) -> dict[str, Any]:
         if len(written.text) > MAX_CHARACTERS:
             raise HTTPException(413, TOO_LONG)
-        return _told(lambda: {"revision": reporting.keep(own(request, reading), written.edit).revision})
+        return _told(lambda: {"revision": reporting.keep(owners.own(request, reading), written.edit).revision})
 
     @router.post("/{reading}/checked")
     def checked(request: Request, reading: str, written: Written) -> dict[str, Any]:
         if len(written.text) > MAX_CHARACTERS:
             raise HTTPException(413, TOO_LONG)
-        return _told(lambda: {"html": reporting.checked_html(own(request, reading), written.edit)})
+        return _told(lambda: {"html": reporting.checked_html(owners.own(request, reading), written.edit)})
 
     @router.post("/{reading}/template")
     def template(request: Request, reading: str, written: Written) -> dict[str, Any]:
         if written.template not in TEMPLATES:
             raise HTTPException(422, f"template must be one of {', '.join(TEMPLATES)}, got {written.template!r:.40}")
-        return _told(lambda: {"text": reporting.by_template(own(request, reading), written.edit, written.template)})
+        return _told(
+            lambda: {"text": reporting.by_template(owners.own(request, reading), written.edit, written.template)}
+        )
 
     @router.get("/{reading}/draft")
     def draft(request: Request, reading: str, base: Annotated[str, Field(max_length=100)]) -> dict[str, Any]:
-        return _told(lambda: {"text": reporting.drafted(own(request, reading), ReportEdit(base=base, text=""))})
+        return _told(lambda: {"text": reporting.drafted(owners.own(request, reading), ReportEdit(base=base, text=""))})
 
     return router
 

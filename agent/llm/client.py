@@ -25,8 +25,8 @@ from agent.llm.chat import Ask, CallHook, Reply, mean_logprob
 from agent.llm.egress import Passage, Pseudonyms, policy_for
 from agent.llm.hearing import Hearing
 from agent.llm.meter import stop_if_cancelled, wait
+from agent.llm.retrying import refused_parameter, wait_s
 from agent.llm.seeing import look
-from agent.llm.waiting import refused_parameter, wait_s
 from agent.settings import EgressPolicy
 from tools.loopback import is_loopback
 

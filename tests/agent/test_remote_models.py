@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from agent.assistant import Assistant
 from agent.plan import Plan, Step
 from agent.planner import PlanningResult
 from agent.settings import Settings
+from tests.loopback import Quiet, listening
 from tools.models.card import ModelCard
 from tools.models.hub import Hub
 from tools.models.remote.wire import image_in, mask_out
@@ -29,7 +29,7 @@ from tools.verbs.segment import segment
 Reply = Callable[[dict[str, Any]], dict[str, Any] | bytes | None]
 
 
-class Far(BaseHTTPRequestHandler):
+class Far(Quiet, BaseHTTPRequestHandler):
     """Answers what the test says; nothing at all where that is None."""
 
     reply: ClassVar[Reply]
@@ -44,17 +44,11 @@ class Far(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Far)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_port}/"
-    running.shutdown()
-    running.server_close()
+    with listening(Far) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture

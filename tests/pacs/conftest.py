@@ -7,18 +7,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from tests.loopback import Quiet, listening
 from tools.pacs.server import PacsServer
 
 PLUGINS = Path("/usr/share/orthanc/plugins")
@@ -122,23 +123,14 @@ def _wait(server: Orthanc, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture
 def answering() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], PacsServer]]:
     """Start an HTTP server that answers as a function says; gives its settings with a limit of one second."""
-    running: list[ThreadingHTTPServer] = []
+    running = ExitStack()
 
     def start(answer: Callable[[BaseHTTPRequestHandler], None]) -> PacsServer:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer(self)
 
-            def log_message(self, *args: object) -> None:
-                pass
+        return PacsServer(url=f"{running.enter_context(listening(Handler))}/dicom-web", timeout_s=1.0)
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        running.append(server)
-        return PacsServer(url=f"http://127.0.0.1:{server.server_port}/dicom-web", timeout_s=1.0)
-
-    yield start
-    for server in running:
-        server.shutdown()
-        server.server_close()
+    with running:
+        yield start

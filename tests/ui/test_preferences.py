@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import stat
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from agent.errors import ConfigError, RunError
 from agent.settings import Settings, page_file
 from tests.fake_assistant import FakeAssistant
+from tests.loopback import Quiet, listening
 from ui.components.settings import fixed_html, pacs_html, preview_html
 from ui.preferences import Preferences, Wish
 
@@ -102,7 +102,7 @@ def test_pacs_credentials_are_not_shown():
     assert "canary-password" not in shown
 
 
-class _Endpoint(BaseHTTPRequestHandler):
+class _Endpoint(Quiet, BaseHTTPRequestHandler):
     asked: ClassVar[list[tuple[str, bytes]]] = []
 
     def do_POST(self):
@@ -117,16 +117,11 @@ class _Endpoint(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def log_message(self, *args):
-        pass
-
 
 def test_a_model_is_tried_before_it_is_kept(preferences):
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Endpoint) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/v1"
+    with listening(_Endpoint) as address:
+        url = f"{address}/v1"
         said = preferences.try_out(Wish(url, "small", KEY))
-        server.shutdown()
     assert "“ready”" in said
     assert _Endpoint.asked[0][0] == f"Bearer {KEY}"
     assert not page_file().exists()

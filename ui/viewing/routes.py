@@ -47,8 +47,7 @@ def viewer_routes(pictures: Pictures, owners: Owners) -> APIRouter:  # noqa: C90
     views = _Views(pictures)
 
     def checked(request: Request, reading: str, work: Callable[[], ResultT]) -> ResultT:
-        if not owners.owner_may(request, reading):
-            raise HTTPException(404, "no such reading of yours")
+        owners.own(request, reading)
         if not all(_PLAIN.fullmatch(str(part)) for part in request.path_params.values()):
             raise HTTPException(404, "no such image in this reading")
         return _said(work)

@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import Quiet, listening
 
 Answer = tuple[int, dict[str, Any] | str, dict[str, str]]
 
@@ -49,7 +51,7 @@ class Stub:
 def endpoint(*answers: Answer | Callable[[], Answer]) -> Iterator[Stub]:
     stub = Stub(*answers)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             stub.requests.append(body)
@@ -71,20 +73,9 @@ def endpoint(*answers: Answer | Callable[[], Answer]) -> Iterator[Stub]:
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the client gave up, as the test wants
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    stub.base_url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
+    with listening(Handler) as address:
+        stub.base_url = f"{address}/v1"
         yield stub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def slowly(seconds: float, answer: Answer) -> Callable[[], Answer]:
@@ -100,7 +91,7 @@ def dripping(seconds: float) -> Iterator[str]:
     """An endpoint that sends a byte now and then, and never ends."""
     stopped = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
@@ -113,17 +104,8 @@ def dripping(seconds: float) -> Iterator[str]:
                 except OSError:
                     return
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        stopped.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler) as address:
+        try:
+            yield f"{address}/v1"
+        finally:
+            stopped.set()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import stat
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from tests.loopback import Quiet, listening
 from tools.errors import BadInputError, UnavailableError
 from tools.models import bring as bring_module
 from tools.models.bring import Brought, bring
@@ -24,7 +24,7 @@ CONTENT = bytes(range(256)) * 20_000  # 5 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(Quiet, BaseHTTPRequestHandler):
     """Serves CONTENT in the ways that servers have."""
 
     protocol_version = "HTTP/1.1"
@@ -69,18 +69,12 @@ class Server(BaseHTTPRequestHandler):
         if cut is not None:
             self.close_connection = True
 
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def server() -> Iterator[str]:
     Server.asked, Server.cuts = [], []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as http:
-        http.daemon_threads = True
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
+    with listening(Server) as address:
+        yield address
 
 
 def card(file: str = "net.pt", sha256: dict[str, str] | None = None) -> ModelCard:

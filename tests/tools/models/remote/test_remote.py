@@ -8,10 +8,9 @@ import json
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from tests.loopback import Quiet, listening
 from tools.errors import BadInputError, CancelledError, UnavailableError, UnsupportedError
 from tools.imaging.volume import Volume
 from tools.models.card import ModelCard
@@ -160,7 +160,7 @@ def test_an_mcp_tool_that_is_not_there_is_said(servers: dict[str, str], oblique_
 # --- servers that cannot be trusted
 
 
-class Liar(BaseHTTPRequestHandler):
+class Liar(Quiet, BaseHTTPRequestHandler):
     """Answers what the test says."""
 
     reply: ClassVar[Callable[[dict[str, Any]], Any]]
@@ -179,9 +179,6 @@ class Liar(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
-
 
 Ask = Callable[..., Any]
 
@@ -189,17 +186,14 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def ask() -> Iterator[Ask]:
     """Return a function that asks a server which answers as given."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with listening(Liar) as address:
         Liar.received = []
 
         def once(reply: Any, verb: str, call: Callable[[Any], Any], **fields: Any) -> Any:
             Liar.reply = staticmethod(reply if callable(reply) else lambda request: reply)  # type: ignore[assignment]
-            return use(card(f"http://127.0.0.1:{server.server_port}/", verb, **fields), call).value
+            return use(card(f"{address}/", verb, **fields), call).value
 
         yield once
-        server.shutdown()
 
 
 @pytest.fixture
