@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.dispatch import software
 from agent.errors import ReadingError
-from agent.run import locked, run_one_tool
+from agent.run import locked
+from agent.single import run_single
 from agent.step_ids import reserve_step
 from tools.drafting.editing import Checked, as_text, checked, edited_draft
 from tools.grounding.checking import Checker
@@ -131,10 +132,7 @@ def export_report(assistant: Assistant, reading: str, form: str) -> Artifact:
         if edit is None:
             raise ReadingError("There is no draft to export. Ask for findings and impression first.")
         report = _kept_as_result(assistant, reading, edit)
-        step = reserve_step(workspace, assistant.record(reading))
-        return run_one_tool(
-            assistant.context(reading), "export", {"artifacts": [f"@{report}"], "format": form}, step=step
-        )
+        return run_single(assistant, reading, "export", {"artifacts": [f"@{report}"], "format": form})
 
 
 def _kept_as_result(assistant: Assistant, reading: str, edit: ReportEdit) -> str:

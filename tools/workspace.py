@@ -122,8 +122,8 @@ class Workspace:
     def next_id(self, kind: AttachmentKind) -> str:
         """Return the next free id for an attachment of a kind, such as img2."""
         prefix = {"image": "img", "mask": "mask", "report": "rep"}[kind]
-        taken = [a.id for a in self.attachments() if a.facts.kind == kind]
-        return f"{prefix}{len(taken) + 1}"
+        taken = [int(a.id.removeprefix(prefix)) for a in self.attachments() if a.facts.kind == kind]
+        return f"{prefix}{max(taken, default=0) + 1}"
 
     def add_attachment(
         self, source: Path, facts: AttachmentFacts, series: str | None = None, files: Sequence[Path] = ()
@@ -153,6 +153,11 @@ class Workspace:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
         return attachment
+
+    def remove_attachment(self, attachment_id: str) -> None:
+        """Take an attachment out again, where nothing came of what it was brought for."""
+        self._attachment(attachment_id)
+        shutil.rmtree(self.root / "attachments" / attachment_id)
 
     def update_facts(self, facts: AttachmentFacts) -> None:
         """Replace what is known of an attachment, for instance after a person stated its modality."""

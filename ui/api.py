@@ -18,9 +18,9 @@ import gradio as gr
 from agent.attach import Attach, attach
 from agent.errors import AttachmentError, ReadingError, RunError
 from agent.plan import Plan
+from agent.single import run_single
 from knowledge.errors import KnowledgeError
 from tools.errors import ToolError
-from ui.single import run_single
 from ui.streaming import views
 from ui.uploads import too_many
 from ui.view import RunView
@@ -170,7 +170,11 @@ class Api:
             path.write_text(text, encoding="utf-8")
             workspace = self._page.assistant.workspace(self._mine(reading, who))
             report = attach(workspace, Attach(path, kind="report"))
-            made = run_single(self._page.assistant, reading, "check_report", {"report": f"@{report.id}"})
+            try:
+                made = run_single(self._page.assistant, reading, "check_report", {"report": f"@{report.id}"})
+            except BaseException:
+                workspace.remove_attachment(report.id)
+                raise
         return {"id": made.id, "report": report.id, **made.data}
 
     def export(self, reading: str, artifacts: list[str], format: str, who: gr.Request) -> dict[str, Any]:  # noqa: A002

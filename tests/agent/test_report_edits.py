@@ -16,6 +16,7 @@ from agent.report_edits import EDITED, ReportChecker, current_edit, export_repor
 from agent.settings import Settings
 from knowledge.errors import NotFoundError
 from tests.fake_assistant import chest_story
+from tools.errors import ToolError
 from tools.models.hub import Hub
 from tools.results import Draft
 from tools.workspace import Artifact, Provenance
@@ -136,6 +137,17 @@ def test_an_unchanged_draft_is_exported_as_the_tools_own(reading) -> None:
     assert made.provenance.inputs == ("s4",)
     bundle = json.loads((assistant.workspace(reading_id).step_folder(made.id) / made.files[0]).read_text())
     assert "by a person" not in json.dumps(bundle)
+
+
+def test_a_refused_export_leaves_nothing_behind(reading) -> None:
+    assistant, reading_id = reading
+    edited(assistant, reading_id, "3,701 ml", "9,999 ml")
+    workspace = assistant.workspace(reading_id)
+    with pytest.raises(ToolError, match="csv"):
+        export_report(assistant, reading_id, "csv")
+    folders = sorted(path.name for path in (workspace.root / "artifacts").iterdir())
+    assert folders == sorted(a.id for a in workspace.artifacts())
+    assert export_report(assistant, reading_id, "html").kind == "files"
 
 
 def test_a_reading_without_a_draft_says_so(make_assistant) -> None:

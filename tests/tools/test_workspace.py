@@ -33,6 +33,18 @@ def test_ids_are_counted_per_kind(workspace: Workspace) -> None:
     assert workspace.next_id("mask") == "mask1"
 
 
+def test_an_id_is_not_given_twice_after_one_was_taken_out(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "reading")
+    (source := tmp_path / "note.txt").write_text("hello")
+    for number in (1, 2):
+        workspace.add_attachment(source, AttachmentFacts(id=f"rep{number}", kind="report"))
+    workspace.remove_attachment("rep1")
+    assert [a.id for a in workspace.attachments()] == ["rep2"]
+    assert workspace.next_id("report") == "rep3"
+    with pytest.raises(NotFoundError, match="there are: rep2"):
+        workspace.remove_attachment("rep1")
+
+
 def test_a_volume_keeps_its_geometry_and_is_read_once(workspace: Workspace) -> None:
     array, _ = chest_phantom()
     volume = workspace.volume("img1")

@@ -44,6 +44,29 @@ def test_a_report_is_held_against_what_was_measured(read):
     assert checked["report"] == "rep1"
 
 
+def test_a_report_that_was_checked_is_no_evidence_for_another(read):
+    _, client, reading, _ = read
+    for _ in range(2):
+        (row,) = client.predict(reading, "FINDINGS: There is a small left pleural effusion.", api_name="/check_report")[
+            "rows"
+        ]
+        assert row["verdict"] == "not covered", row
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(" \n", "must hold one report with text"), ("Lungs. " * 80_000, "characters")]
+)
+def test_a_report_that_cannot_be_checked_leaves_nothing_behind(read, text, said):
+    from gradio_client.exceptions import AppError
+
+    _, client, reading, _ = read
+    before = client.predict(reading, "The scan is a CT.", api_name="/check_report")
+    with pytest.raises(AppError, match=said):
+        client.predict(reading, text, api_name="/check_report")
+    after = client.predict(reading, "The scan is a CT.", api_name="/check_report")
+    assert int(after["report"][3:]) == int(before["report"][3:]) + 1
+
+
 def test_results_are_written_as_files_that_their_owner_downloads(read):
     address, client, reading, _ = read
     made = client.predict(reading, ["s2"], "csv", api_name="/export")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.events import AnyEvent, Progress, StepStarted
-from ui.single import run_single
+from agent.single import run_single
 
 if TYPE_CHECKING:
     import anyio

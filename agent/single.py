@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agent.run import run_one_tool
+from agent.step_ids import reserve_step
+
 if TYPE_CHECKING:
     from agent.assistant import Assistant
     from agent.events import AnyEvent
@@ -26,9 +29,6 @@ def run_single(
     Raises:
         ToolError: the tool refused; says why.
     """
-    from agent.run import run_one_tool
-    from agent.step_ids import reserve_step
-
     workspace = assistant.workspace(reading)
     step = reserve_step(workspace, assistant.record(reading))
     try:
