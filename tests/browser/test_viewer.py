@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import time
 
 import numpy as np
 import pytest
 
+from tests.browser.conftest import CHROMIUM, SCREENSHOTS, violations
 from tests.browser.viewer_page import LESION_RAS, SHAPE, STEP_MM, affine, serving, write_ct, write_film
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 NO_WEBGL = ["--no-sandbox", "--disable-gpu", "--disable-webgl", "--disable-3d-apis"]
 SLOW_MS = 90_000
@@ -49,11 +48,23 @@ def _ask(page, image="img1"):
     page.wait_for_selector(f'#rr-stage[data-open="{image}"]')
 
 
+def _settle(page):
+    """Wait until everything that was asked for is on the screen."""
+    page.evaluate("window.readingroom.viewer.settled()")
+
+
+def _shot(page, name):
+    """Keep what is to be seen among the build's output."""
+    _settle(page)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"viewer-{name}.png")
+
+
 def _pixels(page):
     from PIL import Image
 
-    page.wait_for_timeout(250)  # a frame is drawn when the browser finds time
-    shot = page.locator(".rv-pane canvas").first.screenshot(style=".rv-panel, .rv-said { visibility: hidden }")
+    _settle(page)
+    shot = page.locator(".rv-pane canvas").first.screenshot()
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
@@ -154,6 +165,23 @@ def test_heat_map_box_and_point_lie_on_the_lesion_with_a_legend(ct_page):
     assert ct_page.inner_text("li[data-region='s4/grad-cam.nii.gz'] .rr-mark") == "opinion"
 
 
+@pytest.mark.parametrize("layout", ["Planes", "Axial"])
+def test_the_list_of_overlays_lies_beside_the_picture_and_nothing_breaks_wcag_aa(ct_page, layout):
+    ct_page.click(f'#rr-stage button:text-is("{layout}")')
+    _shot(ct_page, f"ct-{layout.lower()}")
+    assert violations(ct_page, "#rr-stage") == []
+    canvas = ct_page.locator(".rv-pane canvas").first
+    panel, picture = ct_page.locator(".rv-panel").bounding_box(), canvas.bounding_box()
+    assert picture["x"] + picture["width"] <= panel["x"] + 1
+    ct_page.click('#rr-stage button:text-matches("Overlays")')
+    _settle(ct_page)
+    assert ct_page.locator(".rv-panel").is_hidden()
+    assert canvas.bounding_box()["width"] == pytest.approx(picture["width"] + panel["width"], abs=1)
+    ct_page.focus(".rv-panes")
+    ct_page.keyboard.press("o")
+    assert ct_page.locator(".rv-panel").is_visible()
+
+
 def test_presets_and_opacity_change_the_picture(ct_page):
     _go(ct_page, {"volume": "img1", "mask": "s1/lesion"})
     soft = _pixels(ct_page)
@@ -243,7 +271,7 @@ def _drag(page, start, end, button="left"):
     for at, then in ((start, page.mouse.down), (end, page.mouse.up)):
         page.mouse.move(box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1], steps=4)
         then(button=button)
-    page.wait_for_timeout(250)
+    _settle(page)
 
 
 def _orange(page):
@@ -326,7 +354,7 @@ def test_another_image_beside_follows_and_leads(driver, address, tmp_path):
     assert first == pytest.approx(second, abs=0.01)
     box = page.locator(".rv-pane >> nth=1").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.45)
-    page.wait_for_timeout(250)
+    _settle(page)
     moved = page.evaluate(both, "at")
     assert np.abs(np.array(moved[0]) - first).max() > 3
     assert moved[0] == pytest.approx(moved[1], abs=0.01)
@@ -353,7 +381,6 @@ def _film(page, tmp_path):
     assert "no spacing" in measure.get_attribute("title")
     page.hover(".rv-pane canvas")
     assert "(unit unknown)" in page.inner_text(".rv-status")
-    before = _pixels(page)
     _ask(page)
     page.wait_for_function("window.readingroom.viewer.scene.boxes.length === 1 && window.readingroom.viewer.pane")
     after = _pixels(page)
@@ -361,14 +388,16 @@ def _film(page, tmp_path):
     rows, columns = np.nonzero(orange)
     assert len(rows) > 50
     left, bottom = columns.min(), rows.max()  # the label stands above the box
-    square = before[bottom - 24 : bottom - 6, left + 6 : left + 50]
-    around = before[bottom + 6 : bottom + 30, left : left + 50]
+    square = after[bottom - 24 : bottom - 6, left + 6 : left + 50]
+    around = after[bottom + 6 : bottom + 30, left : left + 50]
     assert np.median(square) > 180  # the box is around the bright square, and around it alone
-    assert np.median(around) < 120
+    assert np.median(around) < np.median(square) - 60
     page.wait_for_selector(".rv-regions >> text=grad-cam of square")
     page.wait_for_function("window.readingroom.viewer.pane.pane.overlays.length === 1")
     assert page.inner_text(".rv-regions .rr-mark") == "opinion"
     warm = _pixels(page)
+    _shot(page, "film")
+    assert violations(page, "#rr-stage") == []
     page.uncheck("li[data-region='s2/grad-cam.nii.gz'] input")
     page.wait_for_function("window.readingroom.viewer.pane.pane.overlays.length === 0")
     cold = _pixels(page)
@@ -386,13 +415,15 @@ def test_without_webgl_slices_come_from_the_server(driver, address, tmp_path):
     page = _open(driver, address, NO_WEBGL)
     _attach(page, write_ct(tmp_path / "ct.nii.gz"))
     assert "no WebGL2" in page.inner_text(".rv-said")
+    said, picture = (page.locator(name).bounding_box() for name in (".rv-said", ".rv-pane canvas >> nth=0"))
+    assert said["y"] >= picture["y"] + picture["height"]  # it does not lie over the picture
+    assert violations(page, "#rr-stage") == []
     assert page.get_attribute('#rr-stage button:text-is("3-D")', "aria-disabled") == "true"
     _ask(page)
     _wait_for_overlays(page)
     _overlays(page, on=False)
     page.click("li[data-region='s1/lesion'] button")
     page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 300 HU')")
-    page.wait_for_timeout(500)
     shown = _pixels(page)
     blueish = (shown[..., 2] > shown[..., 0] + 25) & (np.abs(shown - BLUE).sum(2) < 330)
     rows, columns = np.nonzero(blueish)

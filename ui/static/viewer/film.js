@@ -104,6 +104,8 @@ export class FilmPane {
 
   link() {}
 
+  async settled() {}
+
   close() {
     this.pane.close();
   }

@@ -125,39 +125,48 @@ export class FlatPane {
     this.#say();
   }
 
+  async settled() {
+    while (this.rendering) await this.rendering;
+    await this.saying;
+  }
+
   /** Render what is wanted last; while a picture is under way, only the newest wish is kept. */
-  async #render() {
-    if (this.busy) {
-      this.wanted = true;
-      return;
+  #render() {
+    if (this.rendering) this.wanted = true;
+    else this.rendering = this.#rendered();
+    return this.rendering;
+  }
+
+  async #rendered() {
+    try {
+      do {
+        this.wanted = false;
+        await this.#picture();
+      } while (this.wanted && !this.closed);
+    } finally {
+      this.rendering = null;
     }
-    this.busy = true;
+  }
+
+  async #picture() {
     const { across, right, down } = this.#axes;
     const asked = new URLSearchParams({
       plane: this.plane, index: this.voxel[across], low: this.window[0], high: this.window[1],
       show: this.shown.join(","), heats: this.heats.join(","), opacity: this.opacity,
     });
-    try {
-      const picture = new Image();
-      picture.src = `${this.image.address}/slice.png?${asked}`;
-      await picture.decode();
-      if (this.closed) return;
-      this.pane.source = picture;
-      const [width, height] = [this.info.shape[right], this.info.shape[down]];
-      this.pane.size = [width, height];
-      this.pane.aspect = (picture.naturalHeight / height) * (width / picture.naturalWidth);
-      this.pane.cross = this.#pixelOf(this.voxel);
-      this.slider.max = this.info.shape[across] - 1;
-      this.slider.value = this.voxel[across];
-      this.slider.setAttribute("aria-valuetext", `${this.plane} slice ${this.voxel[across] + 1} of ${this.info.shape[across]}`);
-      this.#drawMarks();
-    } finally {
-      this.busy = false;
-      if (this.wanted) {
-        this.wanted = false;
-        this.#render();
-      }
-    }
+    const picture = new Image();
+    picture.src = `${this.image.address}/slice.png?${asked}`;
+    await picture.decode();
+    if (this.closed) return;
+    this.pane.source = picture;
+    const [width, height] = [this.info.shape[right], this.info.shape[down]];
+    this.pane.size = [width, height];
+    this.pane.aspect = (picture.naturalHeight / height) * (width / picture.naturalWidth);
+    this.pane.cross = this.#pixelOf(this.voxel);
+    this.slider.max = this.info.shape[across] - 1;
+    this.slider.value = this.voxel[across];
+    this.slider.setAttribute("aria-valuetext", `${this.plane} slice ${this.voxel[across] + 1} of ${this.info.shape[across]}`);
+    this.#drawMarks();
   }
 
   #pixelOf(voxel) {
@@ -193,7 +202,11 @@ export class FlatPane {
     this.#render();
   }
 
-  async #say() {
+  #say() {
+    this.saying = this.#saidOf();
+  }
+
+  async #saidOf() {
     const voxel = this.voxel.map(Math.round);
     const asked = (this.asked = (this.asked ?? 0) + 1);
     this.on.place({ voxel, world: toWorld(this.info.affine_ras, voxel), value: undefined });

@@ -1,37 +1,39 @@
-// The list of masks beside the picture: names, colours, on and off, how strong.
+// The list of overlays beside the picture: names, colours, on and off, how strong.
 import { element } from "./dom.js";
 
 export class MaskPanel {
-  constructor(host, on) {
+  constructor(on) {
     this.on = on;
     this.list = element("ul", { class: "rv-regions" });
     this.slider = element("input", { type: "range", min: 0, max: 100, value: 45, "aria-label": "Opacity of masks and heat maps" });
     this.slider.addEventListener("input", () => on.opacity(Number(this.slider.value) / 100));
-    this.toggle = element("button", { class: "rv-fold", type: "button", "aria-expanded": "true" }, "Overlays");
-    this.body = element("div", { class: "rv-panel-body" }, [
+    this.toggle = element("button", { type: "button", "aria-expanded": "true", hidden: "", title: "List of what lies over the picture (O)" });
+    this.toggle.addEventListener("click", () => this.#fold(!this.isFolded));
+    this.element = element("aside", { class: "rv-panel", "aria-label": "Overlays", hidden: "" }, [
       element("label", { class: "rv-opacity" }, [element("span", {}, "Opacity"), this.slider]),
       this.list,
     ]);
-    this.toggle.addEventListener("click", () => this.fold(!this.body.hidden));
-    this.element = element("aside", { class: "rv-panel", "aria-label": "Overlays", hidden: "" }, [this.toggle, this.body]);
-    host.append(this.element);
+    this.isFolded = false;
+    this.count = 0;
   }
 
   get opacity() {
     return Number(this.slider.value) / 100;
   }
 
-  fold(hidden) {
-    this.body.hidden = hidden;
-    this.toggle.setAttribute("aria-expanded", String(!hidden));
+  #fold(isFolded) {
+    this.isFolded = isFolded;
+    this.element.hidden = isFolded || this.count === 0;
+    this.toggle.setAttribute("aria-expanded", String(!isFolded));
   }
 
   /** `layers` are masks and heat maps, `marks` boxes and points. */
   show(layers, marks = []) {
     const regions = layers.flatMap((layer) => layer.regions);
-    const count = regions.length + marks.length;
-    this.element.hidden = count === 0;
-    this.toggle.textContent = `Overlays (${count})`;
+    this.count = regions.length + marks.length;
+    this.toggle.hidden = this.count === 0;
+    this.toggle.textContent = `Overlays (${this.count})`;
+    this.#fold(this.isFolded);
     const rows = [...regions.map((region) => this.#row(region)), ...marks.map((mark) => this.#markRow(mark))];
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     this.list.replaceChildren(...rows);
@@ -45,7 +47,7 @@ export class MaskPanel {
     const name = element("button", { type: "button", class: "rv-region", title: `Go to ${mark.words}` }, mark.words || mark.id);
     name.addEventListener("click", () => this.on.goMark(mark));
     const swatch = element("i", { class: "rv-swatch rv-outline", style: `border-color: ${mark.colour}` });
-    return element("li", { "data-mark": mark.id }, [box, swatch, name]);
+    return element("li", { "data-mark": mark.id }, [box, swatch, element("div", {}, name)]);
   }
 
   #row(region) {
@@ -62,7 +64,8 @@ export class MaskPanel {
     const swatch = element("i", { class: "rv-swatch", style: `background: rgb(${region.colour.join(",")})` });
     const marks = (region.marks ?? []).map((mark) => element("em", { class: "rr-mark" }, mark));
     const legend = region.range ? [this.#legend(region.range)] : [];
-    return element("li", { "data-region": region.id }, [box, region.range ? "" : swatch, name, ...marks, ...legend]);
+    const words = element("div", {}, [name, ...marks, ...legend]);
+    return element("li", { "data-region": region.id }, region.range ? [box, words] : [box, swatch, words]);
   }
 
   /** The colours of a heat map, and the values that they stand for. */

@@ -90,6 +90,7 @@ export class VolumePane {
     }));
     nv.addColormap(HEAT, HEAT_COLOURS);
     await nv.attachToCanvas(this.canvas, false);
+    this.canvas.tabIndex = -1; // the group around it takes the focus: what is hidden from readers must not
     const answer = await fetch(`${image.address}/volume.nii`);
     if (!answer.ok) throw new Error((await answer.json()).detail);
     const buffer = await answer.arrayBuffer();
@@ -269,6 +270,8 @@ export class VolumePane {
     this.goMillimetres(at);
     this.follows = false;
   }
+
+  async settled() {} // NiiVue draws at once, windows with the next frame
 
   close() {
     this.closed = true;
