@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.errors import ConfigError, RunError
+from agent.errors import ConfigError
 from knowledge.errors import NotFoundError
 from tools.claims import readable, shown
 from tools.contract import TextModel, ToolContext
+from tools.drafting.wording import UNWORDED
+from tools.errors import ToolError
 from tools.facts import AttachmentFacts
 from tools.grounding import Evidence, judge
 from tools.grounding.agree import number_problems
@@ -35,6 +37,7 @@ from tools.grounding.passages import passages_of
 from tools.grounding.statement import expand, read_statement
 from tools.results import (
     Claim,
+    Draft,
     Hits,
     LabelScore,
     MaskEntry,
@@ -96,7 +99,7 @@ class Figures:
     texts: list[str] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     failures: int = 0
-    """Cases that the system gave no text for."""
+    """Cases that the system gave no text for, or that its model was to word and did not."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures; None where nothing was there to measure."""
@@ -145,10 +148,12 @@ def evaluate_answers(path: Path, llm: TextModel | None = None) -> list[Figures]:
     cases = read_answer_cases(path)
     with tempfile.TemporaryDirectory() as folder:
         made = [MadeCase(case, Path(folder) / str(number)) for number, case in enumerate(cases)]
-        drafts = [case.draft(None) for case in made]
+        drafts = [list(case.drafted(None).claims()) for case in made]
         figures = [_measure("reading room", made, drafts)]
         if llm is not None and llm.can_write:
-            figures.append(_measure(f"reading room, worded by {llm.name}", made, [case.draft(llm) for case in made]))
+            worded = [case.drafted(llm) for case in made]
+            figures.append(_measure(f"reading room, worded by {llm.name}", made, [list(d.claims()) for d in worded]))
+            figures[-1].failures = sum(any(t.startswith(UNWORDED) for t in d.thrown_away) for d in worded)
         figures.append(_measure("shuffled evidence", made, [*drafts[1:], drafts[0]]))
         figures.append(_measure("image-blind", made, [list(_blind(case.case)) for case in made]))
         if llm is not None and llm.can_write:
@@ -173,8 +178,8 @@ class MadeCase:
         self.look_up = evidence_in(self.workspace, self._store)
         self.steps = [a.id for a in self.workspace.artifacts()]
 
-    def draft(self, llm: TextModel | None) -> list[Claim]:
-        """Return the sentences of a draft of this reading."""
+    def drafted(self, llm: TextModel | None) -> Draft:
+        """Return a draft of this reading."""
         from tools.testing import NoModel
         from tools.verbs.draft_report import draft_report
 
@@ -182,7 +187,7 @@ class MadeCase:
             workspace=self.workspace, step_id="s9", hub=SimpleNamespace(cards=()), open_knowledge=self._store,  # type: ignore[arg-type]  # no model is asked
             open_llm=lambda: llm or NoModel(),
         )  # fmt: skip
-        return list(draft_report.function(context, evidence=self.steps).claims())  # type: ignore[attr-defined]  # a Draft
+        return draft_report.function(context, evidence=self.steps)  # type: ignore[return-value]  # a Draft
 
     def evidence(self) -> list[Evidence]:
         """Return everything that this patient's sentences may rest on."""
@@ -303,7 +308,7 @@ def _without_tools(case: AnswerCase, llm: TextModel) -> list[Claim] | None:
     prompt = load("answer_without_tools").render(asked=json.dumps([readable(name) for name in case.asked]))
     try:
         text = llm.complete(prompt, max_tokens=400)
-    except RunError:
+    except ToolError:
         return None
     return [Claim(text=p.text, kind="described", evidence=("s2",)) for p in passages_of(text)]
 

@@ -13,11 +13,11 @@ from agent.events import Emit
 from agent.isolation import Workers
 from agent.record import RunRecord
 from agent.settings import ApprovalPolicy, Settings
-from tools.contract import TextModel
 from tools.registry import Registry
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
+    from agent.llm import ChatModel
     from agent.planner import Planner
     from knowledge.search import Knowledge
     from tools.models.hub import Hub
@@ -36,7 +36,7 @@ class RunContext:
     emit: Emit
     open_planner: Callable[[], Planner]
     open_knowledge: Callable[[], Knowledge]
-    open_llm: Callable[[], TextModel]
+    open_llm: Callable[[], ChatModel]
     checkpoints: Checkpoints
     workers: Workers
     approval: ApprovalPolicy = "auto"

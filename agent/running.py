@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.costing import card_for
-from agent.errors import LimitError, LLMUnavailableError, ModelBehaviorError
 from agent.events import Progress
 from agent.isolation import IsolatedCall, WorkerProcess
 from agent.llm.hearing import Words, heard
+from agent.llm.lent import LentLLM
 from knowledge.errors import KnowledgeError
 from tools.audit import AuditLog
 from tools.contract import Tool, ToolContext
@@ -113,7 +113,7 @@ class RunningStep:
             step_id=self.step.id,
             hub=self.hub,
             open_knowledge=run.open_knowledge,
-            open_llm=run.open_llm,
+            open_llm=lambda: LentLLM(run.open_llm),
             open_pacs=lambda name: AuditedPacs(open_pacs(run.settings.pacs, name), AuditLog(run.settings.audit_path)),
             site_key=key.get_secret_value().encode() if (key := run.settings.deidentify_key) else b"",
             earlier_readings=lambda: _earlier_readings(run),
@@ -170,13 +170,9 @@ OWNER_FILE = "owner"
 
 
 def translated(error: BaseException) -> BaseException:
-    """Return errors of the report store and of the language model in the tools' words: what is missing is no bug."""
+    """Return errors of the report store in the tools' words: what is missing is no bug."""
     if isinstance(error, KnowledgeError):
         return _SAME_KIND[error.kind](str(error))
-    if isinstance(error, LLMUnavailableError | LimitError):
-        return UnavailableError(str(error))
-    if isinstance(error, ModelBehaviorError):
-        return UnsupportedError(str(error))
     return error
 
 

@@ -26,7 +26,6 @@ from agent.llm.egress import Passage, Pseudonyms, policy_for
 from agent.llm.hearing import Hearing
 from agent.llm.meter import stop_if_cancelled, wait
 from agent.llm.retrying import refused_parameter, wait_s
-from agent.llm.seeing import look
 from agent.settings import EgressPolicy
 from tools.loopback import is_loopback
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
     from tools.audit import AuditLog
-    from tools.contract import Seen
 
 logger = logging.getLogger(f"readingroom.{__name__}")
 
@@ -113,14 +111,6 @@ class LLM:
     def sees_images(self) -> bool:
         """Whether it reads pictures, by the settings."""
         return self._endpoint.sees_images
-
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
-        """Return the answer to a prompt about pictures, each the bytes of a PNG file.
-
-        Raises:
-            UnavailableError: it cannot be reached, gives no answer, or its egress policy lets no pixels out.
-        """
-        return look(self.chat, prompt, pictures, max_tokens)
 
     def chat(self, ask: Ask, on_call: CallHook | None = None) -> Reply:
         """Answer one call.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -17,8 +17,6 @@ from typing import Any
 from agent.errors import LimitError
 from agent.llm.chat import Ask, CallHook, ChatModel, Reply
 from agent.llm.hearing import listened
-from agent.llm.seeing import look
-from tools.contract import Seen
 from tools.errors import CancelledError
 
 CHARACTERS_A_TOKEN = 4  # of English text, for endpoints that do not say what they counted
@@ -125,10 +123,6 @@ class MeteredLLM:
     def sees_images(self) -> bool:
         """Whether it reads pictures."""
         return bool(getattr(self._llm, "sees_images", False))
-
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
-        """Return the answer to a prompt about pictures, each the bytes of a PNG file; see `LLM.look`."""
-        return look(self.chat, prompt, pictures, max_tokens)
 
     def complete(self, prompt: str, *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512) -> str:
         """Return the answer to a prompt, decoded under a JSON schema where one is given."""

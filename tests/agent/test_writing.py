@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
+from tests.agent.llm.stub_endpoint import endpoint, fails, says
 from tests.phantoms_ct import chest
 from tests.reading_server import NoStore, Planner
 from tests.writing_endpoint import WRONG, writer
 from tools.imaging.nifti import write_nifti
+from ui.render import held_back_of
 
 
 def test_words_come_before_the_draft_and_what_fails_is_listed(tmp_path) -> None:
@@ -41,3 +47,32 @@ def test_words_come_before_the_draft_and_what_fails_is_listed(tmp_path) -> None:
     assert any(WRONG in w.sentences for v in seen for w in v.writing)
     done = kinds.index(("step finished", "s3"))
     assert all(v.writing == () for v in seen[done:])
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (says(""), "empty|no text"),
+        (says(None), "empty|no text"),
+        (says('{"sentences": ["[s77] The lungs have a volume of 1 ml."]}'), "expected a list of"),
+        (fails(401, "no"), "refuses the key"),
+    ],
+)
+def test_an_endpoint_that_gives_nothing_costs_no_sentence_of_the_draft(tmp_path, reply, said) -> None:
+    from agent.assistant import Assistant
+    from agent.settings import Settings
+
+    volume = chest().volume
+    write_nifti(tmp_path / "chest.nii.gz", volume.array, volume)
+    with endpoint(reply) as stub:
+        settings = Settings(
+            readings_dir=tmp_path / "readings", cache_dir=tmp_path / "cache", data_dir=tmp_path / "data",
+            device="cpu", llm_base_url=stub.base_url, llm_model="writer",
+        )  # fmt: skip
+        assistant = Assistant(settings=settings, planner=Planner(), knowledge=NoStore())  # type: ignore[arg-type]
+        answer = assistant.ask("the lungs", [tmp_path / "chest.nii.gz"])
+    assert answer.outcome == "answered"
+    assert answer.failures == ()
+    assert answer.draft is not None
+    assert any(c.text.startswith("Volume of the lungs: ") for c in answer.draft.findings)
+    assert any(re.search(said, line) for line in held_back_of(answer)), held_back_of(answer)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tools.contract import TextModel
+from tools.errors import ToolError, UnavailableError, UnsupportedError
 from tools.grounding import LookUp, numbers_in, problem_with
 from tools.grounding.repair import mend
 from tools.results import Claim
@@ -16,28 +17,43 @@ _LOADED = re.compile(
     r"\b(no|not|without|normal|unremarkable|clear|absent|absence|negative|free|left|right|bilateral)\b", re.I
 )
 
+UNWORDED = "The wording of a language model"
+"""How the line begins that tells of a draft that a model was to word, and did not."""
+
 
 def worded(llm: TextModel, claims: Sequence[Claim], style: str, look_up: LookUp) -> tuple[list[Claim], list[str]]:
     """Let a model reword sentences one by one.
 
     Returns:
-        the sentences, the template's where the model's fails twice; and why, for each that failed.
+        the sentences, the template's where the model's fails twice or the model cannot be asked; and why, for each that
+        failed.
     """
-    texts = _ask(llm, [c.text for c in claims], style)
-    out, thrown_away = [], []
+    try:
+        texts = _ask(llm, [c.text for c in claims], style)
+    except (UnavailableError, UnsupportedError) as error:
+        return list(claims), [unworded(error)]
+    out, thrown_away, answers = [], [], True
     for claim, text in zip(claims, texts, strict=True):
         new = claim.model_copy(update={"text": text})
         reason = _problem(claim, new, look_up)
-        if reason:
-            mended = mend(llm, new, reason, look_up)
-            if mended is not None and _problem(claim, mended, look_up) is None:
-                out.append(mended)
-                continue
-            thrown_away.append(
-                f"{text} — held back: {reason}; written by {llm.name}, the measured sentence stands instead"
-            )
-        out.append(claim if reason else new)
+        if reason is None:
+            out.append(new)
+            continue
+        try:
+            mended = mend(llm, new, reason, look_up) if answers else None
+        except (UnavailableError, UnsupportedError) as error:
+            mended, answers = None, isinstance(error, UnsupportedError)
+        if mended is not None and _problem(claim, mended, look_up) is None:
+            out.append(mended)
+            continue
+        out.append(claim)
+        thrown_away.append(f"{text} — held back: {reason}; written by {llm.name}, the measured sentence stands instead")
     return out, thrown_away
+
+
+def unworded(error: ToolError) -> str:
+    """Return what is told of a draft whose model could not be asked, or gave nothing that can be used."""
+    return f"{UNWORDED} — held back: {error}; the template's sentences stand instead"
 
 
 def _problem(claim: Claim, new: Claim, look_up: LookUp) -> str | None:
@@ -63,11 +79,9 @@ def _ask(llm: TextModel, sentences: list[str], style: str) -> list[str]:
     try:
         given = json.loads(answer)["sentences"]
     except (json.JSONDecodeError, KeyError, TypeError):
-        return sentences
-    if not isinstance(given, list) or len(given) != count:
-        return sentences
-    if not all(isinstance(w, str) and w.strip() for w in given):
-        return sentences
+        given = None
+    if not isinstance(given, list) or len(given) != count or not all(isinstance(w, str) and w.strip() for w in given):
+        raise UnsupportedError(f"{llm.name} answered {answer[:60]!r}, expected a list of {count} sentences")
     return [" ".join(w.split()) for w in given]
 
 

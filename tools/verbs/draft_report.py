@@ -17,8 +17,8 @@ from tools.claims import claims_of, quotes
 from tools.contract import AnyRef, Cost, ToolContext, tool
 from tools.drafting.regions import Region, in_reading_order, region_of
 from tools.drafting.style import Style, style_of, styled
-from tools.drafting.wording import worded
-from tools.errors import BadInputError
+from tools.drafting.wording import unworded, worded
+from tools.errors import BadInputError, UnavailableError
 from tools.examples import examples_of
 from tools.grounding import LookUp, evidence_in, problem_with
 from tools.grounding.statement import expand
@@ -197,9 +197,13 @@ def _written(making: _Making, claims: list[Claim]) -> tuple[list[Claim], str]:
         changed = [styled(c, style) for c in claims]
         claims = [n if problem_with(n, making.look_up) is None else c for c, n in zip(claims, changed, strict=True)]
     llm = making.ctx.open_llm()
-    if not llm.can_write or not claims:
+    try:
+        if not llm.can_write or not claims:
+            return claims, "template"
+        making.ctx.progress(0.2, f"{llm.name} words the draft")
+    except UnavailableError as error:
+        making.thrown_away.append(unworded(error))
         return claims, "template"
-    making.ctx.progress(0.2, f"{llm.name} words the draft")
     written, thrown_away = worded(llm, claims, style.words, making.look_up)
     making.thrown_away += thrown_away
     return written, llm.name if written != claims else "template"

@@ -135,12 +135,13 @@ def answers(file: Cases, *, as_json: AsJson = False) -> None:
     With an endpoint (READINGROOM_LLM_BASE_URL), its model words the drafts too, and answers without tools.
     """
     from agent.answer_evals import evaluate_answers
+    from agent.llm.lent import LentLLM
     from ui.assistants import open_assistant
     from ui.console import Terminal
 
     terminal = Terminal()
     assistant = open_assistant()
-    llm = None if assistant.settings.uses_embedded_llm else assistant.open_llm()
+    llm = None if assistant.settings.uses_embedded_llm else LentLLM(assistant.open_llm)
     systems = [figures.to_json() for figures in evaluate_answers(file, llm)]
     if as_json:
         terminal.json({"systems": systems})
@@ -151,3 +152,6 @@ def answers(file: Cases, *, as_json: AsJson = False) -> None:
     for system in systems:
         cells = "".join(f"  {'–' if system[c] is None else format(system[c], '.3f'):>16}" for c in columns)
         terminal.show(f"{system['system']:<{width}}{cells}")
+    for system in systems:
+        if system["failures"]:
+            terminal.show(f"{system['system']}: the model gave nothing that can be used in {system['failures']} cases")

@@ -21,6 +21,7 @@ from stub_endpoint import dripping, endpoint, fails, says, slowly
 from agent.errors import ConfigError, LLMUnavailableError, ModelBehaviorError
 from agent.llm import Ask
 from agent.llm.client import LLM, Endpoint
+from agent.llm.lent import LentLLM
 from agent.llm.meter import Meter, metered
 from tools.errors import CancelledError, UnavailableError
 
@@ -31,6 +32,10 @@ def llm_at(base_url: str, waits: list[float] | None = None, **more: Any) -> LLM:
     noted = waits if waits is not None else []
     given = {"model": "stub", "timeout_s": 5.0, **more}
     return LLM(Endpoint(base_url=base_url, **given), sleep=noted.append)
+
+
+def lent_at(base_url: str, **more: Any) -> LentLLM:
+    return LentLLM(lambda: llm_at(base_url, **more))
 
 
 def test_answer_comes_with_its_cost() -> None:
@@ -267,7 +272,7 @@ def test_a_picture_goes_out_as_the_png_that_it_claims_to_be() -> None:
     import base64
 
     with endpoint(says("A gray picture.")) as stub:
-        llm = llm_at(stub.base_url, sees_images=True)
+        llm = lent_at(stub.base_url, sees_images=True)
         assert llm.sees_images
         assert llm.look("What is it?", [one_pixel_png()]).text == "A gray picture."
     parts = stub.requests[0]["messages"][0]["content"]
@@ -280,10 +285,10 @@ def test_a_picture_goes_out_as_the_png_that_it_claims_to_be() -> None:
 def test_what_is_no_png_never_leaves() -> None:
     with endpoint(says("x")) as stub:
         with pytest.raises(UnavailableError, match="claim to be image/png do not decode as that"):
-            llm_at(stub.base_url, sees_images=True).look("What is it?", [b"DICM raw bytes"])
+            lent_at(stub.base_url, sees_images=True).look("What is it?", [b"DICM raw bytes"])
         assert stub.requests == []
 
 
 def test_an_endpoint_that_fails_to_look_is_unavailable() -> None:
     with endpoint(fails(401, "no")) as stub, pytest.raises(UnavailableError, match="refuses the key"):
-        llm_at(stub.base_url, sees_images=True).look("What is it?", [one_pixel_png()])
+        lent_at(stub.base_url, sees_images=True).look("What is it?", [one_pixel_png()])

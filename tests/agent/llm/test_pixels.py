@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from tests.agent.llm.stub_endpoint import endpoint, says
-from tests.agent.llm.test_client import llm_at, one_pixel_png
+from tests.agent.llm.test_client import lent_at, one_pixel_png
 from tools.audit import AuditLog
 from tools.deidentification.burned_in import find_text
 from tools.errors import UnavailableError
@@ -39,7 +39,7 @@ def sent_picture(requests: list[dict]) -> bytes:
 def test_burned_in_text_is_blacked_out_logged_and_told(tmp_path) -> None:
     log = AuditLog(tmp_path / "audit.jsonl")
     with endpoint(says("A gradient.")) as stub:
-        llm = llm_at(stub.base_url, sees_images=True, egress="remote-deidentified", audit=log)
+        llm = lent_at(stub.base_url, sees_images=True, egress="remote-deidentified", audit=log)
         seen = llm.look("What is it?", [picture()])
         sent = sent_picture(stub.requests)
     assert find_text(np.array(Image.open(io.BytesIO(picture())))).boxes
@@ -56,7 +56,7 @@ def test_burned_in_text_is_blacked_out_logged_and_told(tmp_path) -> None:
 
 def test_a_picture_without_text_goes_as_it_is_and_that_is_told() -> None:
     with endpoint(says("Gray.")) as stub:
-        llm = llm_at(stub.base_url, sees_images=True, egress="remote-deidentified")
+        llm = lent_at(stub.base_url, sees_images=True, egress="remote-deidentified")
         seen = llm.look("What is it?", [one_pixel_png()])
         sent = sent_picture(stub.requests)
     assert np.array_equal(np.array(Image.open(io.BytesIO(sent))), np.full((2, 3), 77))
@@ -66,7 +66,7 @@ def test_a_picture_without_text_goes_as_it_is_and_that_is_told() -> None:
 def test_text_that_cannot_be_removed_keeps_the_picture_here(monkeypatch) -> None:
     monkeypatch.setattr("tools.deidentification.burned_in.clear_text", lambda *_: (3, 0, False))
     with endpoint(says("x")) as stub:
-        llm = llm_at(stub.base_url, sees_images=True, egress="remote-deidentified")
+        llm = lent_at(stub.base_url, sees_images=True, egress="remote-deidentified")
         with pytest.raises(UnavailableError, match=r"could not be removed.*READINGROOM_EGRESS=remote-allowed"):
             llm.look("What is it?", [picture()])
         assert stub.requests == []
@@ -74,6 +74,6 @@ def test_text_that_cannot_be_removed_keeps_the_picture_here(monkeypatch) -> None
 
 def test_where_pixels_are_allowed_they_are_not_touched() -> None:
     with endpoint(says("x")) as stub:
-        llm = llm_at(stub.base_url, sees_images=True, egress="remote-allowed")
+        llm = lent_at(stub.base_url, sees_images=True, egress="remote-allowed")
         assert llm.look("What is it?", [picture()]).notes == ()
         assert sent_picture(stub.requests) == picture()

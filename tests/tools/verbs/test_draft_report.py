@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from agent.errors import ConfigError, LimitError, LLMUnavailableError, ModelBehaviorError
+from agent.llm.lent import LentLLM
 from agent.testing import ScriptedLLM
 from tests.tools.verbs.conftest import REPORT
 from tools.drafting.regions import region_of
@@ -18,8 +20,6 @@ from tools.results import Claim, Draft, Hits, Measurement, Measurements, ReportH
 from tools.testing import _keep
 from tools.verbs.draft_markdown import as_markdown
 from tools.verbs.draft_report import draft_report
-
-VOLUME = "Volume of the lungs: 2,"  # the phantom's lungs: ellipsoids of known size, over two litres
 
 
 def test_every_sentence_follows_from_its_evidence(make_ctx, workspace) -> None:
@@ -180,16 +180,59 @@ def test_a_rewording_that_changes_what_is_said_is_thrown_away(make_ctx, workspac
     llm = ScriptedLLM(lambda ask: mended if "failed its check" in str(ask.prompt) else first, name="writer")
     draft = draft_report(make_ctx(llm=llm), evidence=["s2"])
     assert draft.findings[0].text == f"Volume of the lungs: {ml} ml."
-    assert [bool(t) for t in draft.thrown_away] == ([True] if sentence else [])
-    assert all("held back: " in t for t in draft.thrown_away)
+    (thrown_away,) = draft.thrown_away
+    assert "held back: " in thrown_away
     assert draft.worded_by == "template"
 
 
 @pytest.mark.parametrize("reply", ["not json", "{}", '{"sentences": []}', '{"sentences": [1]}'])
 def test_a_reply_that_is_no_rewording_leaves_the_template(make_ctx, reply) -> None:
     draft = draft_report(make_ctx(llm=ScriptedLLM([reply])), evidence=["s2"])
-    assert draft.findings[0].text.startswith(VOLUME) or draft.findings[0].text.startswith("Volume of the lungs: ")
+    assert draft.findings[0].text.startswith("Volume of the lungs: 2,")
     assert draft.worded_by == "template"
+    (said,) = draft.thrown_away
+    assert f"scripted answered {reply!r}, expected a list of 1 sentences; the template's sentences stand" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (LLMUnavailableError("the LLM cannot be reached"), "cannot be reached"),
+        (ModelBehaviorError("scripted: an empty answer"), "an empty answer"),
+        (LimitError("the request used up its tokens", limit=1, used=1), "used up its tokens"),
+        (ConfigError("READINGROOM_LLM_MODEL must name a model"), "must name a model"),
+    ],
+)
+def test_a_model_that_fails_costs_its_wording_and_no_sentence(make_ctx, error, said) -> None:
+    plain = draft_report(make_ctx(), evidence=["s2"])
+    draft = draft_report(make_ctx(llm=LentLLM(lambda: ScriptedLLM([error]))), evidence=["s2"])
+    assert draft.claims() == plain.claims()
+    assert said in draft.thrown_away[0]
+
+
+def test_a_model_that_cannot_be_opened_costs_its_wording_and_no_sentence(make_ctx) -> None:
+    def refuse() -> ScriptedLLM:
+        raise ConfigError("READINGROOM_EGRESS=local allows only an LLM on this machine")
+
+    draft = draft_report(make_ctx(llm=LentLLM(refuse)), evidence=["s2"])
+    assert draft.findings[0].text.startswith("Volume of the lungs: 2,")
+    assert "allows only an LLM on this machine" in draft.thrown_away[0]
+
+
+def test_a_model_that_goes_away_is_not_asked_to_mend_each_sentence(make_ctx, workspace) -> None:
+    rows = workspace.artifact("s2").data["rows"]
+    table = tuple(
+        Measurement.model_validate(rows[0] | {"target": t, "value": 100.0})
+        for t in ("lung_left", "lung_right", "liver")
+    )
+    _keep(workspace, "s2", Measurements(summary="Measured.", rows=table))
+    llm = ScriptedLLM([{"sentences": ["Wrong: 1 ml."] * 3}, LLMUnavailableError("gone")], name="writer")
+    draft = draft_report(make_ctx(llm=LentLLM(lambda: llm)), evidence=["s2"])
+    assert [c.text.partition(":")[0] for c in draft.findings] == [
+        "Volume of the left lung", "Volume of the right lung", "Volume of the liver",
+    ]  # fmt: skip
+    assert len(draft.thrown_away) == 3
+    llm.assert_complete()
 
 
 def test_an_attachment_alone_is_no_evidence(make_ctx) -> None:
