@@ -120,9 +120,9 @@ class Settings(BaseSettings):
     public_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Host names under which a page that listens on loopback is reached through a proxy."""
     max_upload_mb: int = Field(default=2048, gt=0)
-    """What may be uploaded to the page at once."""
+    """What may be uploaded to the page at once, and what one reading may hold of it."""
     max_upload_files: int = Field(default=5000, gt=0)
-    """Files that may be uploaded to the page at once, and that one reading may hold by the page's endpoints."""
+    """Files that may be uploaded to the page at once, and that one reading may hold."""
     admins: Annotated[tuple[str, ...], NoDecode] = ()
     """Users who may change settings on the page, where people sign in."""
     log_payloads: bool = False

@@ -22,7 +22,7 @@ from agent.single import run_single
 from knowledge.errors import KnowledgeError
 from tools.errors import ToolError
 from ui.streaming import views
-from ui.uploads import too_many
+from ui.uploads import amount_of, held_by
 from ui.view import RunView
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Api:
             path = _uploaded(file)
             reading = self._mine(reading, who) if reading else self._begun(who)
             workspace = self._page.assistant.workspace(reading)
-            if problem := too_many(len(workspace.attachments()) + 1, self._page.assistant.settings.max_upload_files):
+            if problem := self._page.limits.problem(held_by(workspace).plus(amount_of([path]))):
                 raise AttachmentError(f"the reading would hold {problem}")
             given = Attach(path, modality=modality or None, kind=kind or "image", label=label)  # type: ignore[arg-type]
             made = attach(workspace, given)

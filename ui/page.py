@@ -22,7 +22,7 @@ from ui.reporting import Reporting
 from ui.samples import Sample, sample_path
 from ui.shelf import Shelf
 from ui.streaming import GoingRun, GoingRuns, Start
-from ui.uploads import Brought, bring
+from ui.uploads import Brought, ReadingLimits, amount_of, bring, held_by
 from ui.view import AttachmentView, RunView, resumed, view_of
 from ui.viewing.pictures import previews_of
 from ui.viewing.pointed import prompts_of
@@ -95,17 +95,31 @@ class Page:
 
     # --- what is attached
 
-    def take_uploads(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
+    @property
+    def limits(self) -> ReadingLimits:
+        """What one reading may hold."""
+        settings = self._assistant.settings
+        return ReadingLimits(settings.max_upload_files, settings.max_upload_mb)
+
+    def take_uploads(self, study: StudyState, paths: Sequence[str] | None, reading: str = "") -> StudyState:
         """Look at uploaded files; samples that were chosen before stay."""
         samples = tuple(b for b in study.brought if str(b.path) in dict(study.modality_of))
-        found = bring([Path(p) for p in paths or ()], self._assistant.settings.max_upload_files)
-        return with_brought(study, (*samples, *found))
+        return with_brought(study, (*samples, *self._brought(paths, samples, reading)))
 
-    def take_folder(self, study: StudyState, paths: Sequence[str] | None) -> StudyState:
+    def take_folder(self, study: StudyState, paths: Sequence[str] | None, reading: str = "") -> StudyState:
         """Look at the files of a folder; what was brought before stays."""
-        found = tuple(bring([Path(p) for p in paths or ()], self._assistant.settings.max_upload_files))
+        found = self._brought(paths, study.brought, reading)
         kept = tuple((str(b.path), "") for b in found)
         return replace(with_brought(study, study.brought + found), modality_of=study.modality_of + kept)
+
+    def _brought(self, paths: Sequence[str] | None, before: Sequence[Brought], reading: str) -> tuple[Brought, ...]:
+        """Look at files, as far as the reading may hold them beside what it has and what was brought before."""
+        if not paths:
+            return ()
+        held = amount_of(item.path for item in before if not item.problem)
+        if reading:
+            held = held.plus(held_by(self._assistant.workspace(reading)))
+        return tuple(bring([Path(p) for p in paths], self.limits, held))
 
     def earlier(self, readings: Sequence[str]) -> list[tuple[str, str]]:
         """Return the readings that were asked something, each with its first request."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tools.errors import ToolError
+from ui.access.uploads import MB
 
 if TYPE_CHECKING:
     from tools.imaging.series import SeriesInfo
+    from tools.workspace import Workspace
 
 _DICOM_MARK = slice(128, 132)  # PS3.10, section 7.1: "DICM" after a preamble of 128 bytes
 
@@ -35,15 +37,66 @@ class Brought:
         return len(self.series) > 1
 
 
-def bring(paths: Sequence[Path], max_files: int) -> list[Brought]:
+class Amount(NamedTuple):
+    """How much there is of files."""
+
+    files: int = 0
+    size: int = 0
+    """In bytes."""
+
+    def plus(self, other: Amount) -> Amount:
+        """Return both together."""
+        return Amount(self.files + other.files, self.size + other.size)
+
+
+NOTHING = Amount()
+
+
+def amount_of(paths: Iterable[Path]) -> Amount:
+    """Return how much files, and everything in folders, are."""
+    found = [file for path in paths for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()]
+    return Amount(len(found), sum(file.stat().st_size for file in found))
+
+
+def held_by(workspace: Workspace) -> Amount:
+    """Return how much a reading holds of what a person brought."""
+    return amount_of(workspace.attachment_path(a.id) for a in workspace.attachments())
+
+
+@dataclass(frozen=True)
+class ReadingLimits:
+    """What one reading may hold of what people bring."""
+
+    max_files: int
+    max_mb: int
+
+    def problem(self, amount: Amount) -> str:
+        """Return why a reading may not hold so much; empty where it may."""
+        if amount.files > self.max_files:
+            return (
+                f"{amount.files:,} files, more than the {self.max_files:,} that one reading may hold here "
+                "(READINGROOM_MAX_UPLOAD_FILES): choose one series, or zip it"
+            )
+        if amount.size > self.max_mb * MB:
+            return (
+                f"{amount.size / MB:,.0f} MB with what the reading holds already, more than the {self.max_mb:,} MB "
+                "that one may hold here (READINGROOM_MAX_UPLOAD_MB): begin a new reading, or bring one series only"
+            )
+        return ""
+
+
+def bring(paths: Sequence[Path], limits: ReadingLimits, held: Amount = NOTHING) -> list[Brought]:
     """Group uploaded files and look at each: what it is called, which series it holds, why it can't be read.
 
     Args:
-        paths: the files.
-        max_files: more are refused together; none of them is opened.
+        paths: the files; one at least.
+        limits: what is above them is refused together; none of it is opened.
+        held: what the reading has besides.
     """
-    if problem := too_many(len(paths), max_files):
-        return [Brought(paths[0], f"{len(paths):,} files", problem=problem)]
+    counted = Amount(len(paths) + held.files)
+    if problem := limits.problem(counted) or limits.problem(held.plus(amount_of(paths))):
+        name = f"{len(paths):,} files" if len(paths) > 1 else paths[0].name
+        return [Brought(paths[0], name, problem=problem)]
     dicom = [p for p in paths if _is_dicom(p)]
     items = [(p, p.name) for p in paths if p not in dicom]
     if len(dicom) == 1:
@@ -52,16 +105,6 @@ def bring(paths: Sequence[Path], max_files: int) -> list[Brought]:
         folder = _together(dicom, f"{len(dicom)} DICOM files")
         items.append((folder, folder.name))
     return [look(path, name) for path, name in items]
-
-
-def too_many(count: int, max_files: int) -> str:
-    """Return why so many files are not taken; empty where they are."""
-    if count <= max_files:
-        return ""
-    return (
-        f"{count:,} files, more than the {max_files:,} that are taken here (READINGROOM_MAX_UPLOAD_FILES): choose one "
-        "series, or zip it"
-    )
 
 
 def look(path: Path, name: str) -> Brought:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from ui.access.cookies import ANONYMOUS_S, SIGNED_IN_S, Session, Signer, cookie_in, set_cookie
+from ui.access.uploads import HANG_UP, declared_bytes, is_upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ WHO = b"x-readingroom-who"
 OPEN_PATHS = frozenset({"/health", "/login"})
 API = "/gradio_api"
 MAX_EVENT_BYTES = 32_000_000  # an event carries words and drawings; files go to /upload
+MAX_OTHER_BYTES = 4_000_000  # a report of the greatest length, a plan as JSON, a sign-in
 MAX_KNOWN = 100_000
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -154,9 +156,10 @@ class Gate:
             if path.startswith(file) and not self._uploads.has(path.removeprefix(file), who):
                 raise Refusal(404, "no such file of yours")
         body = None
-        if scope["method"] == "POST" and path.startswith(f"{API}/") and not path.startswith(f"{API}/upload"):
-            body = await _body(receive)
-            hashes = [*hashes, *_session_hashes(body)]
+        if scope["method"] not in _SAFE_METHODS and not is_upload(scope):
+            is_event = path.startswith(f"{API}/")
+            body = await _body(scope, receive, MAX_EVENT_BYTES if is_event else MAX_OTHER_BYTES)
+            hashes = [*hashes, *(_session_hashes(body) if is_event else ())]
         if any(not self._sessions.claim(h, who) for h in hashes):
             raise Refusal(403, "this page belongs to another browser: reload it")
         return receive if body is None else _again(body, receive)
@@ -218,7 +221,11 @@ def _same_origin(scope: Scope) -> None:
         raise Refusal(403, f"a page of {origin[:80]} may not act here")
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Read a request's body, unless it says that it is too large, or turns out to be."""
+    refusal = Refusal(413, f"what is sent here may have {limit:,} bytes at most; files go to {API}/upload")
+    if declared_bytes(scope) > limit:
+        raise refusal
     parts, size, more = [], 0, True
     while more:
         message = await receive()
@@ -226,8 +233,8 @@ async def _body(receive: Receive) -> bytes:
             break
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_EVENT_BYTES:
-            raise Refusal(413, f"an event may have {MAX_EVENT_BYTES:,} bytes at most")
+        if size > limit:
+            raise refusal
         more = message.get("more_body", False)
     return b"".join(parts)
 
@@ -267,4 +274,5 @@ async def _sign_in_first(scope: Scope, receive: Receive, send: Send) -> None:
 async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
     from starlette.responses import JSONResponse
 
-    await JSONResponse({"detail": refusal.message}, refusal.status)(scope, receive, send)
+    headers = {} if scope["method"] in _SAFE_METHODS else HANG_UP
+    await JSONResponse({"detail": refusal.message}, refusal.status, headers=headers)(scope, receive, send)

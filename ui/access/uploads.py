@@ -17,6 +17,21 @@ LOOK_EVERY_BYTES = 64 * 2**20  # how often the free space is looked at while an 
 MB = 1_000_000
 
 
+HANG_UP = {"connection": "close"}
+"""Of an answer that comes before the whole body: the server would read the rest only to throw it away."""
+
+
+def is_upload(scope: Scope) -> bool:
+    """Return whether a request brings files."""
+    return scope["method"] == "POST" and bool(scope["path"].rstrip("/") == UPLOAD)
+
+
+def declared_bytes(scope: Scope) -> int:
+    """Return how large a request's body is by its own word; 0 where it does not say."""
+    said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(said) if said.isdigit() else 0
+
+
 @dataclass(frozen=True)
 class UploadLimits:
     """What may be uploaded."""
@@ -53,11 +68,10 @@ class LimitUploads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http" or scope["path"].rstrip("/") != UPLOAD or scope["method"] != "POST":
+        if scope["type"] != "http" or not is_upload(scope):
             await self._app(scope, receive, send)
             return
-        said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if refusal := self._limits.refusal(int(said) if said.isdigit() else 0):
+        if refusal := self._limits.refusal(declared_bytes(scope)):
             await _refuse(scope, receive, send, refusal)
             return
         await self._counted(scope, receive, send)
@@ -85,6 +99,7 @@ class LimitUploads:
         async def sending(message: Message) -> None:
             if refused and message["type"] == "http.response.start":
                 message["status"] = refused[0][0]
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
         await self._app(scope, counting, sending)
@@ -94,4 +109,4 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: tuple[int
     from starlette.responses import PlainTextResponse
 
     status, words = refusal
-    await PlainTextResponse(words, status, headers={"Connection": "close"})(scope, receive, send)
+    await PlainTextResponse(words, status, headers=HANG_UP)(scope, receive, send)

@@ -90,10 +90,10 @@ class Cases(Quiet):
             }
 
         def on_uploads(study: StudyState, state: PageState, paths: list[str] | None, request: gr.Request) -> Updates:
-            return brought(self._page.take_uploads(study, paths), state, request)
+            return brought(self._page.take_uploads(study, paths, state.reading), state, request)
 
         def on_folder(study: StudyState, state: PageState, paths: list[str] | None, request: gr.Request) -> Updates:
-            return brought(self._page.take_folder(study, paths), state, request)
+            return brought(self._page.take_folder(study, paths, state.reading), state, request)
 
         def taking(sample: Sample) -> Callable[..., Updates]:
             def on_sample(study: StudyState, state: PageState, request: gr.Request) -> Updates:
