@@ -139,7 +139,7 @@ def test_models_check_loads_a_model(run_cli):
 def test_models_list_says_what_mends_each(run_cli):
     out = " ".join(run_cli("models", "list").out.split())
     assert "What they need" in out
-    assert "run 'readingroom models get rad-dino --from PLACE'" in out
+    assert "run 'readingroom models get rad-dino --from PLACE', or without --from where the Hugging Face hub" in out
 
 
 def test_models_get_takes_a_folder_and_tells_the_hash(run_cli, tmp_path, monkeypatch):
@@ -160,9 +160,9 @@ def test_models_get_takes_a_folder_and_tells_the_hash(run_cli, tmp_path, monkeyp
 
 
 def test_models_get_without_a_place_says_how(run_cli):
-    done = run_cli("models", "get", "rad-dino")
+    done = run_cli("models", "get", "clip-medical")
     assert done.code == 2
-    assert "rad-dino needs weights: missing: " in done.err
+    assert "clip-medical needs weights: missing: " in done.err
 
 
 def test_a_model_without_weights_needs_nothing(run_cli):

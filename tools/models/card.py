@@ -97,7 +97,7 @@ class ModelCard(_Data):
     extra: str = ""
     """Python module that must be importable beyond our own dependencies; empty: none."""
     extra_install: str = ""
-    """What to install for it."""
+    """What to install for it; for a remote model on this machine, what starts its server."""
     options: dict[str, Any] = Field(default_factory=dict)
     """What the runtime must know of this model; each runtime has its own keys and checks them."""
     prompts: tuple[PromptKind, ...] = ()

@@ -18,7 +18,7 @@ from tools.models.attempts import MB
 from tools.models.card import ModelCard
 from tools.models.installed import knows_runtime
 from tools.models.memory import machine_memory_bytes
-from tools.models.remote.address import address_refusal
+from tools.models.remote.address import address_refusal, silence
 from tools.models.runtimes import RUNTIMES
 from tools.models.weights import weight_paths
 
@@ -87,13 +87,15 @@ class Standing:
             return f"the runtime {card.runtime!r} is not part of this installation{meant}"
         if card.extra and importlib.util.find_spec(card.extra) is None:
             return f"install it: {card.extra_install or card.extra}"
-        return address_refusal(card, self.remote_models)
+        return address_refusal(card, self.remote_models) or silence(card)
 
     def _missing_weights(self, card: ModelCard) -> str:
         if card.weights is None:
             return ""
         command = f"readingroom models get {card.name}" + (" --from PLACE" if card.weights.file else "")
         bring = f"; run '{command}'" if not card.weights.distribution else ""
+        if card.weights.hub:
+            bring += ", or without --from where the Hugging Face hub can be reached"
         how = f"{bring}; {card.weights.get}" if card.weights.get else bring
         try:
             paths = weight_paths(card.weights, self.weights_dir, self.assets)

@@ -9,6 +9,7 @@ from tools.facts import AttachmentFacts
 from tools.imaging.anatomy import vocabulary
 from tools.models import cards
 from tools.models.card import read_card
+from tools.models.installed import installed_cards, knows_runtime
 
 CARD = """
 name = "test-model"
@@ -83,3 +84,15 @@ def test_our_cards_are_named_after_their_files_and_say_their_limits(path: Path) 
     assert card.requires or not (card.modality or card.body_part or card.dims)
     if card.verb == "segment":
         assert set(card.targets) <= vocabulary().targets
+
+
+def test_every_card_of_ours_has_a_runtime_and_says_what_is_known_of_it() -> None:
+    ours, broken = installed_cards()
+    assert not broken
+    for card in ours:
+        assert knows_runtime(card.runtime), card.name
+        assert card.limits, card.name
+        assert card.source, card.name
+        published = card.runtime == "remote_http" or (card.weights is not None and card.weights.file)
+        if card.trust == "untested" and published:
+            assert any("could not be had" in limit or "cannot be had" in limit for limit in card.limits), card.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from tools.models.card import ModelCard
 REMOTE_RUNTIMES = ("remote_http", "remote_mcp")
 SETTING = "READINGROOM_REMOTE_MODELS"
 _PORTS = {"http": 80, "https": 443}
+_KNOCK_S = 0.5  # this machine answers or refuses at once; longer only under heavy load
 
 
 def origin_of(url: str) -> str:
@@ -42,3 +44,20 @@ def address_refusal(card: ModelCard, allowed: Collection[str]) -> str:
     if is_loopback(url) or origin in {origin_of(each) for each in allowed}:
         return ""
     return f"pixels would leave for {origin}: to allow that, set {SETTING}={origin}"
+
+
+def silence(card: ModelCard) -> str:
+    """Return that nothing answers at the address of a card on this machine, and what starts it; empty otherwise.
+
+    Other machines are not asked: that would take time, and tell them that somebody is there.
+    """
+    url = str(card.options.get("url", ""))
+    if card.runtime not in REMOTE_RUNTIMES or not is_loopback(url):
+        return ""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or _PORTS[parts.scheme]), _KNOCK_S).close()
+    except OSError:
+        how = f": {card.extra_install}" if card.extra_install else ""
+        return f"nothing answers at {origin_of(url)}; start its server{how}, or correct options.url of its card"
+    return ""

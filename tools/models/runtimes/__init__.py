@@ -17,6 +17,7 @@ RUNTIMES: Mapping[str, str] = MappingProxyType(
         "monai_bundle": "tools.models.runtimes.monai_bundle:load",
         "nnunet": "tools.models.runtimes.nnunet:load",
         "onnx": "tools.models.runtimes.onnx_network:load",
+        "open_clip": "tools.models.runtimes.open_clip_folder:load",
         "phrase_boxes": "tools.models.runtimes.zero_shot_boxes:load",
         "remote_http": "tools.models.runtimes.remote:load_http",
         "remote_mcp": "tools.models.runtimes.remote:load_mcp",
