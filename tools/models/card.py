@@ -139,6 +139,11 @@ class ModelCard(_Data):
             modality=self.modality, body_part=self.body_part, dims=self.dims, view=self.view, reason=self.requires
         )
 
+    @property
+    def needs_bringing(self) -> bool:
+        """Whether a person must bring weights, or start a server, before it can run."""
+        return bool(self.weights and self.weights.file) or self.runtime.startswith("remote_")
+
     def refusal(self, facts: AttachmentFacts, images: int = 1) -> str | None:
         """Return why an image, or several that are one input, is not for this model; None where it is."""
         return self.facts_needed.refusal(facts) or self._miscounted(images)

@@ -66,7 +66,7 @@ def markdown_table(tools: Iterable[Tool], cards: Iterable[ModelCard]) -> list[st
 def _runs(tool: Tool, cards: Iterable[ModelCard]) -> str:
     behind = {"explain": "classify"}.get(tool.name, tool.name)
     models = [card for card in cards if card.verb == behind]
-    brought = models and all(card.weights is not None and card.weights.file for card in models)
+    brought = models and all(card.needs_bringing for card in models)
     adds_to_methods = tool.name in ("enhance", "synthesize")  # their models are one way among several
     return "with weights you bring" if brought and not adds_to_methods else "yes"
 
