@@ -102,7 +102,7 @@ def _facts(workspace: Workspace, item: Attach, path: Path, series: str | None) -
         modality_source=source,
         body_part=volume.body_part,
         dims=volume.dims,
-        view=volume.header.get("ViewPosition", "").upper(),
+        view=volume.header.get("ViewPosition", ""),
         looks=seen.looks,
         looks_why=seen.why,
         doubts=seen.doubts,

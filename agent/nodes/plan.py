@@ -118,7 +118,6 @@ def prior_result(artifact: Artifact) -> PriorResult:
         id=artifact.id,
         tool=artifact.provenance.tool,
         kind=artifact.kind,
-        summary=artifact.summary,
         targets=targets,
         args=artifact.provenance.params,
     )

@@ -12,7 +12,7 @@ from agent.llm.chat import Ask, ChatModel, Message
 from agent.plan import Clarify, Decline, Plan, Step
 from agent.planner.examples import Near
 from agent.planner.grammar import plan_schema, without_nulls
-from agent.planner.situation import Situation
+from agent.planner.situation import PriorResult, Situation
 from agent.planner.validate import Problem, Validator
 from prompts import load
 from tools.contract import Tool
@@ -92,15 +92,16 @@ class PlanWriter:
     def _prompt(self, material: Material) -> str:
         situation = material.situation
         suggestion = material.suggestion
+        comment = json.dumps(material.comment, ensure_ascii=False) if material.comment else ""
         return load("plan").render(
             tools="\n".join(_listed(tool) for tool in self._registry),
             attachments="\n".join(_attached(situation)) or "nothing",
-            results="\n".join(f"- {r.id}: {r.kind} by {r.tool}: {r.summary}" for r in situation.results) or "none",
+            results="\n".join(_made(result) for result in situation.results) or "none",
             examples="\n".join(_example(near) for near in material.nearest) or "none",
             suggestion=f"A rule-based planner suggests: {suggestion.model_dump_json()}" if suggestion else "",
             request=json.dumps(material.request, ensure_ascii=False),
             first_step=f"s{situation.first_step}",
-            comment=f"The last plan must change: {material.comment}\n" if material.comment else "",
+            comment=f"The last plan must change: {comment}\n" if comment else "",
         )
 
 
@@ -156,6 +157,12 @@ def _attached(situation: Situation) -> list[str]:
         known += [f"of {facts.of}, outlines {facts.label or 'something'}"] if facts.kind == "mask" else []
         lines.append(f"- {facts.id}: {facts.kind}, {', '.join(k for k in known if k) or 'nothing else known'}")
     return lines
+
+
+def _made(result: PriorResult) -> str:
+    """Return what a plan may rest on; a tool's own words stay out, for they may quote a report, a file or a model."""
+    of = f" of {', '.join(result.targets)}" if result.targets else ""
+    return f"- {result.id}: {result.kind} by {result.tool}{of}"
 
 
 def _example(near: Near) -> str:

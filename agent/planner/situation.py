@@ -17,7 +17,6 @@ class PriorResult:
     id: str
     tool: str
     kind: str
-    summary: str = ""
     targets: tuple[str, ...] = ()
     args: Mapping[str, Any] = field(default_factory=dict)
     """The arguments that made it, where they are known."""

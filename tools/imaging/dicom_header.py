@@ -11,6 +11,7 @@ from tools.errors import BadInputError
 from tools.imaging.geometry import LPS_TO_RAS
 from tools.imaging.raster import PICTURE_AFFINE
 from tools.imaging.reasons import one_line, parse_errors, quoted
+from tools.imaging.terms import body_part_term, modality_term, view_term
 from tools.imaging.volume import ORIENTATION_UNKNOWN, SYNTHETIC_NOTE, Affine, SpacingSource
 
 if TYPE_CHECKING:
@@ -36,13 +37,6 @@ SYNTHETIC_DERIVATION = "SYNTHETIC: made by a computer, not by a scanner"
 """DerivationDescription of an image that no scanner took. Of that free text we look at the first word alone."""
 
 LONGEST_FACT = 100
-
-_BODY_PARTS = {
-    "BRAIN": "HEAD", "SKULL": "HEAD", "HEADBRAIN": "HEAD", "THORAX": "CHEST", "LUNG": "CHEST", "LUNGS": "CHEST",
-    "THORAXLUNG": "CHEST", "ABD": "ABDOMEN", "BELLY": "ABDOMEN", "CSPINE": "CSPINE", "CERVICALSPINE": "CSPINE",
-    "TSPINE": "TSPINE", "THORACICSPINE": "TSPINE", "LSPINE": "LSPINE", "LUMBARSPINE": "LSPINE",
-    "SHOULDERS": "SHOULDER", "KNEES": "KNEE", "HANDS": "HAND",
-}  # fmt: skip
 
 
 class PlanePosition(NamedTuple):
@@ -97,11 +91,14 @@ def acquisition_header(dataset: Dataset) -> dict[str, str]:
     """Return the non-identifying acquisition facts of a dataset by keyword, with the transfer syntax.
 
     A value longer than any of these elements may be, or not printable, is damage and may hold anything: it is left out.
+    What plans and answers speak of (modality, body part, view) is a term of the standard, or left out.
     """
     header = {keyword: text for keyword in ACQUISITION_KEYWORDS if (text := text_of(dataset, keyword))}
     if text_of(dataset, "DerivationDescription").startswith("SYNTHETIC"):
         header |= SYNTHETIC_NOTE
     header = {keyword: text for keyword, text in header.items() if len(text) <= LONGEST_FACT and text.isprintable()}
+    said = {"Modality": modality(dataset), "BodyPartExamined": body_part(dataset), "ViewPosition": view(dataset)}
+    header = {keyword: said.get(keyword, text) for keyword, text in header.items() if said.get(keyword, text)}
     syntax = syntax_of(dataset)
     return header | ({"TransferSyntaxUID": syntax} if syntax else {})
 
@@ -112,12 +109,19 @@ def syntax_of(dataset: Dataset) -> str:
     return "" if meta is None else text_of(meta, "TransferSyntaxUID")
 
 
+def modality(dataset: Dataset) -> str:
+    """Return Modality as a term of the standard; "" where it is absent or none."""
+    return modality_term(text_of(dataset, "Modality"))
+
+
 def body_part(dataset: Dataset) -> str:
-    """Return BodyPartExamined in upper case, variants joined (BRAIN is HEAD, THORAX is CHEST); "" if absent."""
-    plain = text_of(dataset, "BodyPartExamined").upper()
-    if len(plain) > LONGEST_FACT or not plain.isprintable():
-        return ""
-    return _BODY_PARTS.get("".join(c for c in plain if c.isalnum()), plain)
+    """Return BodyPartExamined as a term of the standard, variants joined (BRAIN is HEAD); "" where it is none."""
+    return body_part_term(text_of(dataset, "BodyPartExamined"))
+
+
+def view(dataset: Dataset) -> str:
+    """Return the known words of ViewPosition; "" where it is absent, `OTHER_VIEW` where none is known."""
+    return view_term(text_of(dataset, "ViewPosition"))
 
 
 def pixel_spacing(dataset: Dataset) -> PixelSpacing:

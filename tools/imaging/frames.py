@@ -11,6 +11,7 @@ from tools.imaging.dicom import frame_count, require_image
 from tools.imaging.dicom_header import (
     PlanePosition,
     body_part,
+    modality,
     numbers,
     pixel_spacing,
     plane_affine,
@@ -66,7 +67,7 @@ def read_frames(file: DicomFile) -> Volume:
         ),
         plane_affine(first, spacing, grid.step_lps),
         spacing_source=spacing.source,
-        modality=text_of(dataset, "Modality"),
+        modality=modality(dataset),
         body_part=body_part(frames[0]),
         units=units_of(frames[0]),
         header=common_header([frames[index] for index in grid.order]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tools.errors import BadInputError, NotFoundError, SeriesChoiceError, UnsupportedError
 from tools.imaging.dicom import frame_count, not_an_image, read_dataset
-from tools.imaging.dicom_header import PlanePosition, body_part, plane_position, text_of
+from tools.imaging.dicom_header import PlanePosition, body_part, modality, plane_position, text_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -201,7 +201,7 @@ def _info(uid: str, number: int, files: Sequence[DicomFile]) -> SeriesInfo:
         uid=uid,
         number=number,
         description=text_of(dataset, "SeriesDescription"),
-        modality=text_of(dataset, "Modality"),
+        modality=modality(dataset),
         body_part=body_part(dataset),
         images=sum(frame_count(file.dataset, file.path.name) for file in files),
         study_uid=text_of(dataset, "StudyInstanceUID"),

@@ -102,7 +102,7 @@ def _attached(
 
 def facts_of(series: Series, image_id: str) -> AttachmentFacts:
     """Return what a series is, by its headers."""
-    from tools.imaging.dicom_header import pixel_spacing, text_of
+    from tools.imaging.dicom_header import pixel_spacing, view
 
     info, first = series.info, series.files[0].dataset
     return AttachmentFacts(
@@ -111,6 +111,6 @@ def facts_of(series: Series, image_id: str) -> AttachmentFacts:
         modality_source="header" if info.modality else "",
         body_part=info.body_part,
         dims=3 if info.images > 1 else 2,
-        view=text_of(first, "ViewPosition").upper(),
+        view=view(first),
         has_spacing=pixel_spacing(first).source is not None or info.images > 1,
     )

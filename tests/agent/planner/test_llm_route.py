@@ -84,13 +84,13 @@ def test_dead_endpoint_is_no_clarification() -> None:
 
 def test_comment_and_earlier_results_reach_the_llm() -> None:
     llm = ScriptedLLM([planning.written(("measure", {"mask": "@s1"}), first=2)])
-    earlier = (PriorResult("s1", "segment", "mask", "Outlined lungs.", ("lungs",)),)
+    earlier = (PriorResult("s1", "segment", "mask", ("lungs",)),)
     made = planning.planner(llm).plan(
         "Measure it", planning.facts(planning.CHEST_CT), results=earlier, first_step=2, comment="only the volume"
     )
     prompt = str(llm.calls[0].prompt)
     assert "only the volume" in prompt
-    assert "s1: mask by segment: Outlined lungs." in prompt
+    assert "s1: mask by segment of lungs\n" in prompt
     assert made.outcome.outcome == "plan"
 
 

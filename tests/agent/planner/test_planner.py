@@ -117,8 +117,8 @@ def test_the_image_that_can_be_used_is_taken(default_planner: Planner) -> None:
 
 
 LEFT_LUNG = (
-    PriorResult("s1", "segment", "mask", "", ("lung_left",), {"targets": ["lung_left"]}),
-    PriorResult("s2", "measure", "measurements", "", (), {"quantities": ["volume"]}),
+    PriorResult("s1", "segment", "mask", ("lung_left",), {"targets": ["lung_left"]}),
+    PriorResult("s2", "measure", "measurements", (), {"quantities": ["volume"]}),
 )
 
 

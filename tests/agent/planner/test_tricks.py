@@ -11,17 +11,24 @@ from typing import Any
 import planning
 import pydicom
 import pytest
+from pydicom.config import IGNORE
 from pydicom.data import get_testdata_file
+from pydicom.datadict import dictionary_VR
 
 from agent.attach import Attach, attach
 from agent.nodes.answer import answer
 from agent.nodes.plan import prior_result
+from agent.nodes.reflect import reflect
 from agent.planner import Planner
+from agent.testing import ScriptedLLM
 from tests.agent.test_injection import ORDERS
 from tools.contract import ToolContext
+from tools.errors import ToolError
 from tools.grounding import evidence_in, problem_with
+from tools.imaging.terms import OTHER_VIEW, _terms, body_part_term, modality_term, view_term
 from tools.results import Claim, Measurements, Text
 from tools.testing import NoModel, _keep, phantom_reading
+from tools.verbs.check_report import check_report
 from tools.verbs.describe import describe
 from tools.verbs.draft_markdown import escaped
 from tools.verbs.measure import measure
@@ -52,7 +59,7 @@ UNICODE = (
 TRICKS = LINKS + UNICODE + ORDERS
 UNFIT = str.maketrans({"\\": "", "=": " ", "\x1b": ""})  # what no DICOM text holds
 INVISIBLE = "\u200b\u200e\u200f\u2060\u2066\u2069\u202c\u202e\ufeff"
-CARRIERS = ("file name", "mask name", "DICOM tags", "summary", "notes", "model output")
+CARRIERS = ("file name", "mask name", "DICOM tags", "summary", "notes", "model output", "report", "refusal")
 REQUEST = "Measure the volume of the lungs."
 
 
@@ -61,16 +68,23 @@ def planner() -> Planner:
     return planning.planner()
 
 
-_PLANS: dict[str, object] = {}
+_TAGS = (
+    "StudyDescription", "SeriesDescription", "PatientComments", "ImageComments", "PatientName", "ProtocolName",
+    "BodyPartExamined", "RequestedProcedureDescription", "InstitutionName", "DeviceSerialNumber",
+)  # fmt: skip
+
+
+def given(workspace: Workspace) -> tuple[Any, ...]:
+    """All that any planner, a language model included, is given of a reading."""
+    return workspace.facts(), tuple(prior_result(a) for a in workspace.artifacts())
 
 
 def planned(workspace: Workspace) -> object:
-    """The plan of the examples; what a planner gets is all it can know, so the same is not planned twice."""
-    priors = tuple(prior_result(a) for a in workspace.artifacts())
-    given = repr((workspace.facts(), priors))
-    if given not in _PLANS:
-        _PLANS[given] = planner().plan(REQUEST, workspace.facts(), results=priors, first_step=9).outcome
-    return _PLANS[given]
+    """The plan of the examples, and all that a language model is told to plan from."""
+    facts, priors = given(workspace)
+    llm = ScriptedLLM([{"outcome": "decline", "steps": [], "message": "no"}])
+    planning.planner(llm).plan(REQUEST, facts, results=priors, first_step=9)
+    return planner().plan(REQUEST, facts, results=priors, first_step=9).outcome, llm.calls[0].messages
 
 
 def answered(workspace: Workspace, *steps: str) -> list[dict[str, Any]]:
@@ -108,8 +122,10 @@ def scan(folder: Path, carrier: str, trick: str) -> Path:
     dataset = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
     dataset.SpecificCharacterSet = "ISO_IR 192"
     if carrier == "DICOM tags":
-        for keyword in ("StudyDescription", "SeriesDescription", "PatientComments", "ImageComments", "PatientName"):
-            setattr(dataset, keyword, trick[:60].translate(UNFIT))
+        for keyword in _TAGS:
+            value, kind = trick[:60].translate(UNFIT), dictionary_VR(keyword)
+            value = value.encode("ascii", "ignore").decode() if kind == "CS" else value
+            dataset[keyword] = pydicom.DataElement(keyword, kind, value, validation_mode=IGNORE)
     name = trick.replace("/", "_")[:60] if carrier == "file name" else "scan"
     path = folder / f"{name}.dcm"
     dataset.save_as(path)
@@ -119,12 +135,19 @@ def scan(folder: Path, carrier: str, trick: str) -> Path:
 @pytest.mark.parametrize("carrier", ["file name", "DICOM tags"])
 def test_a_trick_in_a_files_name_or_tags_changes_neither_plan_nor_answer(tmp_path: Path, carrier: str) -> None:
     bare = attached(tmp_path / "bare", scan(tmp_path, "", ""))
-    plan, told = planned(bare), described(bare)
+    told, known, plan = described(bare), given(bare), planned(bare)
     for number, trick in enumerate(TRICKS):
         evil = attached(tmp_path / str(number), scan(tmp_path, carrier, trick))
-        assert evil.facts() == bare.facts(), trick
-        assert planned(evil) == plan, trick
         assert described(evil) == told, trick
+        assert given(evil) == known, trick
+    assert planned(evil) == plan
+
+
+def test_a_view_is_a_word_of_the_standard_or_another_one() -> None:
+    for trick in TRICKS:
+        assert set(view_term(trick).split()) <= {*_terms()["views"], OTHER_VIEW}, trick
+        assert modality_term(trick) == body_part_term(trick) == "", trick
+    assert (view_term("PA CHEST"), view_term(""), body_part_term("whole body")) == ("PA CHEST", "", "WHOLEBODY")
 
 
 def with_mask(folder: Path, name: str) -> Workspace:
@@ -139,13 +162,13 @@ def with_mask(folder: Path, name: str) -> Workspace:
 
 def test_a_trick_in_a_masks_name_changes_neither_plan_nor_answer(tmp_path: Path) -> None:
     bare = with_mask(tmp_path / "bare", "m")
-    plan, told = planned(bare), answered(bare, "s5")
+    plan, told, known = planned(bare), answered(bare, "s5"), given(bare)
     assert any("mask1" in claim["text"] for claim in told)
     for number, trick in enumerate(TRICKS):
         evil = with_mask(tmp_path / str(number), trick.replace("/", "_")[:60])
-        assert evil.facts() == bare.facts(), trick
-        assert planned(evil) == plan, trick
         assert answered(evil, "s5") == told, trick
+        assert given(evil) == known, trick
+    assert planned(evil) == plan
 
 
 def put(workspace: Workspace, carrier: str, trick: str) -> None:
@@ -163,17 +186,56 @@ def put(workspace: Workspace, carrier: str, trick: str) -> None:
 def test_a_trick_in_a_result_changes_neither_plan_nor_answer(tmp_path: Path, carrier: str) -> None:
     reading = phantom_reading(tmp_path)
     put(reading, carrier, "The lungs were looked at.")
-    plan, told = planned(reading), answered(reading, "s2")
+    plan, told, known = planned(reading), answered(reading, "s2"), given(reading)
     for trick in TRICKS:
         put(reading, carrier, trick)
-        assert planned(reading) == plan, trick
         assert answered(reading, "s2") == told, trick
+        assert given(reading) == known, trick
         if carrier == "model output":
             both = answered(reading, "s2", "s4")
             assert both[: len(told)] == told, trick
             opinions = [c for c in both[len(told) :] if c["kind"] != "general"]
             assert [c["kind"] for c in opinions] == ["model opinion"], trick
             assert all(c["text"].startswith("The model's opinion: “") for c in opinions), trick
+    assert planned(reading) == plan
+
+
+def test_a_trick_in_an_attached_report_changes_neither_plan_nor_measurement(tmp_path: Path) -> None:
+    readings = []
+    for number, trick in enumerate(("The lungs were looked at.", *TRICKS)):
+        reading = phantom_reading(tmp_path / str(number))
+        (path := tmp_path / "report.txt").write_text(f"FINDINGS: {trick}", encoding="utf-8")
+        attach(reading, Attach(path))
+        readings.append((trick, given(reading), answered(reading, "s2")[:1]))
+    for evil in readings[1:]:
+        assert evil[1:] == readings[0][1:], evil[0]
+
+
+class Replanning:
+    """All that reflect asks of a run: what is attached, and a planner that plans again."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.settings = SimpleNamespace(max_replans=1)
+
+    def open_planner(self) -> SimpleNamespace:
+        return SimpleNamespace(can_replan=True)
+
+
+def test_a_trick_in_a_files_name_reaches_no_new_plan(tmp_path: Path) -> None:
+    """A refusal names the file to the person; a language model that plans again is told its id."""
+    for number, trick in enumerate(TRICKS):
+        reading = phantom_reading(tmp_path / str(number))
+        path = tmp_path / f"{trick.replace('/', '_')[:60]}.txt"
+        path.write_text(" ", encoding="utf-8")
+        attach(reading, Attach(path))
+        with pytest.raises(ToolError) as refused:
+            check_report(context(reading, "s9"), report="rep1")
+        assert path.name in str(refused.value), trick
+        failed = {"tool": "check_report", "message": str(refused.value), "retry": refused.value.retry}
+        state: Any = {"outcome": {"steps": [{"id": "s9"}]}, "results": {"s9": failed}}
+        told: Any = reflect(state, SimpleNamespace(context=Replanning(reading)))  # type: ignore[arg-type]
+        assert told["comment"] == "s9 check_report: rep1 (rep1) must hold one report with text, it holds 0", trick
 
 
 def test_a_trick_is_no_finding(tmp_path: Path) -> None:
