@@ -21,6 +21,7 @@ from agent.planner.text import words
 from tools.contract import Tool
 from tools.errors import ToolError
 from tools.facts import AttachmentFacts
+from tools.imaging.anatomy import TargetMention, find_targets, in_region
 from tools.preconditions import check_call
 from tools.registry import Registry
 
@@ -55,6 +56,7 @@ class Composer:
 
     def __init__(self, registry: Registry, hub: Hub, situation: Situation) -> None:
         self.steps: list[Step] = []
+        self._said = ""
         self.notes: list[str] = []
         """What was put in the place of something that cannot be had."""
         self._registry = registry
@@ -69,7 +71,12 @@ class Composer:
         Raises:
             NeedsAnswerError: something must be said or attached first.
         """
-        wish = self._as_detection(wish) or wish
+        self._said = wish.request
+        if found := self._found_not_outlined(wish):
+            sought, wish = found
+            self.add(sought)
+            if not targets_in(wish.text):
+                return
         tool = self._registry.get(wish.tool)
         self._fetch_the_prior(tool, wish)
         when = self._condition(wish)
@@ -93,25 +100,24 @@ class Composer:
             fetch = self._registry.get("fetch_study")
             self._append(fetch, {"prior_of": f"@{images[0].id}"}, None)
 
-    def _as_detection(self, wish: Wish) -> Wish | None:
-        """Return the wish to find what a person wants measured, where no model outlines it and one finds it."""
+    def _found_not_outlined(self, wish: Wish) -> tuple[Wish, Wish] | None:
+        """Return the wish to find what is to be measured, where no model outlines it and one finds it, and the rest."""
         if wish.tool != "measure" or wish.given is not None or not self._situation.attached("image"):
             return None
-        spoken = targets_in(wish.text)
-        targets = spoken or self._arguments.spoken_targets
+        spoken = find_targets(wish.text)
+        targets = [t for mention in spoken for t in mention.targets] or self._arguments.spoken_targets
         image = self._refs.image(wish.text)
-        if (
-            not targets
-            or self._refs.mask(wish.text, targets)
-            or self._can("segment", {"image": image, "targets": targets})
-        ):
+        lacking = [t for t in targets if not self._can("segment", {"image": image, "targets": [t]})]
+        if not lacking or self._refs.mask(wish.text, targets):
             return None
-        sought = replace(wish, tool="detect", text=wish.text if spoken else wish.request)
+        outlined = [m for m in spoken if not set(m.targets) & set(lacking)]
+        said = _without(wish.text, outlined) if spoken else wish.request
+        sought = replace(wish, tool="detect", text=said)
         args = self._arguments.of(self._registry.get("detect"), sought) if "detect" in self._registry else {}
         if "target" not in args or not self._can("detect", {"image": image, **args}):
             return None
-        self.notes.append(f"no model here outlines {', '.join(targets)}: boxes say where and how large, no volume")
-        return sought
+        self.notes.append(f"no model here outlines {', '.join(lacking)}: boxes say where and how large, no volume")
+        return sought, replace(wish, text=_without(wish.text, [m for m in spoken if m not in outlined]))
 
     def _condition(self, wish: Wish) -> Condition | None:
         """Return what a step depends on; measures it first where nothing has yet."""
@@ -282,6 +288,7 @@ class Composer:
 
     def _append(self, tool: Tool, args: dict[str, Any], when: Condition | None = None) -> str:
         """Add a step, or say more in one that is there; return its id."""
+        args = self._as_meant_here(args)
         same_tool = [s for s in self.steps if s.tool == tool.name and s.when == when]
         plain = {name: value for name, value in args.items() if name != "image"}
         for step in same_tool:
@@ -292,6 +299,14 @@ class Composer:
         if twin is None:
             return self._insert(Step(id=self._next(), tool=tool.name, args=args, when=when))
         return self._replace(twin, _joined(twin.args, args))
+
+    def _as_meant_here(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Return arguments with the structures that a person means in an image of this region."""
+        facts = self._situation.facts.get(str(args.get("image") or args.get("current") or "").removeprefix("@"))
+        targets = args.get("targets")
+        if facts is None or not isinstance(targets, list):
+            return args
+        return {**args, "targets": in_region(facts.body_part, targets, self._said)}
 
     def _replace(self, step: Step, args: dict[str, Any]) -> str:
         self.steps[self.steps.index(step)] = step.model_copy(update={"args": self._in_order(step.tool, args)})
@@ -324,6 +339,13 @@ class Composer:
 
 
 _QUANTITIES = ("volume", "intensity", "hu_classes", "diameter", "surface_area", "radiomics", "ratio")
+
+
+def _without(text: str, mentions: Sequence[TargetMention]) -> str:
+    """Return a text without some of the structures that it names."""
+    for mention in sorted(mentions, key=lambda m: -m.start):
+        text = text[: mention.start] + text[mention.end :]
+    return text
 
 
 def _is_list(tool: Tool, name: str) -> bool:

@@ -57,6 +57,12 @@ _QUERY_TAIL = re.compile(
     r"\s+(?:please|pls|thanks)\b.*$|\s+(?:too|as well|also)\W*$",
     re.I,
 )
+_OF_THEM = re.compile(
+    r"(?:(?:summari[sz]e|tell|say|read|see|and|me|us|what|was|were|is|did|had|been|their|they|those|these|them|the|in|"
+    r"about|of|sa(?:y|ys|id)|stat\w+|report(?:s|ed)?|wr(?:ite|ote|itten)|describ\w+|found|radiologists?|conclu\w+)\b\W*)+",
+    re.I,
+)
+"""Asks what reports say that were found just before; names nothing to search for."""
 _GROUND_LEADS = re.compile(
     r"^.*?\b(?:described (?:as|by)|phrase|refers? to|match(?:es)?|calls?|bounding box for|box around|rectangle around|"
     r"circle around|point (?:me )?to|where (?:on the image )?(?:is|are)|locali[sz]e|circle|box|mark|highlight|indicate|"
@@ -86,7 +92,7 @@ def query_in(text: str) -> str:
         shorter = lead.sub("", rest, count=1).strip(" :,.")
         rest = shorter if len(shorter) > 2 else rest
     rest = _QUERY_TAIL.sub("", rest).strip(" :,.")
-    return "" if re.fullmatch(rf"(?:\w+\s+)?{_REPORT_WORDS}", rest, re.I) else rest
+    return "" if re.fullmatch(rf"(?:\w+\s+)?{_REPORT_WORDS}", rest, re.I) or _OF_THEM.fullmatch(rest) else rest
 
 
 def phrase_in(text: str) -> str:

@@ -36,6 +36,9 @@ _EACH_SIDE = re.compile(
     re.I,
 )
 
+_DENIED = re.compile(r"\b(?:non|not|no|without)[\s-]+(?:an?\s+|the\s+)?\w+", re.I)
+_AND_RATIO = re.compile(r"(?:,|\band|\bplus|\bwith|&)\s+(?:\w+\s+){0,3}?ratios?\b", re.I)
+
 
 def fill(schema: Mapping[str, Any], names: Iterable[str], text: str, request: str) -> dict[str, Any]:
     """Return the values that a text gives to arguments; an argument that it does not mention is left out.
@@ -68,14 +71,15 @@ def enumerated(
     listed = {**words()["values"].get(name, {}), **(says or {})}
     if is_command(choices):
         return _in_order(commands_in(name, choices, text, listed))
-    found = []
-    for choice in choices:
-        own = str(choice).replace("_", " ").replace("-", " ").lower()
-        if at := has_phrase(text, [own, *listed.get(str(choice), ())]):
-            found.append((at, choice))
+    said = {choice: has_phrase(text, [_spoken(choice), *listed.get(str(choice), ())]) for choice in choices}
+    found = [(at, choice) for choice, at in said.items() if at]
     if name == "quantities":
         found = _without_overlap(found, text)
     return _in_order(found)
+
+
+def _spoken(choice: Any) -> str:
+    return re.sub(r"[_-]", " ", str(choice)).lower()
 
 
 def _in_order(found: Iterable[tuple[int, Any]]) -> list[Any]:
@@ -101,6 +105,16 @@ def targets_in(text: str) -> list[str]:
     if "lungs" in found and _EACH_SIDE.search(text):
         found = [one for target in found for one in (("lung_left", "lung_right") if target == "lungs" else (target,))]
     return list(dict.fromkeys(found))
+
+
+def is_only_structures(text: str) -> bool:
+    """Return whether a text is nothing but names of structures."""
+    from tools.imaging.anatomy import find_targets
+
+    mentions = find_targets(text)
+    for mention in mentions:
+        text = text.replace(mention.text, "")
+    return bool(mentions) and not set(re.findall(r"\w+", text.lower())) - {"the", "a", "an", "of", "and", "both"}
 
 
 def implied_targets_in(text: str) -> list[str]:
@@ -186,7 +200,9 @@ def _value(name: str, schema: Mapping[str, Any], text: str, request: str) -> Any
         said = enumerated(name, choices, text, says) or (
             enumerated(name, choices, request, says) if is_required else []
         )
-        return next(iter(said), None) if single else said
+        affirmed = _DENIED.sub("", text)
+        outright = [choice for choice in said if has_phrase(affirmed, [_spoken(choice)])]
+        return next(iter(outright or said), None) if single else said
     if name in _BY_NAME:
         return _as_type(prop, _BY_NAME[name](text, request))
     by_type: dict[str, Callable[[], Any]] = {
@@ -232,11 +248,11 @@ def _number(name: str, prop: Mapping[str, Any], text: str) -> float | int | None
 
 
 def _without_overlap(found: list[tuple[int, Any]], text: str) -> list[tuple[int, Any]]:
-    """Drop a volume that only "surface area" or "size" beside "diameter" or "ratio" seems to name."""
+    """Drop a volume or diameter that only "surface area", or "size" beside "diameter" or "ratio", seems to name."""
     named = [choice for _, choice in found]
     explicit = has_phrase(text, ["volume*", "volumetr*", "ml", "mls", "litre*", "liter*", "cc", "millilit*", "cubic*"])
     if "volume" in named and len(named) > 1 and not explicit and set(named) & {"diameter", "surface_area", "ratio"}:
         found = [pair for pair in found if pair[1] != "volume"]
-    if "ratio" in named:
-        found = [pair for pair in found if pair[1] == "ratio"]
+    if "ratio" in named and not _AND_RATIO.search(text):
+        found = [pair for pair in found if pair[1] not in ("volume", "diameter")]  # what it is a ratio of
     return found

@@ -44,6 +44,12 @@ _CONTEXT = re.compile(
     r"|here (?:is|are)\b|attached (?:is|are|you)\b|\d+[- ]?(?:year|yo|y/o)",
     re.I,
 )
+_COURSE = re.compile(
+    r"\s*\b(?:before|after|since|prior to|following|during|pre|post)[\s-]+(?:the |her |his |their |this |last |first )*"
+    r"(?:treatment|therapy|surgery|operation|chemo\w*|radio\w*|radiation|resection|biopsy|ablation|transplant\w*)\b",
+    re.I,
+)
+"""When something was: no question of treatment, whatever it is compared with."""
 _WORD = re.compile(r"[^\W_]+(?:[-'.][^\W_]+)*")
 
 
@@ -149,9 +155,10 @@ def is_form(text: str) -> bool:
 
 
 def written_out(text: str) -> str:
-    """Return a text with usual abbreviations written out, for comparison with examples."""
+    """Return a text for comparison with examples: abbreviations written out, without "before surgery" and the like."""
     short = words()["shorthand"]
-    return _WORD.sub(lambda found: short.get(found[0].lower(), found[0]), text)
+    undated = _COURSE.sub("", text)
+    return _WORD.sub(lambda found: short.get(found[0].lower(), found[0]), undated if _WORD.search(undated) else text)
 
 
 def _has_content(text: str) -> bool:
@@ -240,9 +247,15 @@ def is_english(text: str) -> bool:
     return foreign < 2 or foreign <= sum(t in lists["english"] for t in tokens)
 
 
-_OTHER_ONE = re.compile(r"\b(left|right)\s+([a-z]+)\b(.{1,80}?)\b(?!\1)(left|right)\s+one\b", re.IGNORECASE | re.DOTALL)
+_OTHER_ONE = re.compile(
+    r"\b(left|right)\s+([a-z]+)\b(.{1,80}?)\b(?!\1)(left|right)(?:\s+one\b|['’]s\b)", re.IGNORECASE | re.DOTALL
+)
+_TO_OTHER = re.compile(
+    r"\b(left|right)(\s+(?:to|versus|vs\.?|over|by|against|with|than)\s+(?:the\s+)?)(?!\1)(left|right)\s+([a-z]+)\b",
+    re.I,
+)
 
 
 def with_sides_named(text: str) -> str:
-    """Say what "one" stands for: "the left lung and the right one" → "the left lung and the right lung"."""
-    return _OTHER_ONE.sub(r"\1 \2\3\4 \2", text)
+    """Name what has the other side too: "the left lung and the right one", "left to right lung"."""
+    return _TO_OTHER.sub(r"\1 \4\2\3 \4", _OTHER_ONE.sub(r"\1 \2\3\4 \2", text))

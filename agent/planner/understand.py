@@ -13,9 +13,10 @@ from agent.planner.compose import Composer
 from agent.planner.conditions import limit_in
 from agent.planner.examples import ExampleIndex, Scored, is_named, out_of_scope
 from agent.planner.parts import parts_of
+from agent.planner.queries import query_in
 from agent.planner.short_plan import ShortCall
 from agent.planner.situation import CannotDoError, NeedsAnswerError, Situation
-from agent.planner.slots import enumerated, fill, labels_in, landmarks_in, targets_in
+from agent.planner.slots import enumerated, fill, is_only_structures, labels_in, landmarks_in, targets_in
 from agent.planner.text import Clause, begins_anew, quoted, words
 from agent.planner.validate import Limits, Validator
 from tools.registry import Registry
@@ -55,6 +56,7 @@ _QUANTITY = re.compile(
     r"|\b(?:diameters?|density|hu|hounsfield|millilit\w+|ml)\b",
     re.I,
 )
+_OF_BOTH = re.compile(r"^(?!\W*(?:their|its)\b)[\w\s-]*\b(volumes|sizes|diameters|densities)\W*$", re.I)
 _AS_FILE = re.compile(
     r"\b(?:as|to|in|into|an?|of|the)\s+(?:\w+\s+){0,2}?"
     r"(?:csv|spreadsheet|excel|nifti|nii|stl|pdf|docx|html|word|json|fhir|dicom[ -]s[er]g?|png)\b"
@@ -233,6 +235,7 @@ class Interpreter:
             if _WHERE.match(part.text) and wishes:
                 self._show_where(wishes, part, request)
                 continue
+            wishes += self._measured_too(wishes, part, request)
             tool = self._doable(found, part, request, wishes)
             if wishes and tool == wishes[-1].tool and _MORE_OF_IT.search(part.text):
                 wishes[-1] = replace(wishes[-1], text=f"{wishes[-1].text} {part.text}")
@@ -251,6 +254,13 @@ class Interpreter:
             if part.condition and limit_in(part.condition) is None:
                 self._notes.append(f"“{part.condition}” cannot be checked by the plan: judge by the results")
         return self._without_repeats(wishes)
+
+    def _measured_too(self, before: Sequence[Wish], part: Clause, request: str) -> list[Wish]:
+        """Return the wish to measure what was named just before "… and nodule volumes"."""
+        measured = _OF_BOTH.search(part.text)
+        if not (measured and before and before[-1].tool == "segment" and is_only_structures(before[-1].text)):
+            return []
+        return [Wish("measure", f"{before[-1].text} {measured[1]}", request)]
 
     def _only_repeats(self, score: float, tool: str, part: Clause, request: str, before: Sequence[Wish]) -> bool:
         """Return whether an unclear part names nothing of its own: "give positions" after a detection."""
@@ -288,12 +298,16 @@ class Interpreter:
                 return option.tool
         return found[0].tool
 
-    def _without_repeats(self, wishes: list[Wish]) -> list[Wish]:
-        """Drop what a stronger wish contains: a comparison measures by itself."""
+    def _without_repeats(self, wishes: Sequence[Wish]) -> list[Wish]:
+        """Drop what a stronger wish contains: a comparison measures, similar images come with their reports."""
         tools = {w.tool for w in wishes}
-        if "compare" in tools:
-            wishes = [w for w in wishes if w.tool not in ("segment", "measure", "register")]
-        return wishes
+        contained = {"segment", "measure", "register"} if "compare" in tools else set()
+        kept = [w for w in wishes if w.tool not in contained]
+        if "find_similar" not in tools:
+            return kept
+        theirs = [w for w in kept if w.tool == "search_reports" and not query_in(w.text)]
+        self._notes += [f"left out “{w.text}”: similar images come with their reports" for w in theirs]
+        return [w for w in kept if w not in theirs]
 
     # --- plans
 

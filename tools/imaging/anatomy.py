@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -13,13 +15,12 @@ from typing import NamedTuple
 from tools.errors import BadInputError
 
 MAX_WORDS = 7  # "lower lobe of the left lung" has six
+MIN_SERIES = 8  # more members than anybody names one by one: "the vertebrae", "the ribs"
 MIN_TYPO_LETTERS = 5  # shorter words are too often another word with one letter changed
 
 _LEFT = frozenset({"left", "l", "lt", "leftsided", "lefthand"})
 _RIGHT = frozenset({"right", "r", "rt", "rightsided", "righthand"})
-_FILLERS = frozenset(
-    {"the", "of", "a", "an", "my", "his", "her", "their", "this", "patient's", "sided", "hand", "side"}
-)
+_FILLERS = frozenset({"the", "of", "a", "an", "my", "his", "her", "their", "this", "patient", "sided", "hand", "side"})
 _BOTH = frozenset({"both", "bilateral", "each", "all", "whole", "entire", "two"})
 _JOINERS = frozenset({"and", "or", "plus", "versus", "vs", "against"})
 _ORDINALS = (
@@ -49,6 +50,8 @@ class Vocabulary:
     before: frozenset[str]
     ignored: frozenset[str]
     not_typos: frozenset[str]
+    namesakes: dict[str, tuple[str, ...]]
+    """By structure: another that the same word means elsewhere, then words that leave no choice."""
     regions: dict[str, frozenset[str]]
     """Structures by region, without _left and _right."""
     shows: dict[str, frozenset[str]]
@@ -76,6 +79,7 @@ def vocabulary() -> Vocabulary:
         before=frozenset(data["lists"]["before"]),
         ignored=frozenset(data["lists"]["ignored"]),
         not_typos=frozenset(data["lists"]["not_typos"]),
+        namesakes={stem: tuple(said) for stem, said in data["namesakes"].items()},
         regions={region: frozenset(names) for region, names in data["regions"].items()},
         shows={region: frozenset(parts) for region, parts in data["shows"].items()},
     )
@@ -95,9 +99,42 @@ def may_show(body_part: str, target: str) -> bool:
     """
     known = vocabulary()
     visible = {region for region, parts in known.shows.items() if body_part in parts}
-    stem = re.sub(r"_(left|right)(?=_|$)|_?\d+$", "", target)
+    stem = _stem(target)
     lies_in = {region for region, names in known.regions.items() if stem in names}
     return not visible or not lies_in or bool(visible & lies_in)
+
+
+def in_region(body_part: str, targets: Iterable[str], said: str) -> list[str]:
+    """Return what a person means by structures in an image of a body part.
+
+    Ventricles of a head are the brain's; of a whole series (vertebrae, ribs) only those that may be seen are meant.
+    What was named by itself and cannot be there stays, to be refused.
+
+    Args:
+        body_part: DICOM BodyPartExamined, upper case; empty when unknown.
+        targets: names of targets.
+        said: the person's words.
+    """
+    known = vocabulary()
+    meant: list[str] = []
+    for target in targets:
+        other, *explicit = known.namesakes.get(_stem(target), ("",))
+        is_other = other and not may_show(body_part, target) and may_show(body_part, other)
+        meant.append(other if is_other and not any(word in said.lower() for word in explicit) else target)
+    series = Counter(t.partition("_")[0] for t in meant if t[-1].isdigit())
+    seen = {t.partition("_")[0] for t in meant if may_show(body_part, t)}
+    return [
+        target
+        for target in dict.fromkeys(meant)
+        if may_show(body_part, target)
+        or target.partition("_")[0] not in seen
+        or series[target.partition("_")[0]] < MIN_SERIES
+    ]
+
+
+def _stem(target: str) -> str:
+    """Return a target's name without side and number."""
+    return re.sub(r"_(left|right)(?=_|$)|_?\d+$", "", target)
 
 
 def total_classes() -> tuple[str, ...]:
@@ -244,7 +281,7 @@ def _one_apart(known: str, word: str) -> bool:
 
 
 def _tokens(text: str) -> list[tuple[str, int, int]]:
-    return [(m.group().lower(), m.start(), m.end()) for m in re.finditer(r"[^\W_]+(?:'s)?", text)]
+    return [(m[1].lower(), m.start(), m.end()) for m in re.finditer(r"([^\W_]+)(?:['’]s\b)?", text)]
 
 
 def _is_bone(target: str) -> bool:

@@ -122,6 +122,7 @@ def test_report_has_the_agreed_shape(default_planner: Planner, tmp_path: Path) -
         ("plans_blind_m1", 0.94, 0.95),
         ("plans_blind_m2", 0.94, 0.95),
         ("plans_blind_m3", 0.94, 0.90),
+        ("plans_blind_m4", 0.95, 0.95),
     ],
 )
 def test_the_planner_holds_its_figures(default_planner: Planner, name: str, accuracy: float, arguments: float) -> None:

@@ -50,6 +50,8 @@ def test_the_demo_request(default_planner: Planner) -> None:
         ("Liver volume as csv", planning.ABDOMEN_CT, ["segment", "measure", "export"]),
         ("anonymise this image", planning.FILM, ["deidentify"]),
         ("Find the carina and the aortic arch on this CT.", planning.CHEST_CT, ["landmarks"]),
+        ("What was the brain size before treatment?", planning.BRAIN_MR, ["segment", "measure"]),
+        ("Find films like this one and summarise what their reports say.", planning.FILM, ["find_similar"]),
         ("digitally reconstructed radiograph please", planning.CHEST_CT, ["synthesize"]),
     ],
 )
@@ -90,6 +92,70 @@ def test_what_no_model_outlines_is_found_instead_and_that_is_said(default_planne
     made = default_planner.plan("How many nodules, and what volume has each?", planning.facts(planning.CHEST_CT))
     assert planning.steps_of(made.outcome) == [("detect", {"image": "@img1", "target": "nodule"})]
     assert any("boxes say where and how large, no volume" in note for note in made.notes), made.notes
+
+
+@pytest.mark.samples
+def test_of_two_structures_one_is_outlined_and_one_found(default_planner: Planner) -> None:
+    made = default_planner.plan("Liver and nodule volumes", planning.facts(planning.CHEST_CT))
+    assert planning.steps_of(made.outcome) == [
+        ("segment", {"image": "@img1", "targets": ["liver"]}),
+        ("measure", {"mask": "@s1", "quantities": ["volume"]}),
+        ("detect", {"image": "@img1", "target": "nodule"}),
+    ]
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize(
+    ("request_text", "attached", "targets"),
+    [
+        ("Outline the ventricles.", planning.BRAIN_MR, ["brain_ventricles"]),
+        ("Outline the ventricles.", planning.CHEST_CT, ["heart_ventricle_left", "heart_ventricle_right"]),
+        ("Left to right kidney volume ratio?", planning.ABDOMEN_CT, ["kidney_left", "kidney_right"]),
+        ("How does the left lung's volume compare to the right's?", planning.CHEST_CT, ["lung_left", "lung_right"]),
+    ],
+)
+def test_structures_are_those_that_the_image_and_the_words_mean(
+    default_planner: Planner, request_text: str, attached: Any, targets: list[str]
+) -> None:
+    made = default_planner.plan(request_text, planning.facts(attached))
+    assert planning.steps_of(made.outcome)[0] == ("segment", {"image": "@img1", "targets": targets})
+
+
+@pytest.mark.samples
+def test_of_a_series_only_what_the_region_holds_is_outlined(default_planner: Planner) -> None:
+    made = default_planner.plan("Segment the spine.", planning.facts(planning.ABDOMEN_CT))
+    (step,) = planning.steps_of(made.outcome)
+    assert step[1]["targets"] == [*(f"vertebrae_T{n}" for n in range(1, 13)), *(f"vertebrae_L{n}" for n in range(1, 6))]
+    alone = default_planner.plan("Segment vertebra C1.", planning.facts(planning.ABDOMEN_CT)).outcome
+    assert "holds no vertebrae C1" in getattr(alone, "reason", "")
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize(
+    ("request_text", "quantities"),
+    [
+        ("Mean density and ratio of the lungs", ["intensity", "ratio"]),
+        ("Volumes of both lungs and their ratio", ["volume", "ratio"]),
+        ("What is the volume ratio of the two lungs?", ["ratio"]),
+    ],
+)
+def test_a_ratio_is_measured_beside_what_else_is_asked(
+    default_planner: Planner, request_text: str, quantities: list[str]
+) -> None:
+    made = default_planner.plan(request_text, planning.facts(planning.CHEST_CT))
+    assert planning.steps_of(made.outcome)[-1][1]["quantities"] == quantities
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize(
+    ("request_text", "operation"),
+    [("Upsample this with super-resolution.", "super_resolution"), ("Upsample this to 1 mm.", "resample")],
+)
+def test_what_is_named_outright_goes_before_looser_words(
+    default_planner: Planner, request_text: str, operation: str
+) -> None:
+    made = default_planner.plan(request_text, planning.facts(planning.BRAIN_MR))
+    assert planning.steps_of(made.outcome)[0][1]["operation"] == operation
 
 
 @pytest.mark.samples

@@ -30,6 +30,7 @@ from agent.planner.slots import (
         ("reports: cardiomegaly without effusion", "cardiomegaly without effusion", None),
         ("Which patients had a hiatus hernia in their reports", "hiatus hernia", None),
         ("find similar reports", "", None),
+        ("summarise what their reports say", "", None),
     ],
 )
 def test_search(said: str, query: str, count: int | None) -> None:
