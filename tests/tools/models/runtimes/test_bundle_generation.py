@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.bundles import loading, write_bundle, zipped
-from tests.maisi import SIZE, SPACING_MM, write_maisi
+from tests.maisi import ALL_MASKS, SIZE, SPACING_MM, write_maisi
 from tools.errors import BadInputError, CancelledError, UnavailableError, UnsupportedError
 from tools.imaging.geometry import voxel_to_world
 from tools.models.runtimes.base import Synthesized, silent
@@ -58,8 +58,8 @@ def test_the_seed_decides_and_a_zip_gives_the_same(maisi: Path, tmp_path: Path) 
     assert not np.array_equal(first, made(maisi, seed=8.0).image.array)
     copied = tmp_path / "copy"
     shutil.copytree(maisi, copied)
-    shutil.make_archive(str(copied / "datasets" / "all_masks"), "zip", copied / "datasets", "all_masks")
-    shutil.rmtree(copied / "datasets" / "all_masks")
+    shutil.make_archive(str(copied / "datasets" / ALL_MASKS), "zip", copied / "datasets", ALL_MASKS)
+    shutil.rmtree(copied / "datasets" / ALL_MASKS)
     assert np.array_equal(first, made(zipped(copied)).image.array)
 
 
@@ -95,7 +95,7 @@ def test_a_missing_collection_and_damaged_tables_are_named(maisi: Path, tmp_path
     copied = tmp_path / "maisi"
     shutil.copytree(maisi, copied)
     shutil.rmtree(copied / "datasets")
-    with pytest.raises(UnavailableError, match=r"datasets/all_masks\.zip"):
+    with pytest.raises(UnavailableError, match=rf"datasets/{ALL_MASKS}\.zip"):
         made(copied)
     (copied / "configs" / "label_dict.json").write_text("{")
     with pytest.raises(UnavailableError, match=r"label_dict\.json is damaged"):
