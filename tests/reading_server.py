@@ -1,10 +1,11 @@
 """The page over the real assistant: real tools on a phantom, a planner that gives scripted plans.
 
-python -m tests.reading_server FOLDER PORT
+python -m tests.reading_server FOLDER PORT PLANNER
 """
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,21 +18,26 @@ from pydantic import Field
 from tests.served import served
 from tools.contract import ImageRef, ToolContext, tool
 from tools.results import Measurements
+from tools.workspace import writing
 
 SLOW_S = 30.0
 """How long `linger` takes for the first time; then it is quick."""
 
 
 @contextmanager
-def reading_server(folder: Path, port: int, env: Mapping[str, str] | None = None) -> Iterator[str]:
+def reading_server(
+    folder: Path, port: int, env: Mapping[str, str] | None = None, *, planner: str = "scripted"
+) -> Iterator[str]:
     """Yield the address of a page; used again with the same folder and port it is a restart after a power cut.
 
     Args:
         folder: readings, uploads, the server's log.
         port: a free one.
-        env: settings.
+        env: settings; each plan waits unless they say otherwise.
+        planner: "scripted", or "own": the assistant's.
     """
-    with served("tests.reading_server", folder, port, env=env, dies=True) as address:
+    given = {"READINGROOM_APPROVAL": "ask-before-running", **(env or {})}
+    with served("tests.reading_server", folder, port, planner, env=given, dies=True) as address:
         yield address
 
 
@@ -47,6 +53,14 @@ def linger(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the i
     return Measurements(summary="It took its time.", rows=())
 
 
+@tool()
+def fill(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the image")]) -> Measurements:
+    """Write until the disk is full."""
+    path = ctx.workspace.root / "too-large"
+    with writing(path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
 class Planner:
     """Plans by a word of the request."""
 
@@ -59,6 +73,18 @@ class Planner:
         n = first_step
         if "linger" in request:
             steps = [Step(id=f"s{n}", tool="linger", args={"image": "@img1"})]
+        elif "fill" in request:
+            steps = [Step(id=f"s{n}", tool="fill", args={"image": "@img1"})]
+        elif "spleen" in request:
+            steps = [
+                Step(id=f"s{n}", tool="segment", args={"image": "@img1", "targets": ["spleen"]}),
+                Step(id=f"s{n + 1}", tool="measure", args={"mask": f"@s{n}", "quantities": ["volume"]}),
+            ]
+            if "lungs" in request:
+                steps += [
+                    Step(id=f"s{n + 2}", tool="segment", args={"image": "@img1", "targets": ["lungs"]}),
+                    Step(id=f"s{n + 3}", tool="measure", args={"mask": f"@s{n + 2}", "quantities": ["volume"]}),
+                ]
         elif "lungs" in request:
             steps = [
                 Step(id=f"s{n}", tool="segment", args={"image": "@img1", "targets": ["lungs"]}),
@@ -90,14 +116,17 @@ def main() -> None:
 
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
     settings = Settings(
-        readings_dir=folder / "readings", cache_dir=folder / "cache", data_dir=folder / "data", device="cpu",
-        approval="ask-before-running",
-    )  # fmt: skip
+        readings_dir=folder / "readings",
+        cache_dir=folder / "cache",
+        data_dir=folder / "data",
+        device="cpu",
+    )
     hub = Hub.installed()
     for extra in (card("second-opinion", seconds=2.0), card("not-installed", runtime="none-such")):
         hub.adopt(extra)
     assistant = Assistant(
-        settings=settings, registry=Registry.installed().with_tools(linger), hub=hub, planner=Planner(),  # type: ignore[arg-type]  # all that is asked
+        settings=settings, registry=Registry.installed().with_tools(linger, fill), hub=hub,
+        planner=Planner() if sys.argv[3] == "scripted" else None,  # type: ignore[arg-type]  # all that is asked
         knowledge=NoStore(),  # type: ignore[arg-type]
     )  # fmt: skip
     serve(assistant, "127.0.0.1", port, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it

@@ -22,7 +22,7 @@ from agent.single import run_single
 from knowledge.errors import KnowledgeError
 from tools.errors import ToolError
 from ui.streaming import views
-from ui.uploads import amount_of, held_by
+from ui.uploads import amount_of, held_by, uploaded
 from ui.view import RunView
 
 if TYPE_CHECKING:
@@ -246,11 +246,8 @@ def seen(view: RunView) -> dict[str, Any]:
 
 
 def _uploaded(file: dict[str, Any]) -> Path:
-    """Return an uploaded file; any other path of this machine is refused."""
-    from gradio.utils import get_upload_folder
-
-    path = Path(str(file.get("path", ""))).resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
+    path = uploaded(str(file.get("path", "")))
+    if path is None:
         raise AttachmentError("file must be an upload: gradio_client.handle_file(PATH)")
     return path
 

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 32
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("bus.js", "layout.js", "page.js", "reading.js", "report.js", "plan.js", "access.js", "cases.js")
+SCRIPTS = (
+    "bus.js",
+    "layout.js",
+    "page.js",
+    "reading.js",
+    "report.js",
+    "plan.js",
+    "access.js",
+    "cases.js",
+    "settings.js",
+)
 STYLES = ("page.css", "layout.css", "reading.css", "report.css", "plan.css", "access.css", "viewer.css")
 STATIC_PREFIX = "/page"
 """Under which the page's own files are served."""
@@ -47,7 +57,7 @@ def build_page(page: Page, owners: Owners, pictures: Pictures) -> gr.Blocks:
                 viewer = Viewer(page, pictures)
                 with gr.Tabs(elem_id="rr-tabs"):
                     tabs = tuple(tab(page) for tab in (PlanTab, EvidenceTab, MeasurementsTab, ReportTab, FilesTab))
-                    settings = SettingsTab(page)
+                    settings = SettingsTab()
             conversation = Conversation(page)
         shared = Shared(
             page=page,

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from agent.errors import ConfigError, RunError
 from agent.llm.egress import Passage, policy_for
@@ -24,21 +23,25 @@ if TYPE_CHECKING:
     from agent.assistant import Assistant
     from agent.settings import EgressPolicy
 
-EDITABLE = ("llm_base_url", "llm_model", "llm_api_key", "egress", "approval")
+EDITABLE = ("llm_base_url", "llm_model", "llm_api_key", "egress", "egress_by_endpoint", "approval")
 TEST_PROMPT = "Answer with the single word: ready"
 EXAMPLE = "Compare with the CT of John Smith, MRN 4711-22, of 2024-03-01: is the nodule in @img1 larger than 6 mm?"
 OPENAI = "https://api.openai.com/v1"
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What a person wants to set; an empty key means the one that is kept already."""
+class Wish(BaseModel):
+    """What a person wants to set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     llm_base_url: str = ""
     llm_model: str = ""
     llm_api_key: str = ""
+    """Empty: the one that is kept already."""
     egress: str = ""
     approval: str = "auto"
+    egress_by_endpoint: dict[str, str] = {}
+    """Policies of single endpoints, by address or host."""
 
 
 class Preferences:
@@ -68,7 +71,7 @@ class Preferences:
         """
         changes = {name: value for name, value in self._changes(wish).items() if name not in self.fixed()}
         kept = {**read_toml(page_file()), **changes}
-        kept = {name: value for name, value in kept.items() if value not in (None, "")}
+        kept = {name: value for name, value in kept.items() if value not in (None, "", {})}
         wanted = self._valid(kept)
         path = page_file()
         with writing(path):
@@ -111,6 +114,7 @@ class Preferences:
             "llm_base_url": wish.llm_base_url.strip() or None,
             "llm_model": wish.llm_model.strip() or None,
             "egress": wish.egress or None,
+            "egress_by_endpoint": {name.strip(): p for name, p in wish.egress_by_endpoint.items() if name.strip()},
             "approval": wish.approval or None,
         }
         if wish.llm_api_key:
@@ -128,7 +132,7 @@ class Preferences:
         """Return the settings with what is kept, and everything else as it is now."""
         given, fixed = self.settings.model_dump(exclude=set(EDITABLE)), self.fixed()
         for name in EDITABLE:
-            default = Settings.model_fields[name].default
+            default = Settings.model_fields[name].get_default(call_default_factory=True)
             given[name] = self._current(name) if name in fixed else kept.get(name) or default
         try:
             return Settings(**given)

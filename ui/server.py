@@ -55,6 +55,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     from ui.page import Page
     from ui.plans import plan_routes
     from ui.reports import report_routes
+    from ui.settings import settings_routes
     from ui.viewing.serve import add_viewer
 
     settings, shelf = assistant.settings, Shelf()
@@ -67,6 +68,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     page = Page(assistant, shelf)
     app.include_router(report_routes(page.report, owners))
     app.include_router(plan_routes(page.look, owners))
+    app.include_router(settings_routes(assistant, owners))
     guard(app, settings, host)
     mounted: FastAPI = gr.mount_gradio_app(
         app,

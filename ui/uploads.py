@@ -107,6 +107,15 @@ def bring(paths: Sequence[Path], limits: ReadingLimits, held: Amount = NOTHING) 
     return [look(path, name) for path, name in items]
 
 
+def uploaded(path: str) -> Path | None:
+    """Return a file that was uploaded; None for any other path of this machine."""
+    from gradio.utils import get_upload_folder
+
+    found = Path(path).resolve()
+    inside = found.is_relative_to(Path(get_upload_folder()).resolve())
+    return found if inside and found.is_file() else None
+
+
 def look(path: Path, name: str) -> Brought:
     """Look at one file or folder."""
     from tools.imaging.read import list_series

@@ -162,3 +162,17 @@ def violations(page: Any, within: str = "html") -> list[str]:
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("([rules, part]) => axe.run(part, rules)", [RULES, within])["violations"]
     return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"]]
+
+
+UNEXPLAINED = """() => [...document.querySelectorAll("button, input, select, textarea, [aria-disabled=true]")]
+    .filter((one) => (one.disabled || one.ariaDisabled === "true") && one.offsetParent)
+    .filter((one) => !one.closest("[title]"))
+    .filter((one) => !(one.getAttribute("aria-describedby") ?? "").split(" ")
+        .some((id) => document.getElementById(id)?.textContent.trim()))
+    .map((one) => one.id || one.closest("[id]").id + " " + (one.textContent.trim() || one.ariaLabel || one.type))"""
+
+
+def unexplained(page: Any) -> list[str]:
+    """Return the controls that are seen and cannot be used, and do not say why."""
+    found: list[str] = page.evaluate(UNEXPLAINED)
+    return found

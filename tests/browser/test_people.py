@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from tests.browser.conftest import free_port, unexplained, violations
 from tests.phantoms import phantom_volume, write_dicom_series
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -186,20 +187,51 @@ def test_a_ten_second_tool_of_one_leaves_the_page_of_another_responsive(serve, v
 
 
 def test_settings_are_shown_tried_and_kept(serve, visit):
-    server = serve(llm_model="from-outside", llm_api_key="sk-canary-4711")
+    gone = f'{{"gone": {{"host": "127.0.0.1", "port": {free_port()}, "timeout_s": 1}}}}'
+    server = serve(llm_model="from-outside", llm_api_key="sk-canary-4711", pacs=gone)
+    person = visit(server.address)
+    page = person.page
+    page.get_by_role("tab", name="Settings", exact=True).click()
+    page.wait_for_selector("text=set by READINGROOM_LLM_MODEL")
+    assert page.is_disabled("#rr-llm-model")
+    assert unexplained(page) == []
+    assert "sk-canary-4711" not in page.content()
+    page.fill("#rr-llm-url", "http://127.0.0.1:9/v1")
+    page.click("#rr-llm-test")
+    page.wait_for_selector("#rr-llm-told >> text=127.0.0.1:9", timeout=30_000)
+    person.shot("settings-unreachable")
+    page.locator("#rr-endpoints input").last.fill("127.0.0.1")
+    page.locator("#rr-endpoints select").last.select_option("remote-deidentified")
+    page.wait_for_selector("#rr-preview >> text=Text with pseudonyms")
+    page.click("#rr-llm-save")
+    page.wait_for_selector("#rr-llm-told >> text=Kept")
+    page.wait_for_function("document.querySelectorAll('#rr-endpoints .rr-endpoint').length === 2")
+    kept = (server.folder / "config" / "settings.toml").read_text(encoding="utf-8")
+    assert "127.0.0.1:9" in kept
+    assert '"127.0.0.1" = "remote-deidentified"' in kept
+    page.click("summary >> text=PACS")
+    page.click("text=Ask gone whether it answers")
+    page.wait_for_selector("#rr-pacs-told .rr-error >> text=gone", timeout=30_000)
+    person.shot("settings-pacs")
+    page.click("text=Models behind the tools")
+    page.wait_for_selector("#rr-models table")
+    assert "needs weights" in page.inner_text("#rr-models")
+    page.select_option("#rr-card", "monai-spleen-ct")
+    page.click("#rr-card-check")
+    page.wait_for_selector("#rr-models-told .rr-error >> text=monai-spleen-ct", timeout=60_000)
+    assert violations(page, "#rr-settings") == []
+    person.shot("settings")
+    assert person.errors == []
+
+
+def test_a_settings_button_is_answered_by_a_server_that_was_away(serve, visit):
+    server = serve()
     person = visit(server.address)
     person.page.get_by_role("tab", name="Settings", exact=True).click()
-    person.page.wait_for_selector("text=set by READINGROOM_LLM_MODEL")
-    assert person.page.locator("#rr-llm-model input, #rr-llm-model textarea").is_disabled()
-    assert "sk-canary-4711" not in person.page.content()
-    person.page.fill("#rr-llm-url textarea, #rr-llm-url input", "http://127.0.0.1:9/v1")
-    person.page.click("#rr-llm-test")
-    person.page.wait_for_selector("#rr-llm-told >> text=127.0.0.1:9", timeout=30_000)
-    person.shot("settings-unreachable")
+    person.page.wait_for_selector("#rr-llm-url")
+    person.context.set_offline(True)
     person.page.click("#rr-llm-save")
-    person.page.wait_for_selector("#rr-llm-told >> text=Kept")
-    assert "127.0.0.1:9" in (server.folder / "config" / "settings.toml").read_text(encoding="utf-8")
-    person.page.click("text=Models behind the tools")
-    person.page.wait_for_selector("#rr-models table")
-    assert "needs weights" in person.page.inner_text("#rr-models")
-    person.shot("settings")
+    person.page.wait_for_selector("#rr-llm-told >> text=press again when it does", timeout=30_000)
+    person.context.set_offline(False)
+    person.page.click("#rr-llm-save")
+    person.page.wait_for_selector("#rr-llm-told >> text=Kept", timeout=30_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
@@ -12,7 +13,8 @@ from agent.errors import ConfigError, RunError
 from agent.settings import Settings, page_file
 from tests.fake_assistant import FakeAssistant
 from tests.loopback import Quiet, listening
-from ui.components.settings import fixed_html, pacs_html, preview_html
+from ui.components.settings import preview_html
+from ui.components.settings_form import Form
 from ui.preferences import Preferences, Wish
 
 KEY = "sk-canary-4711"
@@ -24,7 +26,15 @@ def preferences():
 
 
 def test_what_is_kept_holds_for_the_next_start(preferences):
-    preferences.keep(Wish("http://127.0.0.1:1/v1", "small", KEY, "local", "ask-before-running"))
+    preferences.keep(
+        Wish(
+            llm_base_url="http://127.0.0.1:1/v1",
+            llm_model="small",
+            llm_api_key=KEY,
+            egress="local",
+            approval="ask-before-running",
+        )
+    )
     again = Settings()
     assert (again.llm_base_url, again.llm_model, again.egress) == ("http://127.0.0.1:1/v1", "small", "local")
     assert again.llm_api_key.get_secret_value() == KEY
@@ -37,10 +47,10 @@ def test_what_is_kept_holds_for_the_next_start(preferences):
 
 
 def test_an_empty_key_keeps_the_kept_one_but_not_for_another_address(preferences):
-    preferences.keep(Wish("http://127.0.0.1:1/v1", "small", KEY))
-    preferences.keep(Wish("http://127.0.0.1:1/v1", "other"))
+    preferences.keep(Wish(llm_base_url="http://127.0.0.1:1/v1", llm_model="small", llm_api_key=KEY))
+    preferences.keep(Wish(llm_base_url="http://127.0.0.1:1/v1", llm_model="other"))
     assert Settings().llm_api_key.get_secret_value() == KEY
-    preferences.keep(Wish("https://evil.example/v1", "other"))
+    preferences.keep(Wish(llm_base_url="https://evil.example/v1", llm_model="other"))
     assert Settings().llm_api_key is None
 
 
@@ -50,15 +60,20 @@ def test_the_environment_and_the_folders_file_go_first(monkeypatch, tmp_path):
     (tmp_path / "readingroom.toml").write_text('approval = "ask-before-export"\n', encoding="utf-8")
     preferences = Preferences(FakeAssistant(settings=Settings()))
     assert preferences.fixed() == {"llm_model": "READINGROOM_LLM_MODEL", "approval": "readingroom.toml"}
-    preferences.keep(Wish("http://127.0.0.1:1/v1", "mine", approval="auto"))
+    preferences.keep(Wish(llm_base_url="http://127.0.0.1:1/v1", llm_model="mine", approval="auto"))
     assert (Settings().llm_model, Settings().approval) == ("from-outside", "ask-before-export")
     assert "mine" not in page_file().read_text(encoding="utf-8")
-    assert "READINGROOM_LLM_MODEL" in fixed_html(preferences.fixed())
+    shown = Form(preferences.fixed(), may_change=True).language_model(preferences.settings)
+    assert 'disabled="disabled" title="set by READINGROOM_LLM_MODEL; change it there"' in shown
 
 
 @pytest.mark.parametrize(
     ("wish", "told"),
-    [(Wish("ftp://x"), "llm_base_url"), (Wish(egress="all"), "egress"), (Wish(approval="never"), "approval")],
+    [
+        (Wish(llm_base_url="ftp://x"), "llm_base_url"),
+        (Wish(egress="all"), "egress"),
+        (Wish(approval="never"), "approval"),
+    ],
 )
 def test_a_wrong_value_is_named_and_nothing_is_kept(preferences, wish, told):
     with pytest.raises(ConfigError, match=told):
@@ -74,22 +89,46 @@ def test_other_settings_stay_as_they_were(tmp_path):
 
 
 def test_what_would_leave_is_shown_as_it_would_leave(preferences):
-    address, policy, sent = preferences.preview(Wish("https://llm.example/v1", "m"))
+    address, policy, sent = preferences.preview(Wish(llm_base_url="https://llm.example/v1", llm_model="m"))
     assert policy == "remote-deidentified"
     for secret in ("John Smith", "4711-22", "2024-03-01"):
         assert secret not in sent
     assert "6 mm" in sent
     shown = preview_html(address, policy, sent)
     assert "no pictures" in shown
-    _, policy, sent = preferences.preview(Wish("https://llm.example/v1", "m", egress="remote-allowed"))
+    _, policy, sent = preferences.preview(
+        Wish(llm_base_url="https://llm.example/v1", llm_model="m", egress="remote-allowed")
+    )
     assert (policy, "John Smith" in sent) == ("remote-allowed", True)
     with pytest.raises(ConfigError, match="local"):
-        preferences.preview(Wish("https://llm.example/v1", "m", egress="local"))
+        preferences.preview(Wish(llm_base_url="https://llm.example/v1", llm_model="m", egress="local"))
+
+
+def test_one_endpoint_can_have_a_policy_of_its_own(preferences):
+    rules = {"llm.example": "remote-allowed", "https://other.example/v1": "remote-deidentified", " ": "local"}
+    wish = Wish(llm_base_url="https://llm.example/v1", llm_model="m", egress_by_endpoint=rules)
+    assert preferences.preview(wish)[1] == "remote-allowed"
+    preferences.keep(wish)
+    assert Settings().egress_by_endpoint == {k: v for k, v in rules.items() if k.strip()}
+    assert "llm.example" in Form({}, may_change=True).language_model(preferences.settings)
+    preferences.keep(wish.model_copy(update={"egress_by_endpoint": {}}))
+    assert Settings().egress_by_endpoint == {}
+    assert preferences.preview(wish.model_copy(update={"egress_by_endpoint": {}}))[1] == "remote-deidentified"
+    with pytest.raises(ConfigError, match="egress_by_endpoint"):
+        preferences.keep(Wish(egress_by_endpoint={"llm.example": "everything"}))
+
+
+def test_who_may_not_change_settings_sees_why_at_every_control():
+    form = Form({}, may_change=False)
+    shown = form.language_model(Settings()) + form.models(["a"], "") + form.reports("")
+    controls = re.findall("<(?:input|button)[^>]*>", shown)
+    assert len(controls) >= 9
+    assert all("READINGROOM_ADMINS" in control for control in controls)
 
 
 def test_a_key_is_never_shown(preferences):
-    preferences.keep(Wish("http://127.0.0.1:1/v1", "small", KEY))
-    address, policy, sent = preferences.preview(Wish("http://127.0.0.1:1/v1", "small"))
+    preferences.keep(Wish(llm_base_url="http://127.0.0.1:1/v1", llm_model="small", llm_api_key=KEY))
+    address, policy, sent = preferences.preview(Wish(llm_base_url="http://127.0.0.1:1/v1", llm_model="small"))
     assert KEY not in preview_html(address, policy, sent)
 
 
@@ -97,7 +136,8 @@ def test_pacs_credentials_are_not_shown():
     given = Settings(
         pacs={"main": {"url": "https://p.example/dw", "username": "reader", "password": "canary-password"}}
     )
-    shown = pacs_html(given.pacs)
+    shown = Form({}, may_change=True).pacs(given.pacs)
+    assert "Ask main whether it answers" in shown
     assert "p.example" in shown
     assert "canary-password" not in shown
 
@@ -121,9 +161,9 @@ class _Endpoint(Quiet, BaseHTTPRequestHandler):
 def test_a_model_is_tried_before_it_is_kept(preferences):
     with listening(_Endpoint) as address:
         url = f"{address}/v1"
-        said = preferences.try_out(Wish(url, "small", KEY))
+        said = preferences.try_out(Wish(llm_base_url=url, llm_model="small", llm_api_key=KEY))
     assert "“ready”" in said
     assert _Endpoint.asked[0][0] == f"Bearer {KEY}"
     assert not page_file().exists()
     with pytest.raises(RunError, match=url):
-        preferences.try_out(Wish(url, "small"))
+        preferences.try_out(Wish(llm_base_url=url, llm_model="small"))

@@ -12,6 +12,7 @@ from knowledge.embed import HashEmbedder
 from tests.bundles import spleen_config, spleen_weights, write_bundle
 from tests.pacs.conftest import free_port
 from tools.pacs.server import PacsServer
+from ui.longwork import Job, Work
 from ui.upkeep import Upkeep
 
 
@@ -24,8 +25,12 @@ def upkeep(folder, **settings) -> tuple[Upkeep, Assistant]:
     return Upkeep(assistant), assistant
 
 
-async def said(updates) -> list[str]:
-    return [update async for update in updates]
+def said(work: Work) -> str:
+    job = Job(work)
+    assert work.title in job.html  # what is shown before anything is known
+    job.run()
+    assert job.is_over
+    return job.html
 
 
 @pytest.fixture
@@ -41,66 +46,53 @@ def pacs() -> Iterator[int]:
     running.shutdown()
 
 
-async def test_every_pacs_is_asked_and_what_it_says_is_listed(tmp_path, pacs):
+def test_a_pacs_is_asked_and_what_it_says_is_told(tmp_path, pacs):
     there = PacsServer(host="127.0.0.1", port=pacs, ae_title="PEER", timeout_s=5)
     gone = PacsServer(host="127.0.0.1", port=free_port(), timeout_s=2)
     page, _ = upkeep(tmp_path, pacs={"main": there, "old": gone})
-    last = (await said(page.echo()))[-1]
-    assert "1 of 2 answer." in last
-    assert "answers C-ECHO" in last
-    assert "old" in last
+    assert "main answers C-ECHO." in said(page.echo("main"))
+    told = said(page.echo("old"))
+    assert "rr-error" in told
+    assert "old" in told
+    assert "rr-error" in said(page.echo("none"))
 
 
-async def test_no_pacs_is_said(tmp_path):
-    page, _ = upkeep(tmp_path)
-    assert "No PACS is set up." in (await said(page.echo()))[-1]
-
-
-async def test_reports_are_stored_without_names_and_counted(tmp_path):
+def test_reports_are_stored_without_names_and_counted(tmp_path):
     page, assistant = upkeep(tmp_path)
     files = []
     for number, finding in enumerate(("The lungs are clear.", "There is a small left effusion.", "No pneumothorax.")):
         path = tmp_path / f"report{number}.txt"
         path.write_text(f"Patient: Canary, Anna\n\nFINDINGS:\n{finding}\n\nIMPRESSION:\nSee above.\n", encoding="utf-8")
-        files.append(str(path))
+        files.append(path)
     (tmp_path / "broken.pdf").write_bytes(b"no pdf")
-    told = await said(page.ingest([*files, str(tmp_path / "broken.pdf")]))
-    assert "3 added, 0 updated, 0 unchanged." in told[-1]
-    assert "broken.pdf" in told[-1]
-    assert "storing reports" in told[0]
+    told = said(page.store([*files, tmp_path / "broken.pdf"]))
+    assert "3 added, 0 updated, 0 unchanged." in told
+    assert "broken.pdf" in told
     assert "<dd>3</dd>" in page.reports_html()
-    again = await said(page.ingest(files))
-    assert "0 added, 0 updated, 3 unchanged." in again[-1]
+    assert "0 added, 0 updated, 3 unchanged." in said(page.store(files))
     hits = assistant.open_knowledge().search("effusion", k=3)
     assert hits
     assert not any("Canary" in str(hit) for hit in hits)
     assistant.open_knowledge().close()
 
 
-async def test_nothing_chosen_is_said(tmp_path):
-    page, _ = upkeep(tmp_path)
-    assert "Choose files" in (await said(page.ingest(None)))[-1]
-    assert "Choose a model" in (await said(page.get(None, "")))[-1]
-    assert "Choose a model" in (await said(page.check(None)))[-1]
-
-
-async def test_a_model_is_brought_from_a_folder_and_tried(tmp_path):
+def test_a_model_is_brought_from_a_folder_and_tried(tmp_path):
     page, _ = upkeep(tmp_path)
     name = "monai-spleen-ct"
     assert page.model_names()[0] != "ct-chest-threshold"  # those that lack something come first
-    lacking = (await said(page.check(name)))[-1]
+    lacking = said(page.check(name))
     assert "rr-error" in lacking
     write_bundle(tmp_path / "bundle", spleen_config(), spleen_weights())
-    brought = (await said(page.get(name, str(tmp_path / "bundle"))))[-1]
+    brought = said(page.get(name, str(tmp_path / "bundle")))
     assert "rr-error" not in brought, brought
     assert f"{name} is ready" in brought
-    tried = (await said(page.check(name)))[-1]
+    tried = said(page.check(name))
     assert "rr-error" not in tried, tried
     assert "s on cpu" in tried
 
 
-async def test_a_folder_that_is_not_there_is_said(tmp_path):
+def test_a_folder_that_is_not_there_is_said(tmp_path):
     page, _ = upkeep(tmp_path)
-    told = (await said(page.get("monai-spleen-ct", str(tmp_path / "none"))))[-1]
+    told = said(page.get("monai-spleen-ct", str(tmp_path / "none")))
     assert "rr-error" in told
     assert "none" in told

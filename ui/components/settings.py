@@ -1,4 +1,4 @@
-"""The settings as HTML: what is set and by what, memory as measured, models and what they need, reports, PACS."""
+"""The settings as HTML: what would leave, memory as measured, models and what they need, reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from knowledge.search import Stats
     from tools.models.card import ModelCard
     from tools.models.standing import CardStatus
-    from tools.pacs.server import PacsServer
 
 POLICY_WORDS = {
     "local": "Everything: the model runs on this machine.",
@@ -32,14 +31,6 @@ def table_html(head: Iterable[str], rows: Iterable[Iterable[str]], caption: str)
     body = "".join(element("tr", *(element("td", text(c)) for c in row)) for row in rows)
     table = element("table", element("caption", text(caption)), element("thead", top), element("tbody", body))
     return element("div", table, css="rr-table", tabindex="0", role="region", aria_label=caption)
-
-
-def fixed_html(fixed: Mapping[str, str]) -> str:
-    """Return which settings are said elsewhere, and so cannot be changed here."""
-    if not fixed:
-        return ""
-    rows = [(name, f"set by {origin}; change it there") for name, origin in sorted(fixed.items())]
-    return element("p", text("Not to be changed here:"), css="rr-hint") + pairs_html(rows)
 
 
 def preview_html(address: str, policy: str, sent: str) -> str:
@@ -88,13 +79,3 @@ def reports_html(stats: Stats | None) -> str:
         return element("p", text("No past reports are stored yet: nothing similar can be found."), css="rr-hint")
     rows = [("Reports", f"{stats.reports:,}"), ("Sentences", f"{stats.sentences:,}")]
     return pairs_html([*rows, *((name, f"{count:,}") for name, count in stats.sources.items())])
-
-
-def pacs_html(servers: Mapping[str, PacsServer]) -> str:
-    """Return the PACS that are set up; credentials are not among it."""
-    if not servers:
-        return element(
-            "p", text("No PACS is set up. Name one in readingroom.toml as [pacs.NAME]; docs/pacs.md says how.")
-        )
-    rows = [(name, server.protocol, server.address, server.own_ae_title) for name, server in sorted(servers.items())]
-    return table_html(("name", "speaks", "address", "we are called"), rows, "PACS")
