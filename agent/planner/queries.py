@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 
 from agent.planner.text import quoted
+from tools.number_words import CARDINALS
 
-_NUMBERS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "dozen": 12, "fifteen": 15, "twenty": 20,
-}  # fmt: skip
+_NUMBERS = {word: value for value, word in enumerate(CARDINALS) if value} | {"dozen": 12, "twenty": 20}
 _NUMBER = rf"(\d+|{'|'.join(_NUMBERS)})"
 _COUNT = re.compile(
     rf"\b(?:top|first|best|nearest|k\s*=?)\s+{_NUMBER}\b|\b{_NUMBER}\s+of\s+(?:them|those|these)\b|\b{_NUMBER}\b(?=\s+(?:\w+\s+){{0,3}}?"

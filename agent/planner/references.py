@@ -9,9 +9,10 @@ from agent.plan import Step
 from agent.planner.situation import NeedsAnswerError, PriorResult, Situation
 from agent.planner.slots import modality_in
 from tools.facts import AttachmentFacts
+from tools.number_words import ORDINALS
 from tools.registry import Registry
 
-_ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "other": 2}
+_PLACES = {word: place for place, word in enumerate(ORDINALS, 1)} | {"other": 2}
 _NOUN = r"(?:image|img|scan|study|series|volume|film|picture|exam|examination|x-?ray|radiograph|ct|mri?|one)"
 _NUMBERED = re.compile(
     rf"\b{_NOUN}\s*#?\s*(\d+)\b|\b(first|second|third|fourth)\s+(?:\w+\s+)?{_NOUN}?\b|@?\b(img\d+)\b", re.I
@@ -213,7 +214,7 @@ class References:
             if found[3]:
                 ids.append(found[3].lower())
                 continue
-            number = int(found[1]) if found[1] else _ORDINALS[found[2].lower()]
+            number = int(found[1]) if found[1] else _PLACES[found[2].lower()]
             ids.append(f"img{number}" if any(f.id == f"img{number}" for f in images) else "")
         return [i for i in dict.fromkeys(ids) if any(f.id == i for f in images)]
 

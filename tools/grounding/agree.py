@@ -18,7 +18,7 @@ from tools.grounding.binding import (
 )
 from tools.grounding.evidence import UNCERTAINTY, Evidence, Quantity
 from tools.grounding.numbers import NumberSaid, counts, factor, unit_named
-from tools.grounding.statement import Named, Statement, dimension_of, expand, lexicon
+from tools.grounding.statement import Named, Statement, dimension_of, expand, lexicon, sides_of
 
 Verdict = Literal["supported", "contradicted", "not covered"]
 MIN_DIGITS = 2  # "4 l" for 3,694 ml rounds away a tenth of it; with fewer digits the error must stay below MAX_ERROR
@@ -68,6 +68,8 @@ def number_problems(statement: Statement, found: Sequence[Evidence], *, loose: b
                 yield _explained(group[0], Wanted(subject, None), found, " × ".join(n.text for n in group))
             continue
         for number in group:
+            if _is_pair(statement, number):
+                continue
             if not loose and (_is_count(statement, number) or _is_label(statement, number)):
                 yield from _miscounted(number, found, label=_is_label(statement, number))
             else:
@@ -81,6 +83,8 @@ def number_problems(statement: Statement, found: Sequence[Evidence], *, loose: b
 def _number_problems(
     statement: Statement, number: NumberSaid, wanted: Wanted, found: Sequence[Evidence]
 ) -> Iterator[Problem]:
+    if defines(number, statement):
+        return
     is_share = number.unit == "%" and any(e.is_change for e in found)
     if wanted.quantity is not None and is_foreign_unit(wanted.quantity, number) and not is_share:
         reason = f"no {wanted.quantity.text.lower()} has that unit"
@@ -91,12 +95,27 @@ def _number_problems(
         yield _explained(number, wanted, found, number.text)
 
 
+def defines(number: NumberSaid, statement: Statement) -> bool:
+    """Return whether a number is the limit by which a quantity is defined: "below −950 HU (emphysema index)"."""
+    limits = (lexicon()["quantities"].get(q.names[0], {}).get("defined_by") for q in statement.quantities)
+    return any(limit and (number.value, number.unit) == (limit["value"], limit["unit"]) for limit in limits)
+
+
 def _is_near(statement: Statement, number: NumberSaid, wanted: Wanted, found: Sequence[Evidence]) -> bool:
     """Return whether a value lies close to what it is said to be just under or over."""
     if not _NEAR.search(statement.text, 0, number.start):
         return False
     held = [value_in(number, q) for e in found for q in e.quantities if wanted.is_of(q) and wanted.names(q, number)]
     return any(v is not None and abs(v - number.value) <= NEAR * abs(number.value) for v in held)
+
+
+def wanted_by(statement: Statement, number: NumberSaid) -> Wanted:
+    """Return what one number of a sentence is said to be of, and which quantity."""
+    groups = groups_of(statement.numbers)
+    for group, subject in zip(groups, subjects_of(statement, groups), strict=True):
+        if number in group:
+            return _wanted(statement, number, subject)
+    return _wanted(statement, number, None)
 
 
 def _wanted(statement: Statement, number: NumberSaid, subject: Named | None) -> Wanted:
@@ -123,7 +142,7 @@ class Wanted:
     def is_of(self, quantity: Quantity) -> bool:
         """Return whether a quantity of the evidence is of the same thing."""
         if self.order:
-            return [expand([t]) for t in quantity.targets] == [expand([t]) for t in self.order]
+            return self._is_ratio_of(quantity)
         if self.subject is None or not quantity.targets:
             return True
         if not self.subject.names:
@@ -133,6 +152,13 @@ class Wanted:
         if expand(quantity.targets) == expand(self.subject.names):
             return True
         return not self.whole and quantity.targets[0] in self.subject.names
+
+    def _is_ratio_of(self, quantity: Quantity) -> bool:
+        """Return whether a ratio has the structures, or only the sides, in the order that was said."""
+        if set(self.order) == {"left", "right"}:
+            sides = [t.split("_") for t in quantity.targets]
+            return len(sides) == len(self.order) and all(o in s for o, s in zip(self.order, sides, strict=True))
+        return [expand([t]) for t in quantity.targets] == [expand([t]) for t in self.order]
 
     def names(self, quantity: Quantity, number: NumberSaid) -> bool:
         """Return whether a quantity of the evidence is the one that is named, or may stand without a name."""
@@ -169,6 +195,8 @@ def agrees(number: NumberSaid, quantity: Quantity, *, hedged: bool = False) -> b
     if error > 0.5 * step * (1 + 1e-9) + 1e-9 * abs(value):
         return False
     is_score = not quantity.unit and number.step <= 0.01
+    if number.unit == "%" and error < 0.5 * abs(value):
+        return True  # "by 5 %" is said of 5.3 %
     return number.significant >= MIN_DIGITS or is_score or error <= MAX_ERROR * abs(value)
 
 
@@ -200,6 +228,12 @@ def _held(number: NumberSaid, wanted: Wanted, found: Sequence[Evidence], *, hedg
 def _is_sum(number: NumberSaid, wanted: Wanted, evidence: Evidence) -> bool:
     """Return whether a volume is the sum of the volumes of all its parts, measured apart in one table."""
     parts = expand(wanted.subject.names) if wanted.subject else frozenset()
+    total = sum_of_parts(parts, evidence)
+    return total is not None and wanted.names(total, number) and agrees(number, total)
+
+
+def sum_of_parts(parts: frozenset[str], evidence: Evidence) -> Quantity | None:
+    """Return the volume of a structure as the sum of the volumes of all its parts; None where one is missing."""
     rows = [q for q in evidence.quantities if q.name == "volume" and len(q.targets) == 1]
     rows = [q for q in rows if expand(q.targets) < parts]
     chosen: list[Quantity] = []
@@ -209,9 +243,8 @@ def _is_sum(number: NumberSaid, wanted: Wanted, evidence: Evidence) -> bool:
             chosen.append(row)
             covered |= expand(row.targets)
     if len(chosen) < MIN_PARTS or covered != parts or len({(q.unit, q.image) for q in chosen}) > 1:
-        return False
-    total = Quantity(sum(q.value for q in chosen), chosen[0].unit, (), "volume")
-    return wanted.names(total, number) and agrees(number, total)
+        return None
+    return Quantity(sum(q.value for q in chosen), chosen[0].unit, (), "volume")
 
 
 def _is_sequence(group: Sequence[NumberSaid], subject: Named | None, found: Sequence[Evidence]) -> bool:
@@ -292,6 +325,12 @@ def _is_count(statement: Statement, number: NumberSaid) -> bool:
     """Return whether a number says how many there are: "two nodules", "two of the four findings"."""
     whole = not number.unit and number.value == int(number.value) and number.value >= 0 and "." not in number.text
     return whole and bool(counts(statement.text, number.end))
+
+
+def _is_pair(statement: Statement, number: NumberSaid) -> bool:
+    """Return whether a number only says that there are two sides: "the two lungs"."""
+    named = [s for s in statement.structures if s.start <= number.start < s.end or 0 <= s.start - number.end <= 1]
+    return not number.unit and any(number.value == len(sides_of(s.names)) > 1 for s in named)
 
 
 def _is_label(statement: Statement, number: NumberSaid) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from tools.grounding.numbers import NumberSaid, unit_named
-from tools.grounding.statement import Named, Statement, dimension_of
+from tools.grounding.statement import Named, Statement, dimension_of, sides_of
 
+_OF_WHAT = re.compile(r"\s+(?:for|in)\s+(?:(?:the|this|his|her|its|whole|entire)\s+)*", re.IGNORECASE)
+_SCORING = re.compile(r"\s+(?:with|scoring)\s+(?:only\s+|just\s+)?", re.IGNORECASE)
 GENERIC = ("any_intensity", "size")
 """Quantities that do not say which one they mean."""
 
@@ -40,12 +43,23 @@ def subjects_of(statement: Statement, groups: Sequence[Sequence[NumberSaid]]) ->
         return [Named((name,), both.start, both.end, both.text) for name in both.names]
     if len(structures) == 1:
         return [structures[0]] * len(groups)
-    sides = [s for s in structures if s.side and s.names]
-    if len(sides) == len(groups) > 1 and _is_one_dimension(groups):
-        return list(sides)  # "lung volumes are … on the left and … on the right"
-    if len(structures) == len(groups) and _is_one_dimension(groups):
-        return list(structures)
-    return [_nearest(statement, group[0], structures) for group in groups]
+    if _is_one_dimension(groups):
+        sides = [s for s in structures if s.side and s.names]
+        for in_order in (sides if len(groups) > 1 else [], structures, _without_heads(structures)):
+            if len(in_order) == len(groups):
+                return list(in_order)  # "lung volumes are … on the left and … on the right"
+    narrowed = _without_heads(structures)
+    return [_nearest(statement, group[0], narrowed) for group in groups]
+
+
+def _without_heads(structures: Sequence[Named]) -> list[Named]:
+    """Leave out "lungs" where its sides follow: "lung volumes: right …, left …"."""
+    sides = {name for s in structures if s.side for name in s.names}
+    return [
+        s
+        for s in structures
+        if s.side or len(sides_of(s.names)) == 1 or s.is_total or not sides & set(sides_of(s.names))
+    ]
 
 
 def _is_one_dimension(groups: Sequence[Sequence[NumberSaid]]) -> bool:
@@ -59,6 +73,9 @@ def _nearest(statement: Statement, number: NumberSaid, named: Iterable[Named], *
     `beyond`: else the first after it, in whichever clause.
     """
     start, end = statement.clause_of(number.start)
+    behind = next((n for n in named if n.start >= number.end), None)
+    if behind and _OF_WHAT.fullmatch(statement.text, number.end, behind.start):
+        return behind  # "gave 1187 ml for the brain"
     before = [n for n in named if n.end <= number.start]
     inside = [n for n in before if n.start >= start]
     after = [n for n in named if number.end <= n.start < end]
@@ -89,12 +106,26 @@ def quantity_of(statement: Statement, number: NumberSaid) -> Named | None:
     if nearest or fitting:
         return nearest
     start, end = statement.clause_of(number.start)
-    return _nearest(statement, number, [q for q in statement.quantities if start <= q.start < end])
+    inside = [q for q in statement.quantities if start <= q.start < end and not _is_of_another(statement, q, number)]
+    return _nearest(statement, number, inside)
+
+
+def _is_of_another(statement: Statement, quantity: Named, number: NumberSaid) -> bool:
+    """Return whether a quantity has a number of its own: "vol 2144 ml / −841 HU"."""
+    return any(n is not number and n.unit and not is_foreign_unit(quantity, n) for n in statement.numbers)
 
 
 def _stands_before_a_relation(statement: Statement, number: NumberSaid, point: Named) -> bool:
     if any(number.end <= r.start and r.end <= point.start for r in statement.relations):
         return True
+    if _SCORING.fullmatch(statement.text, point.end, number.start):
+        return True  # "passes its operating point with 0.63"
+    if any(
+        re.fullmatch(r"\s*[:=(]?\s*", statement.text[s.end : number.start])
+        for s in statement.structures
+        if s.end <= number.start
+    ):
+        return True  # "atelectasis 0.63 (cut-off 0.50)"
     return number.end <= point.start and any(n.start >= point.end for n in statement.numbers)
 
 
@@ -123,6 +154,9 @@ def ratio_order(statement: Statement, quantity: Named | None) -> tuple[str, ...]
     if quantity is None or quantity.names[0] != "ratio":
         return ()
     names = [s.names for s in statement.structures if s.names]
+    sides = tuple(s.side for s in statement.structures if not s.names)
+    if len(set(sides)) > 1:
+        return sides[:2]  # "right-to-left volume ratio": of whatever has sides
     if len(names) == 1 and len(names[0]) == 2:
         return names[0]
     order = tuple(n[0] for n in names if len(n) == 1)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from knowledge.vocabulary import load_vocabulary
 from tools.changes import Change, ChangeRow
 from tools.grounding.evidence import UNCERTAINTY, Assertion, Declared, Quantity, Status, Trend, declares
-from tools.results import Assessment, Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
+from tools.results import Assessment, Box, Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
 from tools.workspace import Artifact
 
 
@@ -43,12 +43,14 @@ def _quantities(row: Measurement) -> Iterable[Quantity]:
 @declares("change")
 def change(artifact: Artifact) -> Declared:
     """Both values of a row, and their difference as it is said: signed for its direction, without sign for its size."""
-    rows = Change.model_validate(artifact.data).rows
+    data = Change.model_validate(artifact.data)
+    rows = data.rows
     return Declared(
         quantities=tuple(quantity for row in rows for quantity in _of_both(row)),
         found=tuple(dict.fromkeys(row.target for row in rows)),
         is_change=True,
         counts=(),
+        dates=tuple((role, d) for role, d in (("current", data.current_date), ("prior", data.prior_date)) if d),
         trends=tuple(Trend(row.target, row.quantity, row.status, row.current, row.prior, row.unit) for row in rows),
     )
 
@@ -115,7 +117,12 @@ def boxes(artifact: Artifact) -> Declared:
     labels = tuple(dict.fromkeys((*(b.label for b in data.boxes), data.looked_for)))
     status: Status = "above" if data.boxes else "below"
     return Declared(
-        quantities=tuple(Quantity(b.score, "", (b.label,), "score") for b in data.boxes if b.score is not None),
+        quantities=(
+            *(Quantity(b.score, "", (b.label,), "score") for b in data.boxes if b.score is not None),
+            *(Quantity(extent, unit, (b.label,)) for b in data.boxes for unit, size in _extents(b) for extent in size),
+        ),
+        boxed=tuple(_numbers_of(b) for b in data.boxes),
+        sizes=tuple(size for b in data.boxes for size in _extents(b)),
         assertions=tuple(Assertion(f, status, "box") for label in labels for f in findings_named(label)),
         found=labels if data.boxes else (),
         not_found=() if data.boxes else labels,
@@ -124,6 +131,20 @@ def boxes(artifact: Artifact) -> Declared:
             (label, tuple(b.score for b in data.boxes if b.label == label and b.score is not None)) for label in labels
         ),
         counts=(len(data.boxes),),
+    )
+
+
+def _extents(box: Box) -> Iterable[tuple[str, tuple[float, ...]]]:
+    """Yield how large a box is, in millimetres where the image has them."""
+    if box.lower_mm and box.upper_mm:
+        yield "mm", tuple(round(high - low, 6) for low, high in zip(box.lower_mm, box.upper_mm, strict=True))
+
+
+def _numbers_of(box: Box) -> tuple[float, ...]:
+    edges = (*box.lower, *box.upper, *(box.lower_mm or ()), *(box.upper_mm or ()))
+    return tuple(
+        float(v)
+        for v in (*(() if box.score is None else (box.score,)), *edges, *(v for _, s in _extents(box) for v in s))
     )
 
 

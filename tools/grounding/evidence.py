@@ -97,10 +97,14 @@ class Evidence:
     is_change: bool = False
     """Whether it compares two studies."""
     trends: tuple[Trend, ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
+    """Of a comparison: ("current", "2026-01-31"), ("prior", …), as far as the studies say."""
     ratings: tuple[tuple[str, str], ...] = ()
     """What a tool judged of an aspect: ("noise", "ok")."""
     in_order: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """Per label the scores of its boxes, best first: "the second" is one of them."""
+    boxed: tuple[tuple[float, ...], ...] = ()
+    """Per box, in the same order, every number that a sentence may say of it: score, edges, extents."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -125,8 +129,12 @@ class Declared:
     """Whether no other number of its data may be quoted."""
     is_change: bool = False
     trends: tuple[Trend, ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
     ratings: tuple[tuple[str, str], ...] = ()
     in_order: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    boxed: tuple[tuple[float, ...], ...] = ()
+    sizes: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """Extents of boxes with their unit, which the data gives by their edges."""
     counts: tuple[int, ...] | None = None
     """How many things there are that a sentence may count; None: its lists are counted."""
 

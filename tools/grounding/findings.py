@@ -21,12 +21,14 @@ def finding_problems(statement: Statement, found: Sequence[Evidence]) -> Iterato
     if statement.not_examined:
         return
     for mention in statement.mentions:
+        if mention.finding == "technical_limitation" and any(e.ratings for e in found):
+            continue  # compared with the tool's own judgement
         words = statement.text[mention.start : mention.end]
         said = [a for e in found for a in e.assertions if _is_same(a.finding, mention.finding)]
         if not said:
             if any(e.source == "other report" for e in found):
                 yield Problem("contradicted", f"“{words}” is from a report of another patient")
-            elif not any(e.targets and words.replace(" ", "_") in e.targets for e in found):
+            elif not any(e.targets and words.lower().replace(" ", "_") in e.targets for e in found):
                 yield Problem("not covered", f"no tool of this reading looked for “{words}”")
             continue
         reported = [a for a in said if a.basis == "report"]

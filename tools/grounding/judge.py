@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tools.grounding.agree import Problem, Verdict, number_problems
 from tools.grounding.axes import axis_problems
+from tools.grounding.comparing import work_out
+from tools.grounding.dates import bare_date, is_date_of
 from tools.grounding.evidence import Evidence, LookUp, measures_of, names_of
 from tools.grounding.findings import finding_problems, report_supports
 from tools.grounding.quoting import foreign_words, quote_problems
@@ -17,6 +19,7 @@ from tools.grounding.scoring import score_problems
 from tools.grounding.statement import CITED, QUOTE, Named, Statement, expand, read_statement
 from tools.grounding.trends import trend_problems
 from tools.grounding.words import word_problems
+from tools.grounding.worked import Worked, without
 from tools.results import Claim, ClaimKind
 
 _PARTS = re.compile(r";|\bbut\b|\bwhile\b|\bwhereas\b|, (?=the \w+ (?:was|were|has|have|could)\b)", re.IGNORECASE)
@@ -27,6 +30,14 @@ _ASSERTS = re.compile(
     r"present|absent|seen|identified|enlarged)|no evidence of|shows?|demonstrates?|has an? )",
     re.IGNORECASE,
 )
+
+
+_LOOKING = re.compile(
+    r"\b(?:f[io]u?nd|finding|detect|search|look|box|candidate|locat|mask|outlin|segment|identif|return|hit|model|tool|"
+    r"network|algorithm|software|seen|see|saw|show|delineat|contour|mark)\w*",
+    re.IGNORECASE,
+)
+_EMPTY = re.compile(r"\b(?:empty|zero|0|in vain|unsuccessful(?:ly)?|missing|missed|failed)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -121,9 +132,31 @@ def _problems(text: str, statement: Statement, found: Sequence[Evidence], kind: 
         for of_reports in (_numbers, _dates, finding_problems, report_problems):
             yield from of_reports(statement, own)
         return
+    worked = work_out(statement, found)
+    yield from worked.problems
+    rest = _as_not_found(_without_worked(statement, worked, found), found)
     for check in _CHECKS:
-        yield from check(statement, found)
+        yield from check(rest, found)
     yield from _kind_problems(found, kind)
+
+
+def _without_worked(statement: Statement, worked: Worked, found: Sequence[Evidence]) -> Statement:
+    """Return what is left of a sentence to be checked when its comparisons are worked out."""
+    if worked.spans:
+        statement = read_statement(without(statement.text, worked.spans), names_of(found), measures_of(found))
+    if worked.tells_scores:
+        statement = replace(statement, attributed=statement.attributed | {"model", "scored"})
+    return statement
+
+
+def _as_not_found(statement: Statement, found: Sequence[Evidence]) -> Statement:
+    """Read a denial that names only what tools looked for in vain, and speaks of looking, as "not found"."""
+    missing = {t for e in found for t in e.not_found}
+    named = {n for s in statement.structures for n in s.names}
+    if not named or not named <= missing or statement.not_found or not _LOOKING.search(statement.text):
+        return statement
+    denies = statement.loaded["negation"] or _EMPTY.search(statement.text)
+    return replace(statement, not_found=True) if denies else statement
 
 
 def is_verbatim(text: str, found: Sequence[Evidence]) -> bool:
@@ -153,8 +186,9 @@ def _film(modality: str) -> str:
 
 def _dates(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     for date in statement.dates:
-        bare = re.sub(r"^(?:in|since|from|of|on|until|before|after|dated)\s+", "", date, flags=re.IGNORECASE)
-        if not any(bare.lower() in said.lower() for e in found for said in (*e.statements, e.text)):
+        bare = bare_date(date)
+        held = [said for e in found for said in (*e.statements, e.text)]
+        if not any(bare.lower() in said.lower() or is_date_of(bare, said) for said in held):
             yield Problem("not covered", f"no cited evidence holds the date {bare}")
 
 
@@ -185,6 +219,11 @@ def _is_in_its_part(statement: Statement, named: Named) -> bool:
     start, end = max(e for e in edges if e <= named.start), min(e for e in edges if e > named.start)
     parts = [statement.text[a:b] for a, b in pairwise(edges)]
     says = [read_statement(part).not_found for part in parts]
+    if any(
+        said and not any(a <= s.start < b for s in statement.structures)
+        for said, (a, b) in zip(says, pairwise(edges), strict=True)
+    ):
+        return True  # "it was searched for but not found"
     return not any(says) or read_statement(statement.text[start:end]).not_found
 
 

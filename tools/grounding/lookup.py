@@ -73,16 +73,20 @@ def of_artifact(artifact: Artifact, facts: Mapping[str, AttachmentFacts]) -> Evi
         assertions=declared.assertions,
         statements=tuple(said),
         said=tuple(quantities_in([artifact.summary, *map(str, artifact.data.get("notes", ()))])),
-        words=words_in(data) | words_in([artifact.provenance.tool, artifact.provenance.params]),
+        words=words_in(data)
+        | words_in([artifact.provenance.tool, artifact.provenance.params])
+        | words_in([t for i in images for t in (facts[i].view, facts[i].body_part)]),
         found=declared.found,
         not_found=declared.not_found,
         images=tuple(i for i in images if facts[i].kind == "image"),
         modalities=frozenset(facts[i].modality for i in images if facts[i].modality),
-        sequences=tuple(sequences_in(artifact.data)),
+        sequences=(*sequences_in(artifact.data), *declared.sizes),
         kind=artifact.kind,
         is_opinion="opinion" in artifact.marks,
         trends=declared.trends,
+        dates=declared.dates,
         ratings=declared.ratings,
+        boxed=declared.boxed,
         in_order=declared.in_order,
         is_change=declared.is_change or sum(facts[i].kind == "image" for i in images) > 1,
     )

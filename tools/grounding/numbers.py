@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from tools.number_words import CARDINALS, TENS
+
 _MINUS = "−–-"  # the hyphen last: it stands in a character class
 _NUMERAL = r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[\u00a0\u2009\u202f ]\d{3})+(?![\d,.]?\d)|\d+[.,]\d+|\d+|\.\d+"
 _NUMBER = re.compile(
@@ -22,16 +24,14 @@ _JOINT = re.compile(
     r"\s*(?:×|x|by|and|or|to|through|–|-|−|,|/|vs\.?|versus)\s*(?:and\s+)?(?:a\s+|an\s+|[xyz]\s*[=:]?\s*)?",
     re.IGNORECASE,
 )
-_NAMED_UNCERTAIN = re.compile(r"\b(?:uncertainty|error|margin)(?:\s+of)?\s+$", re.IGNORECASE)
+_NAMED_UNCERTAIN = re.compile(
+    r"\b(?:uncertainty|error|margin)(?:\s+(?:of|is|was))?(?:\s+(?:about|around|roughly|approximately|some|only))?\s+$",
+    re.IGNORECASE,
+)
 _UNCERTAIN = re.compile(r"±|\+/-|plus|give", re.IGNORECASE)
 _TIMES = re.compile(r"\s*(?:×|x|\*|by)\s*", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(?:to|through|–|-|−|and)\s*", re.IGNORECASE)
-_UNITS_AND_TEENS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_WORDS = {w: n for n, w in enumerate(_UNITS_AND_TEENS)} | {w: 10 * n for n, w in enumerate(_TENS, 2)}
+_WORDS = {w: n for n, w in enumerate(CARDINALS)} | {w: 10 * n for n, w in enumerate(TENS, 2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _SPELLED = re.compile(
     rf"\b(?P<minus>minus |negative )?(?P<words>(?:{'|'.join([*_WORDS, *_SCALES])})"
@@ -42,16 +42,27 @@ _SPELLED = re.compile(
 _COUNTED = re.compile(
     r"[\s-]+(?:\w+[\s-]+){0,2}?(?:nodules?|lesions?|boxes|box|findings?|reports?|regions?|structures?|images?|scans?|"
     r"masks?|labels?|candidates?|components?|pieces?|slices?|points?|tools?|models?|fractures?|mass(?:es)?|lobes?|lungs|"
-    r"kidneys|detections?|landmarks?|scores)\b",
+    r"kidneys|aspects?|criteria|detections?|landmarks?|scores)\b",
     re.IGNORECASE,
 )
 _OF_THEM = re.compile(r"\s+(?:out )?of (?:the|these|those|its)\s+(?:\w+\s+){0,2}?\w+s\b", re.IGNORECASE)
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
+_FRACTION = re.compile(
+    rf"(?<!left )(?<!right )(?<!upper )(?<!lower )(?<!other )\b(?:(?P<half>half)|(?P<count>an?|one|two|three|four)[\s-]"
+    rf"(?P<part>{'|'.join(list(_PARTS)[1:])})s?)(?=\s+(?:of|the|an?)\b)",
+    re.IGNORECASE,
+)
+_OF_A = re.compile(r"\s+(?:of\s+)?an?\s+", re.IGNORECASE)
+_AND_A_HALF = re.compile(rf"\b(?P<whole>{'|'.join(_WORDS)}|\d+)\s+and\s+a\s+half\b", re.IGNORECASE)
+_FRACTION_STEP = 0.1  # "a third of it" is said of 32 to 35 %
 _DATE = re.compile(
     r"\b\d{4}-\d{1,2}-\d{1,2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b"
     r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+\d{4}\b"
     r"|\b\d{1,2}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?,?\s+\d{4}\b"
     r"|\b(?:in|since|from|of|on|until|before|after|dated)\s+(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+)?"
-    r"(?:19|20)\d{2}\b(?![-./]\d)",
+    r"(?:19|20)\d{2}\b(?![-./]\d)"
+    r"|\b(?:in|since|from|of|last|until|before|after)\s+(?:january|february|march|april|june|july|august|september|october|"
+    r"november|december)\b(?!\s+\d)",
     re.IGNORECASE,
 )
 
@@ -103,7 +114,7 @@ def _unit_pattern() -> re.Pattern[str]:
     words = sorted(_units(), key=len, reverse=True)
     either = "|".join(re.escape(word).replace(r"\ ", r"[\s-]+") for word in words)
     return re.compile(
-        rf"(?:[\s\u00a0\u202f]|-(?=[a-z])|\)\s(?=(?:mm|cm|ml|hu)\b))?(?P<unit>{either})(?![\w³²^])(?P<per>\s?/\s?\w+)?",
+        rf"(?:[\s\u00a0\u202f]|-(?=[a-z])|\)\s(?=(?:mm|cm|ml|hu)\b))?(?P<unit>{either})(?![\w³²^])(?P<per>\s?/\s?(?:min|day|kg|m2|m²)\b|/\w+)?",
         re.IGNORECASE,
     )
 
@@ -132,7 +143,10 @@ def dates_in(text: str) -> list[tuple[str, int, int]]:
 def numbers_in(text: str) -> list[NumberSaid]:
     """Return the numbers of a sentence in order; dates, ordinals and the digits of names are none."""
     taken = [(start, end) for _, start, end in dates_in(text)]
+    parts = [n for n in (*_fractions(text), *_halves(text)) if not any(s < n.end and n.start < e for s, e in taken)]
+    taken += [(n.start, n.end) for n in parts]
     found = [n for n in (*_numerals(text), *_spelled(text)) if not any(s < n.end and n.start < e for s, e in taken)]
+    found += parts
     found = [replace(n, text=f"± {n.text}") if _NAMED_UNCERTAIN.search(text, 0, n.start) else n for n in found]
     return _with_units_of_neighbours(text, sorted(found, key=lambda n: n.start))
 
@@ -201,9 +215,41 @@ def _spelled(text: str) -> Iterator[NumberSaid]:
         )
 
 
+def _fractions(text: str) -> Iterator[NumberSaid]:
+    """Yield "a tenth of" and "two thirds of" as percentages."""
+    for match in _FRACTION.finditer(text):
+        count = {"two": 2, "three": 3, "four": 4}.get((match["count"] or "").lower(), 1)
+        share = count / _PARTS[(match["part"] or "half").lower()]
+        unit, length, value = "%", 0, 100 * share
+        if of_unit := _OF_A.match(text, match.end()):
+            unit, length = _unit_at(text, of_unit.end())
+            unit, length, value = (unit, of_unit.end() - match.end() + length, share) if unit else ("%", 0, value)
+        yield NumberSaid(
+            value=value, unit=unit, step=_FRACTION_STEP * value, significant=2,
+            text=text[match.start() : match.end() + length], start=match.start(), end=match.end() + length,
+        )  # fmt: skip
+
+
+def _halves(text: str) -> Iterator[NumberSaid]:
+    """Yield "two and a half litres"."""
+    for match in _AND_A_HALF.finditer(text):
+        unit, length = _unit_at(text, match.end())
+        whole = match["whole"].lower()
+        if unit:
+            yield NumberSaid(
+                value=float(_WORDS.get(whole, whole)) + 0.5, unit=unit, step=0.1, significant=2,
+                text=text[match.start() : match.end() + length], start=match.start(), end=match.end() + length,
+            )  # fmt: skip
+
+
 def counts(text: str, position: int) -> bool:
     """Return whether what follows a number can be counted: "two nodules", "two of the four findings"."""
     return bool(_COUNTED.match(text, position) or _OF_THEM.match(text, position))
+
+
+def small_number(word: str) -> int | None:
+    """Return what a count says in digits or in one word: "four", "4"."""
+    return int(word) if word.isdigit() else _WORDS.get(word.lower(), {"both": 2}.get(word.lower()))
 
 
 def _value_of(words: str) -> tuple[float, int]:

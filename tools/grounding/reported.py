@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
 from tools.grounding.lookup import sentences_of
+from tools.grounding.numbers import numbers_in
 from tools.grounding.statement import Statement, lexicon, plain_words, read_statement
 from tools.grounding.stems import stem
 from tools.imaging.anatomy import vocabulary
@@ -90,6 +91,8 @@ def _clause(text: str) -> _Said:
     loaded = read_statement(text).loaded
     turning = {word for group in _TURNING for word in loaded[group]}
     passed = _passed() | {stem(word) for word in turning}
+    for number in reversed(numbers_in(text)):
+        text = f"{text[: number.start]} {text[number.end :]}"  # values and units are compared as such
     words = (w.lower().strip("'-").removesuffix("'s") for w in _WORD.findall(text))
     kept = (_noun(w.removesuffix("-sided")) for w in words if len(w) > 1 and stem(w) not in passed)
     return _Said(

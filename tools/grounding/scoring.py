@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from tools.grounding.agree import Problem
-from tools.grounding.evidence import Evidence, Status
+from tools.grounding.agree import Problem, agrees
+from tools.grounding.evidence import Evidence, Quantity, Status
+from tools.grounding.numbers import NumberSaid, factor
 from tools.grounding.statement import Named, Statement
+from tools.number_words import ORDINALS
 
 _EXCLUDING = frozenset(
     {
@@ -30,17 +32,21 @@ _NOT_EXCLUDING = re.compile(
     re.IGNORECASE,
 )
 _STATED = re.compile(
-    r"\bthere (?:is|are|was|were)\b|\bpatient has\b|\b(?:is|are) (?:present|seen|visible|evident)\b"
-    r"|\bwith (?:an? )?(?:large|small)\b",
+    r"\bthere (?:is|are|was|were)\b(?!\s+(?:\w+\s+){0,3}?(?:box|boxes|candidates?|detections?|scores?|hits?|labels?)\b)"
+    r"|\bpatient has\b|\b(?:is|are) (?:present|seen|visible|evident)\b"
+    r"|\bwith (?:an? )?(?:large|small)\b"
+    r"|\b(?:film|image|scan|ct|mri?|radiograph|x-ray|study|exam\w*|patient|lungs?|chest)\s+"
+    r"(?:shows?|demonstrates?|reveals?|exhibits?|depicts?|has|contains?)\b",
     re.IGNORECASE,
 )
 _NOT_FLAGGED = re.compile(r"\b(?:not|n't|never)\s+(?:flag|reach|exceed|meet|pass|surpass|cross)\w*\b", re.IGNORECASE)
+_SCORE_OF = re.compile(r"\bscores?\s+(?:is|are|was|were|of|for|belongs?|goes|went)\b", re.IGNORECASE)
+"""A score is spoken of as such, not as what the model calls present."""
 _EXTREME = re.compile(
     r"\b(?:(highest|top|best|better|maximum|largest|leading)|(lowest|smallest|minimum|weakest))\b", re.IGNORECASE
 )
-_ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _ORDINAL = re.compile(
-    rf"\b(?:({'|'.join(_ORDINALS)})|(?:box|candidate|nodule|lesion|finding|number|no\.?)\s#?(\d)\b)", re.IGNORECASE
+    rf"\b(?:({'|'.join(ORDINALS)})|(?:box|candidate|nodule|lesion|finding|number|no\.?)\s#?(\d)\b)", re.IGNORECASE
 )
 """That nothing is excluded is what a score allows to be said."""
 
@@ -51,7 +57,7 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if not statuses:
         return
     labels = [s for s in statement.structures if any(n in statuses for n in s.names)]
-    if (labels or statement.mentions) and "model" not in statement.attributed:
+    if (labels or statement.mentions) and not _is_told_of_a_model(statement):
         name = labels[0].text if labels else statement.text[statement.mentions[0].start : statement.mentions[0].end]
         yield Problem("contradicted", f"a model's score for {name} is stated as a finding")
     if (labels or statement.mentions) and _STATED.search(statement.text) and not statement.not_found:
@@ -66,6 +72,12 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
         yield from _relations(statement, labels, statuses)
     else:
         yield from _plain_scores(statement, labels, statuses)
+
+
+def _is_told_of_a_model(statement: Statement) -> bool:
+    """Return whether a sentence says that a model speaks: in words, or by speaking of scores."""
+    told = any(q.names[0] in ("score", "operating_point") for q in statement.quantities)
+    return told or "model" in statement.attributed
 
 
 def _relations(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
@@ -92,7 +104,12 @@ def _plain_scores(statement: Statement, labels: Sequence[Named], statuses: Mappi
             yield Problem("contradicted", "it denies a score that the evidence holds")
         elif "above" in named:
             yield Problem("contradicted", f"the score for {labels[0].text} is above its operating point")
-    elif "below" in named and not statement.numbers:
+    elif (
+        "below" in named
+        and not statement.numbers
+        and "scored" not in statement.attributed
+        and not _SCORE_OF.search(statement.text)
+    ):
         yield Problem("contradicted", f"the score for {labels[0].text} is below its operating point")
 
 
@@ -123,16 +140,26 @@ def _labels_of(relation: Named, labels: Sequence[Named]) -> list[str]:
 
 
 def _order_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
-    """Yield "the second box scores 0.83" where the second scores something else."""
+    """Yield "the second box scores 0.83" where the second scores something else, and other numbers of another box."""
+    boxes = [box for e in found for box in e.boxed]
     scores = [values for e in found for _, values in e.in_order if values]
-    for match in _ORDINAL.finditer(statement.text) if scores else ():
-        place = _ORDINALS.index(match.group(1).lower()) if match.group(1) else int(match.group(2)) - 1
-        following = [n for n in statement.numbers if n.start >= match.end() and not n.unit and n.step < 1]
-        if not following:
-            continue
-        number = following[0]
-        if not any(place < len(v) and abs(v[place] - number.value) <= 0.5 * number.step + 1e-9 for v in scores):
-            yield Problem("contradicted", f"{number.text} is not the score of “{match.group()}”")
+    matches = list(_ORDINAL.finditer(statement.text)) if scores else []
+    for match, behind in zip(matches, [*(m.start() for m in matches), len(statement.text)][1:], strict=False):
+        place = ORDINALS.index(match.group(1).lower()) if match.group(1) else int(match.group(2)) - 1
+        for number in statement.numbers:
+            if not match.end() <= number.start < behind or _is_count_of_all(number):
+                continue
+            if not any(_is_number_of(number, box) for box in boxes[place : place + 1]):
+                yield Problem("contradicted", f"{number.text} is not of “{match.group()}”")
+
+
+def _is_count_of_all(number: NumberSaid) -> bool:
+    return not number.unit and number.step >= 1
+
+
+def _is_number_of(number: NumberSaid, box: Sequence[float]) -> bool:
+    unit = number.unit if number.unit == "mm" or factor(number.unit, "mm") is not None else ""
+    return any(agrees(number, Quantity(value, "mm" if unit else "")) for value in box)
 
 
 def _extreme_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,19 @@ _LARGEST = re.compile(
     r"(?:diameter|width|dimension|extent|calib(?:re|er))\b",
     re.IGNORECASE,
 )
-_CT_NUMBER = re.compile(r"\bct numbers?\b|\bhounsfield (?:value|number)s?\b", re.IGNORECASE)
+_CT_NUMBER = re.compile(
+    r"\bct numbers?\b|\bhounsfield (?:value|number|mean|average)s?\b|\(hu\)"
+    r"|\b(?:mean|average|in|median)\s+(?:hu|hounsfield units?)\b",
+    re.IGNORECASE,
+)
+_ACROSS = re.compile(
+    r"\bfrom (?:left to right|right to left)\b|\bleft[- ](?:to[- ])?right (?:direction|extent|axis|width)\b"
+    r"|\bside to side\b",
+    re.IGNORECASE,
+)
+"""A direction, no side."""
+MIN_DENSITY = 10  # a smaller whole number counts something
+_TOTAL = re.compile(r"\b(?:total(?:s|l?ing)?|sum(?:s|ming)?|together|combined|in all|altogether)\b", re.IGNORECASE)
 _OF_A_LENGTH = re.compile(r"\s+(?:[\w-]+\s+){0,2}?(?:diameter|width|dimension|calib(?:re|er)|scores?)\b", re.IGNORECASE)
 _NOT_FOUND = re.compile(
     r"\b(?:found|detected|returned|identified|located|gave|placed)\s+(?:none|no|nothing)\b"
@@ -49,6 +61,8 @@ class Named:
     end: int
     text: str
     side: str = ""
+    is_total: bool = False
+    """Whether it is a word such as "total", said of structures that are named before it."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,11 @@ def expand(targets: Iterable[str]) -> frozenset[str]:
     return frozenset(out)
 
 
+def sides_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the two sides that a paired structure has, else the names as they are."""
+    return ("lung_left", "lung_right") if names == ("lungs",) else names
+
+
 def names_in(statement: Statement) -> frozenset[str]:
     """Return every structure that a sentence names, and the parts that it is made of."""
     named = {name for structure in statement.structures for name in structure.names}
@@ -150,7 +169,7 @@ def read_statement(
         names: wording → target or label of the evidence, beyond the anatomy that is known anyway; lower case.
         measures: wording → quantity of the evidence, beyond those of lexicon.toml; lower case.
     """
-    body = CITED.sub(lambda m: " " * len(m.group()), text).replace("\\", " ")
+    body = _unabbreviated(CITED.sub(lambda m: " " * len(m.group()), text).replace("\\", " "))
     quotes = list(QUOTE.finditer(body))
     for quote in quotes:
         body = body[: quote.start()] + " " * len(quote.group()) + body[quote.end() :]
@@ -159,7 +178,7 @@ def read_statement(
     numbers = numbers_in(body)
     numbers = [n for n in numbers if not any(taken[n.start : n.start + 1])]
     if _CT_NUMBER.search(body):
-        numbers = [replace(n, unit="HU") if not n.unit else n for n in numbers]
+        numbers = [replace(n, unit="HU") if _may_be_density(n) else n for n in numbers]
     _take(taken, [(n.start, n.end) for n in numbers])
     dates = dates_in(body)
     _take(taken, [(start, end) for _, start, end in dates])
@@ -192,6 +211,39 @@ def read_statement(
         not_examined=found["words"],
         not_found=found["not_found"] or bool(_NOT_FOUND.search(body)),
     )
+
+
+@cache
+def _abbreviations() -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(lexicon()['abbreviations'])})(?![\w-])")
+
+
+@cache
+def _frames() -> re.Pattern[str]:
+    """Return what finds phrases around a statement that say nothing themselves: "as you can see in the table"."""
+    return re.compile("|".join(rf"\b(?:{phrase})\b" for phrase in lexicon()["frames"]["phrases"]), re.IGNORECASE)
+
+
+@cache
+def _shorthand() -> re.Pattern[str]:
+    words = "|".join(re.escape(word) for word in lexicon()["shorthand"])
+    return re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE)
+
+
+def _unabbreviated(text: str) -> str:
+    """Write out "EI" and the like, in capitals only; in brackets they stand behind their own words."""
+
+    def written_out(match: re.Match[str]) -> str:
+        known = text[match.start() - 1 : match.start()] == "(" and text[match.end() : match.end() + 1] == ")"
+        return " " * len(match.group()) if known else str(lexicon()["abbreviations"][match.group()])
+
+    text = _shorthand().sub(lambda m: str(lexicon()["shorthand"][m.group().lower()]), text)
+    text = _frames().sub(lambda m: " " * len(m.group()), text)
+    return _abbreviations().sub(written_out, text)
+
+
+def _may_be_density(number: NumberSaid) -> bool:
+    return not number.unit and (number.step < 1 or abs(number.value) >= MIN_DENSITY)
 
 
 def _take(taken: bytearray, spans: Iterable[tuple[int, int]]) -> None:
@@ -248,16 +300,25 @@ def _structures(body: str, names: Mapping[str, str], taken: bytearray) -> list[N
             if name and not any(taken[match.start() : match.end()]):
                 found.append(Named((name,), match.start(), match.end(), match.group()))
     for mention in find_targets(body):
-        if any(m.start < mention.end and mention.start < m.end for m in found) or taken[mention.start]:
+        start = next((i for i in range(mention.start, mention.end) if not taken[i] and body[i].isalpha()), mention.end)
+        if start == mention.end or any(m.start < mention.end and start < m.end for m in found):
             continue
-        if mention.text.lower() in plain_words():
+        text = body[start : mention.end]  # without "two" of "two kidneys", which was taken as a number
+        if text.lower() in plain_words():
             continue  # a word of its own, not a structure with a slip of the pen: "boxes", not "bones"
-        found.append(Named(_ordered(mention.text, mention.targets), mention.start, mention.end, mention.text))
+        found.append(Named(_ordered(text, mention.targets), start, mention.end, text))
     found += [n for n in _adjectives(body) if not any(m.start < n.end and n.start < m.end for m in found)]
     found.sort(key=lambda n: n.start)
-    for match in _SIDES.finditer(body):
-        if not any(m.start < match.end() and match.start() < m.end for m in found):
-            found.append(_bare_side(match, found))
+    _take(taken, [m.span() for m in _ACROSS.finditer(body)])
+    sides = [
+        m
+        for m in _SIDES.finditer(body)
+        if not taken[m.start()] and not any(n.start < m.end() and m.start() < n.end for n in found)
+    ]
+    if sides or len({n.names for n in found}) > 1:
+        found = sorted((*found, *_singular(body, found)), key=lambda n: n.start)
+    found += [_bare_side(match, found) for match in sides]
+    found += _totals(body, sorted(found, key=lambda n: n.start))
     _take(taken, [(n.start, n.end) for n in found])
     return sorted(found, key=lambda n: n.start)
 
@@ -275,6 +336,26 @@ def _ordered(text: str, targets: Sequence[str]) -> tuple[str, ...]:
     words = text.lower().split()
     places = [next((i for i, w in enumerate(words) if w.startswith(side)), -1) for side in ("left", "right")]
     return tuple(reversed(targets)) if places[0] > places[1] >= 0 and len(targets) == 2 else tuple(targets)
+
+
+def _singular(body: str, found: Sequence[Named]) -> Iterator[Named]:
+    """Yield "lung" without a side, where sides are named beside it: it is both of them, or the one that follows."""
+    for match in _TOKEN.finditer(body):
+        names = vocabulary().phrases.get(f"{match.group().lower()}s", ())
+        is_paired = names == ("lungs",) or (len(names) == 2 and names[0].endswith("_left"))
+        if is_paired and not any(m.start < match.end() and match.start() < m.end for m in found):
+            yield Named(names, match.start(), match.end(), match.group())
+
+
+def _totals(body: str, found: Sequence[Named]) -> Iterator[Named]:
+    """Yield "a total of" behind two sides as both of them together."""
+    for match in _TOTAL.finditer(body):
+        named = [n.names[0] for n in found if len(n.names) == 1 and n.end <= match.start()]
+        sides = [name for name in named if name.endswith(("_left", "_right"))]
+        near = any(0 <= n.start - match.end() <= len(" volume of both ") for n in found)
+        pair = tuple(dict.fromkeys(sides))
+        if not near and len(pair) == 2 and {p.rpartition("_")[2] for p in pair} == {"left", "right"}:
+            yield Named(pair, match.start(), match.end(), match.group(), is_total=True)
 
 
 def _bare_side(match: re.Match[str], found: Sequence[Named]) -> Named:
@@ -296,5 +377,11 @@ def _rest(body: str, taken: bytearray) -> Iterable[str]:
         word = match.group().lower().replace("’", "'").strip(".'-")
         if any(taken[match.start() : match.end()]) or len(word) < 2:
             continue
-        if word not in plain_words() and word.removesuffix("'s") not in plain_words():
+        if not all(
+            _is_plain(part) for part in (word.split("-") if "-" in word and word not in plain_words() else [word])
+        ):
             yield word
+
+
+def _is_plain(word: str) -> bool:
+    return word in plain_words() or word.removesuffix("'s") in plain_words()

@@ -6,26 +6,30 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tools.grounding.agree import Problem, agrees
+from tools.grounding.dates import is_date_of
 from tools.grounding.evidence import Evidence, Quantity, Trend
-from tools.grounding.numbers import NumberSaid, unit_named
+from tools.grounding.numbers import NumberSaid, dates_in, unit_named
 from tools.grounding.statement import Statement, expand
 
 _THAN_BEFORE = r"\b(?:than|then)\b[^.;]*\b(?:before|prior|previous\w*|earlier|last|img\d+)\b"
+_BECAME = r"\b(?:now|g[eo]ts?|gotten|becomes?|became|turned|grown)\s+(?:\w+\s+)?"
 _UP = re.compile(
     r"\b(?:increas\w+|grow[ns]?|grew|growth|growing|progress\w+|rose|risen|rises|gain\w*|doubled|tripled|expanded|"
     r"climb\w*|(?:went|gone|going|up) (?:up|by|from)|enlarged (?:since|by)|is up|are up)\b"
-    rf"|\b(?:larger|bigger|greater|higher|more|longer)\b(?=[^.;,]*{_THAN_BEFORE})",
+    rf"|\b(?:larger|bigger|greater|higher|more|longer)\b(?=[^.;,]*{_THAN_BEFORE})"
+    rf"|{_BECAME}(?:larger|bigger|greater|higher|longer|wider)\b",
     re.IGNORECASE,
 )
 _DOWN = re.compile(
     r"\b(?:decreas\w+|shr[aiu]nk\w*|fell|fallen|falls|regress\w+|reduction|diminution|dropped|lost|halved|contracted|"
     r"declin\w*|reduc\w+|diminish\w*|shrinkage|(?:went|gone|came|going|down) (?:down|by|from)|is down|are down)\b"
-    rf"|\b(?:smaller|lower|less|shorter)\b(?=[^.;,]*{_THAN_BEFORE})",
+    rf"|\b(?:smaller|lower|less|shorter)\b(?=[^.;,]*{_THAN_BEFORE})"
+    rf"|{_BECAME}(?:smaller|lower|shorter|narrower)\b",
     re.IGNORECASE,
 )
-_SAME = re.compile(
-    r"\b(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without) (?:\w+ ){0,2}?(?:chang\w*|grown|"
-    r"growth|increased?|decreased?|difference)|the same as|same as before)\b",
+SAME = re.compile(
+    r"\b(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without) (?:\w+ ){0,2}?(?:chang\w*|grown?|"
+    r"growth|increased?|decreased?|difference|shr[iu]nk|progress\w*)|the same|same as before)\b",
     re.IGNORECASE,
 )
 _NEW = re.compile(r"\b(?:new(?:ly)?|appeared|developed)\b", re.IGNORECASE)
@@ -45,6 +49,19 @@ _NOW_BEFORE = re.compile(r"\b(?:to|now|currently|today)(?:\W+(?:measures|is|at|o
 _NOW_AFTER = re.compile(r"\s*(?:now\b|currently|today|at present|in the current|on the current)", re.IGNORECASE)
 _AGAINST = re.compile(r"\s*\W?\s*(?:versus|vs\.?|against|compared (?:with|to)|down from|up from)\W*$", re.IGNORECASE)
 _BY_BEFORE = re.compile(r"\bby(?:\W+(?:about|roughly|around|approximately|some))?\W*$", re.IGNORECASE)
+_EVERY = re.compile(r"\b(?:(?P<none>nothing|none|no)|all|every|each|everything)\b", re.IGNORECASE)
+_CHANGED = re.compile(r"\bchang(?:ed?|es)\b", re.IGNORECASE)
+_GAINED = re.compile(
+    r"\b(?:gain|los[et]|add|increas|decreas|grow|grew|shr[aiu]nk|rose|risen|fell|fallen|dropped|difference|change)\w*"
+    r"(?:\s+(?:of|is|was|in|about|around|roughly|approximately|some|nearly|almost|an|by))*\s*$",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(
+    r"\b(?:increase|decrease|difference|change|growth|gain|loss|shrinkage|reduction|rise|drop)\b[^;]*?"
+    r"\b(?:amounts?|amounted|comes?|came|adds?|is|was|equals?|of)\b(?!.*\b(?:from|now)\b)",
+    re.IGNORECASE,
+)
+_ONLY = re.compile(r"\bonly\s+(?:the\s+)?(?=\w)", re.IGNORECASE)
 MULTIPLE = 0.1  # "doubled" may be a tenth off
 
 
@@ -54,20 +71,56 @@ def trend_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if not trends:
         return
     text = statement.text
-    same = [m.span() for m in _SAME.finditer(text)]
+    same = [m.span() for m in SAME.finditer(text)]
     for pattern, sign in ((_UP, 1), (_DOWN, -1)):
         for match in pattern.finditer(text):
             if any(start <= match.start() < end for start, end in same):
                 continue
             if not any(t.sign == sign for t in _concerned(statement, match.start(), trends)):
                 yield Problem("contradicted", f"“{match.group()}”: no measured change goes that way")
-    for pattern, statuses in ((_SAME, {"unchanged"}), (_NEW, {"new"}), (_GONE, {"resolved"})):
+    for pattern, statuses in ((SAME, {"unchanged"}), (_NEW, {"new"}), (_GONE, {"resolved"})):
         for match in pattern.finditer(text):
             if not any(t.status in statuses for t in _concerned(statement, match.start(), trends)):
                 yield Problem("contradicted", f"“{match.group()}”: the measurements of both studies say otherwise")
     yield from _multiples(statement, trends)
+    yield from _every(statement, trends)
+    yield from _only(statement, trends)
+    dated = tuple(
+        (role, start)
+        for e in found
+        for role, day in e.dates
+        for said, start, _ in dates_in(text)
+        if is_date_of(said, day)
+    )
     for number in statement.numbers:
-        yield from _value(statement, number, trends)
+        yield from _value(statement, number, trends, dated)
+
+
+def _every(statement: Statement, trends: Sequence[Trend]) -> Iterator[Problem]:
+    """Yield "all structures increased" and "nothing changed" where one of them did otherwise."""
+    said = _EVERY.search(statement.text)
+    if said is None or any(s.names for s in statement.structures):
+        return
+    for pattern, signs in ((_UP, {1}), (_DOWN, {-1}), (_CHANGED, {1, -1})):
+        if not pattern.search(statement.text):
+            continue
+        wanted = {0} if said["none"] and pattern is _CHANGED else signs
+        holds = all(t.sign in wanted for t in trends)
+        if said["none"] and pattern is not _CHANGED:
+            holds = all(t.sign not in signs for t in trends)
+        if not holds:
+            yield Problem("contradicted", f"“{said.group()}”: the measured changes do not all go that way")
+
+
+def _only(statement: Statement, trends: Sequence[Trend]) -> Iterator[Problem]:
+    """Yield "only the spleen increased" where others did too."""
+    said = _ONLY.search(statement.text)
+    named = [s for s in statement.structures if said and 0 <= s.start - said.end() <= 1 and s.names]
+    for pattern, sign in ((_UP, 1), (_DOWN, -1)) if named else ():
+        moved = {t.target for t in trends if t.sign == sign}
+        parts = expand(n for s in statement.structures for n in s.names)
+        if pattern.search(statement.text) and any(not expand([t]) <= parts for t in moved):
+            yield Problem("contradicted", f"“only”: the same is measured of {', '.join(sorted(moved))}")
 
 
 def _multiples(statement: Statement, trends: Sequence[Trend]) -> Iterator[Problem]:
@@ -92,8 +145,10 @@ def _concerned(statement: Statement, position: int, trends: Sequence[Trend]) -> 
     ]
 
 
-def _value(statement: Statement, number: NumberSaid, trends: Sequence[Trend]) -> Iterator[Problem]:
-    role = _role(statement, number)
+def _value(
+    statement: Statement, number: NumberSaid, trends: Sequence[Trend], dated: Sequence[tuple[str, int]]
+) -> Iterator[Problem]:
+    role = _role(statement, number, dated)
     unit = unit_named(number.unit)
     if unit is None:
         return
@@ -110,15 +165,23 @@ def _value(statement: Statement, number: NumberSaid, trends: Sequence[Trend]) ->
         yield Problem("contradicted", f"{number.text} is not the {role} value")
 
 
-def _role(statement: Statement, number: NumberSaid) -> str:
+def _role(statement: Statement, number: NumberSaid, dated: Sequence[tuple[str, int]]) -> str:
     """Return "prior" or "current" where the words beside a number say which study it is of."""
     text = statement.text
+    if _amounts(statement, number):
+        return ""
     edge = max((n.end for n in statement.numbers if n.end <= number.start), default=0)
     following = min((n.start for n in statement.numbers if n.start >= number.end), default=len(text))
     before, after = text[edge : number.start], text[number.end : following]
+    if edge and _NOW_AFTER.match(before) and "," in before:
+        before = before.rpartition(",")[2]  # "17.3 mm today, 23.8 mm in December"
     if _AGAINST.match(after):
         return "current"
-    if _BY_BEFORE.search(before) or re.match(r"\s*(?:more|less|larger|smaller|higher|lower)\b", after):
+    if (
+        _BY_BEFORE.search(before)
+        or _GAINED.search(before)
+        or re.match(r"\s*(?:more|less|larger|smaller|higher|lower)\b", after)
+    ):
         return ""
     for role, cue in (
         ("prior", _PRIOR_AFTER.match(after)),
@@ -128,4 +191,25 @@ def _role(statement: Statement, number: NumberSaid) -> str:
     ):
         if cue:
             return role
-    return ""
+    return _dated(statement, number, dated)
+
+
+def _amounts(statement: Statement, number: NumberSaid) -> bool:
+    """Return whether a number is how much changed: "the increase amounts to 47.8 ml"."""
+    start, _ = statement.clause_of(number.start)
+    return bool(_AMOUNT.search(statement.text[start : number.start]))
+
+
+def _dated(statement: Statement, number: NumberSaid, dated: Sequence[tuple[str, int]]) -> str:
+    """Return of which study a number is by the date that its clause gives, or that is the only one beside it."""
+    start, end = statement.clause_of(number.start)
+    inside = {role for role, at in dated if start <= at < end}
+    if len(inside) == 1:
+        return inside.pop()
+    roles = {role for role, _ in dated}
+    return roles.pop() if len(roles) == len(statement.numbers) == 1 and not _turns(statement) else ""
+
+
+def _turns(statement: Statement) -> bool:
+    """Return whether a sentence tells a change, whose number may be the difference or the later value."""
+    return any(pattern.search(statement.text) for pattern in (_UP, _DOWN, SAME, _NEW, _GONE))

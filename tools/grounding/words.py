@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from tools.grounding.agree import NEAR, Problem, Verdict, value_in
+from tools.grounding.agree import NEAR, Problem, Verdict, defines, value_in
 from tools.grounding.evidence import Evidence
+from tools.grounding.rating import rated_words, rating_problems
 from tools.grounding.statement import Named, Statement, lexicon, plain_words
 from tools.grounding.stems import stem
+from tools.grounding.trends import SAME
 
 _COMPARES = frozenset(
     {"greater than", "more than", "less than", "higher than", "lower than", "fewer than", "exceeds", "exceed",
@@ -24,6 +26,17 @@ _BEHIND = re.compile(
 _SUMMING = re.compile(r"\b(?:adds?|added|sums?|amounts?|comes?|totals?)\s+$", re.IGNORECASE)
 _JUDGED = re.compile(r"\s+(?:the )?(?:average|normal|expected|usual|reference)\b", re.IGNORECASE)
 _BEFORE = re.compile(r"[^.;]*\b(?:before|prior|previous\w*|earlier|last)\b", re.IGNORECASE)
+_MARKED_AS = re.compile(
+    r"\bmarked\s+(?:an?|the|one|two|three|four|five|\d+|as|this|these|it|by|on|in|with|at)\b", re.IGNORECASE
+)
+_COMPARED = frozenset(
+    {"bigger", "higher", "lower", "longer", "shorter", "wider", "narrower", "same", "less", "more", "grow", "shrink"}
+)
+"""What is said of a change; how it went has been compared."""
+_COULD_DO = re.compile(
+    r"\bcould\s+(?:be\s+)?(?:outlin|segment|measur|delineat|determin|comput|find|found|detect|locat|identif)", re.I
+)
+_IN_VAIN = frozenset({"empty", "zero", "vain", "unsuccessful", "unsuccessfully", "missing"})
 _SIZES = frozenset({"larger", "smaller", "reduced", "diminished"})
 _SAID_OF_NOTHING = frozenset({"disease", "abnormality", "abnormalities", "abnormal"})
 
@@ -49,35 +62,58 @@ def word_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
     loaded = statement.loaded
     has_scores = any(a.basis in ("score", "box") for e in found for a in e.assertions)
     is_scoring = has_scores and "model" in statement.attributed
-    rated = {verdict for e in found for _, verdict in e.ratings}
-    yield from _rated(statement, found)
-    if loaded["negation"] and not (statement.not_found or statement.not_examined or is_scoring):
+    rated = rated_words(found)
+    yield from rating_problems(statement, found)
+    if loaded["negation"] and not (
+        statement.not_found or statement.not_examined or is_scoring or _tells_stable(statement, found)
+    ):
         speaks = bool(statement.numbers or statement.structures) and not statement.mentions
         verdict: Verdict = "contradicted" if speaks else "not covered"
         yield Problem(verdict, f"“{loaded['negation'][0]}” denies, and the evidence denies nothing of the kind")
-    doubting = [w for w in loaded["uncertain"] if w not in rated and not (w == "could" and statement.not_found)]
+    doubting = [
+        w
+        for w in loaded["uncertain"]
+        if w not in rated and not (w == "could" and (statement.not_found or _COULD_DO.search(statement.text)))
+    ]
     if doubting:
         yield Problem("contradicted", f"“{doubting[0]}” doubts what the evidence states")
     if loaded["certain"]:
         yield Problem("not covered", f"“{loaded['certain'][0]}” concludes more than the evidence states")
     unjudged = _SAID_OF_NOTHING | _region_words() if statement.not_examined else frozenset()
     judged = [w for w in loaded["normality"] if w not in unjudged | rated]
-    if any(e.trends for e in found) and (_BEFORE.search(statement.text) or " by " in statement.text):
+    if any(e.trends for e in found):
         sizes = _SIZES | ({"enlarged"} if " enlarged by " in statement.text else set())
         judged = [w for w in judged if w not in sizes]  # "smaller than before": trends have been compared
+    if _MARKED_AS.search(statement.text):
+        judged = [w for w in judged if w != "marked"]  # a verb
     if judged:
         yield Problem("not covered", f"no tool judged what is “{judged[0]}”")
     yield from _bounds(statement, found)
+    if unknown := _unknown_words(statement, found, has_scores=has_scores):
+        yield Problem("not covered", f"nothing in the evidence speaks of “{unknown[0]}”")
+
+
+def _tells_stable(statement: Statement, found: Sequence[Evidence]) -> bool:
+    """Return whether the only denial is that something changed: that has been compared."""
+    return any(e.trends for e in found) and len(statement.loaded["negation"]) == 1 and bool(SAME.search(statement.text))
+
+
+def _unknown_words(statement: Statement, found: Sequence[Evidence], *, has_scores: bool) -> list[str]:
+    """Return the words that neither the evidence nor lexicon.toml has."""
+    rated = rated_words(found)
     known = frozenset().union(*(e.words for e in found)) if found else frozenset()
     stems = {stem(w) for w in known} | plain_stems()
     unknown = [w for w in statement.rest if stem(w.removesuffix("'s")) not in stems and w not in rated]
     unknown = [w for w in unknown if not w.endswith("ly") or w.endswith("megaly") or w in lexicon()["places"]["words"]]
     if has_scores or any(e.is_opinion for e in found):
         unknown = [w for w in unknown if w.removesuffix("'s") not in lexicon()["attribution"]["model"]]
+    if any(e.trends for e in found):
+        unknown = [w for w in unknown if w not in _COMPARED]
+    if statement.not_found:
+        unknown = [w for w in unknown if w not in _IN_VAIN]
     if statement.not_examined:
         unknown = [w for w in unknown if w not in _region_words()]
-    if unknown:
-        yield Problem("not covered", f"nothing in the evidence speaks of “{unknown[0]}”")
+    return unknown
 
 
 def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
@@ -88,7 +124,9 @@ def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
         if bound := _BEHIND.match(statement.text, number.end):
             yield Problem("not covered", f"“{number.text}{bound.group()}” is a bound, the evidence holds values")
     for relation in statement.relations:
-        if relation.text.lower().startswith("reach") or _SUMMING.search(statement.text, 0, relation.start):
+        if relation.text.lower().startswith(("reach", "positive")) or _SUMMING.search(
+            statement.text, 0, relation.start
+        ):
             continue  # "reached 0.66" gives a value, "add up to 311 ml" too
         if trends and _BEFORE.match(statement.text, relation.end):
             continue
@@ -105,7 +143,12 @@ def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
         ):
             yield Problem("not covered", f"“{relation.text}” compares, and no tool compared")
         following = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 2), None)
-        if following is not None and following.value not in points and following.joined == "":
+        if (
+            following is not None
+            and not defines(following, statement)
+            and following.value not in points
+            and following.joined == ""
+        ):
             yield Problem("not covered", f"“{relation.text} {following.text}” is a bound, the evidence holds values")
 
 
@@ -122,18 +165,3 @@ def _near(statement: Statement, relation: Named, how: str, found: Sequence[Evide
     if held and not any((v - number.value) * wanted >= 0 for v in held):
         text = f"{how.strip()} {relation.text} {number.text}"
         yield Problem("contradicted", f"“{text}”: the measured value lies on the other side")
-
-
-def _rated(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
-    """Yield judgements of a quality that the tool judged otherwise."""
-    given = {aspect: verdict for e in found for aspect, verdict in e.ratings}
-    words = set(given.values()) | {"ok", "questionable", "poor", "good", "acceptable"}
-    for match in re.finditer(rf"\b(?:{'|'.join(sorted(words))})\b", statement.text, re.IGNORECASE) if given else ():
-        start, end = statement.clause_of(match.start())
-        named = [s for s in statement.structures if start <= s.start < end] or list(statement.structures)
-        before = [s for s in named if s.end <= match.start()][-1:] or named[:1]
-        told = {given[n] for s in before for n in s.names if n in given}
-        if told != {match.group().lower()}:
-            yield Problem(
-                "contradicted", f"“{match.group()}”: the tool judged it {' and '.join(sorted(told)) or 'not'}"
-            )

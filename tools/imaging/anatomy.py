@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.errors import BadInputError
+from tools.number_words import ORDINALS
 
 MAX_WORDS = 7  # "lower lobe of the left lung" has six
 MIN_SERIES = 8  # more members than anybody names one by one: "the vertebrae", "the ribs"
@@ -23,10 +24,6 @@ _RIGHT = frozenset({"right", "r", "rt", "rightsided", "righthand"})
 _FILLERS = frozenset({"the", "of", "a", "an", "my", "his", "her", "their", "this", "patient", "sided", "hand", "side"})
 _BOTH = frozenset({"both", "bilateral", "each", "all", "whole", "entire", "two"})
 _JOINERS = frozenset({"and", "or", "plus", "versus", "vs", "against"})
-_ORDINALS = (
-    "first", "second", "third", "fourth", "fifth", "sixth",
-    "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",
-)  # fmt: skip
 _SPINE = {"cervical": ("C", 7), "thoracic": ("T", 12), "dorsal": ("T", 12), "lumbar": ("L", 5)}
 
 
@@ -295,7 +292,7 @@ def _series_phrases() -> dict[str, tuple[str, ...]]:
     """Return the words for ribs and vertebrae, which count."""
     ribs = {side: tuple(f"rib_{side}_{n}" for n in range(1, 13)) for side in ("left", "right")}
     phrases = {"rib": ribs["left"] + ribs["right"], "rib cage": ribs["left"] + ribs["right"]}
-    for n, ordinal in enumerate(_ORDINALS, start=1):
+    for n, ordinal in enumerate(ORDINALS, start=1):
         pair = (f"rib_left_{n}", f"rib_right_{n}")
         suffix = {1: "st", 2: "nd", 3: "rd"}.get(n, "th")
         phrases |= dict.fromkeys((f"{ordinal} rib", f"{n}{suffix} rib", f"rib {n}"), pair)
@@ -307,7 +304,7 @@ def _series_phrases() -> dict[str, tuple[str, ...]]:
         for n, name in enumerate(names, start=1):
             short = f"{letter.lower()}{n}"
             phrases |= dict.fromkeys(
-                (f"{_ORDINALS[n - 1]} {region} vertebra", f"{short} vertebra", f"vertebra {short}"), (name,)
+                (f"{ORDINALS[n - 1]} {region} vertebra", f"{short} vertebra", f"vertebra {short}"), (name,)
             )
             phrases |= dict.fromkeys((f"{short} vertebral body",), (name,))
             if (letter, n) not in {("T", 1), ("T", 2)}:  # as MR weightings, T1 and T2 mean no bone

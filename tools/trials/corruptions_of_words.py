@@ -135,12 +135,15 @@ def range_widened(claim: Claim, reading: MadeReading, rng: Random) -> Claim | No
 
 @corruption
 def bound_for_value(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
-    """The words “more than” before a value."""
+    """A bound that the value does not keep: “more than” before more than it is."""
     number = number_of(claim, rng)
     if number is None or claim.kind != "measured" or "×" in claim.text or "about" in claim.text:
         return None
-    bound = rng.choice(("more than", "over", "at least", "less than", "up to", "below"))
-    return with_text(claim, f"{claim.text[: number.start]}{bound} {claim.text[number.start :]}")
+    bound, factor = rng.choice(
+        (("more than", 1.2), ("over", 1.2), ("at least", 1.2), ("less than", 0.8), ("up to", 0.8), ("below", 0.8))
+    )
+    value = number.value * (factor if number.value > 0 else 2 - factor)
+    return with_text(claim, changed_number_in(claim, number, f"{bound} {value:.2f} {number.unit}"))
 
 
 @corruption

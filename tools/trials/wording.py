@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from random import Random
 
 from tools.claims import readable, shown
+from tools.number_words import CARDINALS
 from tools.results import Claim, Measurement
 from tools.trials.readings import MadeReading
 
-_ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _VOLUME = (
     "Volume of the {t}: {v}.", "The {t} measures {v}.", "The {t} has a volume of {v}.", "{T} volume is {v}.",
     "The measured volume of the {t} is {v}.", "The {t} occupies {v} on this scan.", "Segmented {t} volume: {v}.",
@@ -135,7 +135,10 @@ def value_text(row: Measurement, rng: Random) -> str:
         if row.value >= 1000:
             whole, decimal = litres.split(".")
             forms += [f"{litres} l", f"{litres} L", f"{litres} litres", f"{litres} liters", f"about {litres} l"]
-            forms += [f"{_ONES[int(whole)]} point {_ONES[int(decimal)]} litres", f"{row.value / 1000:.2f} liters"]
+            forms += [
+                f"{CARDINALS[int(whole)]} point {CARDINALS[int(decimal)]} litres",
+                f"{row.value / 1000:.2f} liters",
+            ]
         return rng.choice(forms)
     if row.unit == "mm":
         return rng.choice(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from knowledge.findings import analyse
-from tests.tools.grounding.many_kinds import evidence
+from tests.tools.grounding import many_kinds, other_readings, several_readings
 from tools.grounding import judge
 
 EVALS = Path(__file__).parents[2] / "evals"
@@ -19,15 +19,25 @@ def read(name: str) -> list[tuple[bool, list[str], str]]:
     return [(truth == "T", ids.split(","), text) for truth, ids, text in rows]
 
 
-@pytest.mark.parametrize("name", ["sentences_first.tsv", "sentences_second.tsv", "sentences_third.tsv"])
-def test_true_sentences_pass_and_false_ones_do_not(name) -> None:
+SETS = (
+    ("sentences_first.tsv", many_kinds),
+    ("sentences_second.tsv", many_kinds),
+    ("sentences_third.tsv", many_kinds),
+    ("sentences_fourth.tsv", several_readings),
+    ("sentences_fifth.tsv", other_readings),
+)
+
+
+@pytest.mark.parametrize(("name", "reading"), SETS, ids=[name for name, _ in SETS])
+def test_true_sentences_pass_and_false_ones_do_not(name, reading) -> None:
     """What is known of these sets has been mended since, so that this test only says that it stays so."""
+    evidence = reading.evidence()
     wrong: dict[bool, list[str]] = {True: [], False: []}
     cases = read(name)
     for is_true, ids, text in cases:
-        if (judge(text, [evidence()[i] for i in ids]).verdict == "supported") is not is_true:
+        if (judge(text, [evidence[i] for i in ids]).verdict == "supported") is not is_true:
             wrong[is_true].append(text)
-    assert len(wrong[True]) <= 0.1 * sum(is_true for is_true, _, _ in cases), wrong[True]
+    assert len(wrong[True]) <= 0.06 * sum(is_true for is_true, _, _ in cases), wrong[True]
     assert len(wrong[False]) <= 0.02 * sum(not is_true for is_true, _, _ in cases), wrong[False]
 
 

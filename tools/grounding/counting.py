@@ -1,0 +1,168 @@
+"""How many scores, boxes or qualities lie on which side: "two of the six labels reach their operating points"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tools.grounding.agree import Problem, agrees
+from tools.grounding.evidence import Evidence, Quantity
+from tools.grounding.numbers import NumberSaid, small_number
+from tools.grounding.statement import Named, Statement
+from tools.grounding.worked import Worked
+
+_NOUNS = (
+    r"labels?|findings?|scores?|classes|class|box|boxes|candidates?|detections?|nodules?|lesions?|of them|of these|"
+    r"conditions?|categor(?:y|ies)|hits?"
+)
+_COUNT = re.compile(
+    r"\b(?P<only>only\s+)?(?P<count>all|none|no|both|neither|\d+|[a-z]+)\s+(?:(?:of\s+)?(?:the\s+|its\s+|these\s+|those\s+)?"
+    rf"(?P<total>\d+|[a-z]+)\s+)?(?:of\s+)?(?:the\s+)?(?:\w+\s+){{0,1}}?(?P<noun>{_NOUNS})\b",
+    re.IGNORECASE,
+)
+_OUT_OF = re.compile(
+    rf"\b(?:out\s+)?of\s+(?:the\s+|its\s+)?(?P<total>\w+)\s+(?:\w+\s+)?(?:{_NOUNS}),?\s+(?:only\s+|just\s+)?(?P<count>\w+)(?P<noun>)\b",
+    re.IGNORECASE,
+)
+_POINT = re.compile(r"\b(?:operating\s+points?|thresholds?|cut-?\s?offs?)\b", re.IGNORECASE)
+_DENIES = re.compile(r"\b(?:not|never|fails?\s+to|without)\b|n't\b", re.IGNORECASE)
+_EXCEPT = re.compile(
+    r"\b(?:other\s+than|except(?:\s+for)?|apart\s+from|aside\s+from|besides|but\s+for)\b", re.IGNORECASE
+)
+_AGAINST = re.compile(
+    r"\s*[(,;]?\s*(?P<how>vs\.?|versus|against|compared\s+(?:to|with)|/|[<>≤≥]=?|(?:which\s+is\s+|is\s+)?(?:below|above|"
+    r"under|over))\s*(?:(?:the|its|a)\s+)?(?:(?:operating\s+point|threshold|cut-?\s?off)\s+)?(?:of\s+|at\s+|=\s*)?",
+    re.IGNORECASE,
+)
+_UNDER = re.compile(r"<|≤|below|under", re.IGNORECASE)
+_OVER = re.compile(r">|≥|above|over", re.IGNORECASE)
+
+
+_ASIDE = re.compile(
+    r"\s+(?:points?\s+)?(?:more than|less than|above|below|over|under|short of|beyond|from)\b", re.IGNORECASE
+)
+"""Behind a distance: "0.22 above its operating point"."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    label: str
+    score: float
+    point: float | None
+
+
+def counted(statement: Statement, found: Sequence[Evidence]) -> Iterator[Worked]:
+    """Decide counts of scores, what alone lies on a side, and scores set against their operating points."""
+    rows = [row for e in found if e.kind in ("scores", "boxes") for row in _rows(e)]
+    if not rows:
+        return
+    yield from _excepted(statement, rows)
+    for match in (*_COUNT.finditer(statement.text), *_OUT_OF.finditer(statement.text)):
+        yield from _counted(statement, match, rows)
+    yield from _against(statement, rows)
+    yield from _short_by(statement, rows)
+
+
+def _rows(evidence: Evidence) -> Iterator[_Row]:
+    points = {q.targets: q.value for q in evidence.quantities if q.name == "operating_point"}
+    for quantity in evidence.quantities:
+        if quantity.name == "score" and quantity.targets:
+            default = 0.0 if evidence.kind == "boxes" else None  # a box is shown because it reaches it
+            yield _Row(quantity.targets[0], quantity.value, points.get(quantity.targets, default))
+
+
+def _counted(statement: Statement, match: re.Match[str], rows: Sequence[_Row]) -> Iterator[Worked]:
+    word, total = match["count"].lower(), small_number(match["total"] or "")
+    count = {"all": len(rows), "none": 0, "no": 0, "neither": 0}.get(word, small_number(word))
+    relation = next(
+        (r for r in statement.relations if 0 <= r.start - match.end() <= len(" in this image stay clearly ")), None
+    )
+    if count is None or relation is None or _EXCEPT.search(statement.text):
+        return
+    denial = _DENIES.search(statement.text, match.end(), relation.end)
+    above = (relation.names[0] == "above") is not bool(denial)
+    number = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 1 and not n.unit), None)
+    if number is not None:
+        there = sum((row.score > number.value) is above for row in rows)
+    elif all(row.point is not None for row in rows) and _POINT.search(statement.text, relation.end):
+        there = sum((row.score >= (row.point or 0.0)) is above for row in rows)
+    else:
+        return
+    said = statement.text[match.start() : relation.end]
+    if there != count or (total is not None and total != len(rows)):
+        yield Worked(problems=(Problem("contradicted", f"“{said}”: it is {there} of {len(rows)}"),))
+        return
+    spans = [(match.start(), match.start("noun")), (relation.start, number.end if number else relation.end)]
+    yield Worked((*spans, *([denial.span()] if denial else [])))
+
+
+def _excepted(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
+    """Decide "no label other than effusion reaches its operating point"."""
+    match = _EXCEPT.search(statement.text)
+    relation = next((r for r in statement.relations if match and r.start >= match.end()), None)
+    quantifier = re.search(r"\b(?P<no>no|none|nothing)\b|\ball\b", statement.text, re.IGNORECASE)
+    if match is None or relation is None or quantifier is None or quantifier.start() > relation.start:
+        return
+    if any(row.point is None for row in rows):
+        return
+    end = quantifier.start() if quantifier.start() > match.start() else relation.start
+    names = {n for s in statement.structures if match.end() <= s.start < end for n in s.names}
+    said_above = (relation.names[0] == "above") is not bool(_DENIES.search(statement.text, match.end(), relation.end))
+    wanted_above = said_above if quantifier["no"] else not said_above
+    there = {row.label for row in rows if (row.score >= (row.point or 0.0)) is wanted_above}
+    if names != there:
+        yield Worked(
+            problems=(Problem("contradicted", f"“{match.group()}”: {', '.join(sorted(there)) or 'none'} are"),)
+        )
+    elif quantifier["no"] and quantifier.start() < match.start():
+        yield Worked(((quantifier.start(), match.end()),))
+    elif quantifier["no"]:
+        yield Worked((match.span(), quantifier.span()))
+    else:
+        yield Worked(((quantifier.start(), relation.end),))
+
+
+def _against(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
+    """Decide "0.58 vs 0.55" and "0.12 (< 0.40)": a score, and the operating point that it is set against."""
+    bare = [n for n in statement.numbers if not n.unit and n.step < 1]
+    for first, second in pairwise(bare):
+        how = _AGAINST.fullmatch(statement.text, first.end, second.start)
+        row = _row_of(statement, first, rows)
+        if how is None or row is None or row.point is None:
+            continue
+        if not (agrees(first, _bare(row.score)) and agrees(second, _bare(row.point))):
+            continue
+        under = row.score < row.point
+        if (_UNDER.search(how["how"]) and not under) or (_OVER.search(how["how"]) and under):
+            said = statement.text[first.start : second.end]
+            yield Worked(problems=(Problem("contradicted", f"“{said}”: the score lies on the other side"),))
+        elif how["how"][0] in "v/ac<>≤≥":
+            yield Worked(((first.start, second.end),), tells_scores=True)
+
+
+def _short_by(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
+    """Decide "misses its operating point by 0.13"."""
+    for number in statement.numbers:
+        by = re.search(r"\bby\s+(?:\w+\s+){0,2}$", statement.text[: number.start], re.IGNORECASE)
+        by = by or (_ASIDE.match(statement.text, number.end) and re.compile("").search(statement.text, number.start))
+        row = _row_of(statement, number, rows) if by and not number.unit else None
+        if by is None or row is None or row.point is None or not _POINT.search(statement.text):
+            continue
+        distance = abs(row.score - row.point)
+        if agrees(number, _bare(distance)):
+            yield Worked(((by.start(), number.end),))
+        else:
+            yield Worked(problems=(Problem("contradicted", f"{number.text} is not the distance, {distance:.2f} is"),))
+
+
+def _row_of(statement: Statement, number: NumberSaid, rows: Sequence[_Row]) -> _Row | None:
+    """Return the row of the label that is named nearest before a number, else of the only label."""
+    named: list[Named] = [s for s in statement.structures if any(r.label in s.names for r in rows)]
+    before = [s for s in named if s.end <= number.start][-1:] or named[:1]
+    return next((r for s in before for r in rows if r.label in s.names), None)
+
+
+def _bare(value: float) -> Quantity:
+    return Quantity(value)
