@@ -14,6 +14,7 @@ from uuid import uuid4
 import numpy as np
 
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
+from tools.free_memory import require_memory
 from tools.imaging.reasons import one_line
 from tools.imaging.rescale import rescaled
 from tools.imaging.volume import ORIENTATION_UNKNOWN, SYNTHETIC_NOTE, Affine, AnyArray, Volume
@@ -47,6 +48,7 @@ def read_nifti(path: Path, *, volume_number: int | None = None) -> Volume:
         BadInputError: damaged file, not-a-number voxels, or an affine that is no image grid.
         UnsupportedError: a .nii.gz that unpacks to too much, 4-D without a choice, RGB, complex, no orientation,
             sheared or contradictory forms.
+        UnavailableError: it does not fit into the memory that is free.
         NotFoundError: `volume_number` is beyond the last volume.
     """
     from nibabel.filebasedimages import ImageFileError
@@ -196,11 +198,13 @@ def _voxels(stream: IO[bytes], header: Any, name: str, volume_number: int | None
     if len(shape) < 4 and volume_number not in (None, 1):
         raise NotFoundError(f"{name!r} holds one volume; volume {volume_number} does not exist")
     chosen = [_chosen(shape[3], volume_number, name)] if len(shape) == 4 else []
+    slope, intercept = header.get_slope_inter()
+    is_scaled = slope not in (None, 0, 1) or intercept not in (None, 0)
+    require_memory(math.prod(shape[:3]) * (dtype.itemsize + (4 if is_scaled else 0)), repr(name))
     rest = [0] * (len(full) - len(shape))
     proxy = ArrayProxy(stream, (full, dtype, header.get_data_offset(), 1.0, 0.0))
     stored: AnyArray = np.asarray(proxy[(*(slice(None) for _ in shape[:3]), *chosen, *rest)])
     stored = stored if stored.dtype.isnative else stored.astype(stored.dtype.newbyteorder("="))
-    slope, intercept = header.get_slope_inter()
     array = rescaled(stored, float(slope or 1), float(intercept or 0))
     return array.reshape(*array.shape, *(1 for _ in range(3 - array.ndim)))
 
@@ -208,7 +212,8 @@ def _voxels(stream: IO[bytes], header: Any, name: str, volume_number: int | None
 def _chosen(count: int, volume_number: int | None, name: str) -> int:
     if volume_number is None:
         raise UnsupportedError(
-            f"{name!r} is 4-D with {count} volumes (time, echoes or directions): choose one, series 1 to {count}"
+            f"{name!r} is 4-D with {count} volumes (time, echoes or directions): choose one as "
+            f"{name}#1 to {name}#{count}"
         )
     if not 1 <= volume_number <= count:
         raise NotFoundError(f"{name!r} holds volumes 1 to {count}; volume {volume_number} does not exist")

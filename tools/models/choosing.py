@@ -68,6 +68,8 @@ def why_none(
 ) -> str:
     """Say why no single card serves all targets on this image."""
     serving = [card for card in cards if all(map(card.serves, targets))]
+    near = [card for card in serving if facts.modality in card.modality]  # others would want another examination
+    serving = near or serving
     if serving:
         by_need = {str(refusals[card.name]).partition(":")[0]: card for card in reversed(serving)}
         said = [f"{refusals[card.name]} (model {card.name})" for card in serving if card in by_need.values()]

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import logging
-import pickle
-import threading
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,23 +11,16 @@ from typing import Any, Generic, TypeVar
 
 from knowledge.assets import Assets
 from tools.audit import AuditLog
-from tools.errors import NotFoundError, UnavailableError, UnsupportedError
+from tools.errors import NotFoundError, UnsupportedError
 from tools.facts import AttachmentFacts
-from tools.models.attempts import MB, Place, run_within_memory
 from tools.models.card import ModelCard, PromptKind, Trust
 from tools.models.choosing import require_served, require_shown, resolved, why_none
-from tools.models.installed import BrokenCard, installed_cards, loader_of
-from tools.models.memory import MemoryMeter, computes_in_half, is_out_of_memory, meter_for
-from tools.models.pool import Pool
-from tools.models.runtimes.base import Loading
-from tools.models.standing import STATES, CardStatus, Standing
-from tools.models.weights import check_hashes, hashes_of, weight_paths
+from tools.models.installed import BrokenCard, installed_cards
+from tools.models.lending import Lender
+from tools.models.memory import MemoryMeter, meter_for
+from tools.models.standing import STATES, CardStatus
 from tools.results import ModelUse
 
-logger = logging.getLogger(f"readingroom.{__name__}")
-
-_BAD_WEIGHTS = (RuntimeError, ValueError, KeyError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
-"""What torch, ONNX Runtime, safetensors and transformers raise on files that are not what they should be."""
 _TRUST: tuple[Trust, ...] = ("tested", "untested", "experimental")
 
 
@@ -91,18 +79,17 @@ class Hub:
         self._cards = by_name
         self.broken = tuple(broken)
         self.device = device
-        self._device_memory_mb = device_memory_mb
-        self._standing = Standing(device, device_memory_mb, weights_dir, assets, tuple(remote_models))
-        self._weights_dir = weights_dir
-        self._assets = assets
         self._asked_for = ""
-        self._remote_models = tuple(remote_models)
-        self._meter_for = meter_for
-        self._pools: dict[str, Pool] = {}
-        self._brought: dict[str, str] = {}
-        self._opening = threading.Lock()
-        self.audit: AuditLog | None = None
+        self._lender = Lender(device, device_memory_mb, weights_dir, assets, tuple(remote_models), meter_for)
+
+    @property
+    def audit(self) -> AuditLog | None:
         """Where calls of remote models are written down; None: nowhere."""
+        return self._lender.audit
+
+    @audit.setter
+    def audit(self, log: AuditLog | None) -> None:
+        self._lender.audit = log
 
     @classmethod
     def installed(
@@ -144,7 +131,7 @@ class Hub:
     @property
     def weights_dir(self) -> Path | None:
         """The folder of the weights that a person brought or trained."""
-        return self._weights_dir
+        return self._lender.weights_dir
 
     def adopt(self, card: ModelCard) -> None:
         """Take up a card that was made while this process runs, as `train` does.
@@ -244,11 +231,7 @@ class Hub:
 
     def status(self, card: ModelCard) -> CardStatus:
         """Say whether a model can run here; looks at files and installed packages, imports nothing heavy."""
-        return self._standing.of(card, self._budget_bytes())
-
-    def _budget_bytes(self) -> float | None:
-        """What models may take on the device, where that was measured already: asking a GPU takes importing torch."""
-        return self._pools[self.device].budget_bytes if self.device in self._pools else None
+        return self._lender.status(card)
 
     def use(self, choice: Choice, call: Callable[[Any], T]) -> Used[T]:
         """Run a call with the chosen model, loaded if need be. The one way in which tools use models.
@@ -263,12 +246,9 @@ class Hub:
         Raises:
             UnavailableError: weights, a package or memory is missing, or a weight file is not the one expected.
         """
-        card = choice.card
-        with self._opening:
-            places, notes = self._places(card)
-        outcome = run_within_memory(card, places, call)
-        use = self.model_use(card, choice.reason, outcome.device)
-        return Used(outcome.value, use, (*notes, *outcome.notes))
+        outcome = self._lender.run(choice.card, call)
+        use = self.model_use(choice.card, choice.reason, outcome.device)
+        return Used(outcome.value, use, outcome.notes)
 
     def runtime(self, card: ModelCard) -> Any:
         """Return a card's runtime, loaded if need be, for a look at it: it may be unloaded at any time.
@@ -280,83 +260,12 @@ class Hub:
 
     def loaded(self) -> dict[str, int]:
         """Return the loaded models with their measured bytes, by "name on device"."""
-        return {f"{n} on {device}": size for device, pool in self._pools.items() for n, size in pool.sizes.items()}
+        return self._lender.loaded()
 
     def memory(self) -> tuple[int, int, str]:
         """Return the bytes that models take, the bytes that they may take, and how both were measured."""
-        pool = self._pool(self.device)
-        return pool.meter.used_bytes(tuple(pool.sizes.values())), pool.budget_bytes, pool.meter.source
-
-    def _places(self, card: ModelCard) -> tuple[list[Place], tuple[str, ...]]:
-        """Return where a model may run, best first, and what a reader must know of that."""
-        if self.device == "cpu" or card.weights is None:
-            return [self._place(card, "cpu")], ()
-        too_large = self._standing.too_large(card, self._budget_bytes())
-        if card.cpu_fallback and too_large:
-            return [self._place(card, "cpu")], (f"run on the CPU: {too_large}",)
-        devices = (self.device, "cpu") if card.cpu_fallback else (self.device,)
-        return [self._place(card, device) for device in devices], ()
-
-    def _place(self, card: ModelCard, device: str) -> Place:
-        return Place(device, self._pool(device), lambda: self._load(card, device))
-
-    def _pool(self, device: str) -> Pool:
-        if device not in self._pools:
-            budget_mb = self._device_memory_mb if device == self.device else None
-            budget_bytes = None if budget_mb is None else budget_mb * MB
-            self._pools[device] = Pool(self._meter_for(device), budget_bytes)
-        return self._pools[device]
-
-    def _load(self, card: ModelCard, device: str) -> Any:
-        status = self.status(card)
-        if status.state != "ready":
-            raise UnavailableError(f"model {card.name!r} {status.state}: {status.remedy}")
-        loading = Loading(
-            card, self._checked_weights(card), device, _is_half(card, device), self._remote_models, self.audit
-        )
-        load = loader_of(card.runtime)
-        try:
-            runtime = load(loading)
-        except _BAD_WEIGHTS as error:
-            if not loading.weights or is_out_of_memory(error):
-                raise
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UnavailableError(
-                f"the weights of model {card.name!r} could not be loaded ({reason}): they are damaged, or of another "
-                f"version than the card's {card.version}; bring them again with 'readingroom models get {card.name}'"
-            ) from error
-        logger.info("model %s loaded on %s", card.name, device)
-        return runtime
-
-    def _checked_weights(self, card: ModelCard) -> dict[str, Path]:
-        if card.weights is None:
-            return {}
-        paths = weight_paths(card.weights, self._weights_dir, self._assets)
-        check_hashes(card.name, card.weights, paths)
-        if not card.weights.sha256:
-            self._brought[card.name] = _joined(hashes_of(paths).values())
-        return paths
+        return self._lender.memory()
 
     def model_use(self, card: ModelCard, reason: str, device: str) -> ModelUse:
         """Return what a result says about the model that made it."""
-        named = list(card.weights.sha256.values()) if card.weights else []
-        return ModelUse(
-            card=card.name,
-            runtime=card.runtime,
-            version=card.version,
-            weights_sha256=_joined(named) or self._brought.get(card.name, ""),
-            device=device,
-            precision="half" if _is_half(card, device) else "full",
-            licence=card.licence,
-            reason=reason,
-        )
-
-
-def _joined(hashes: Iterable[str]) -> str:
-    """Return one hash for several, a sole one as it is, and none for none."""
-    each = list(hashes)
-    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest() if each else ""
-
-
-def _is_half(card: ModelCard, device: str) -> bool:
-    return card.half_precision and computes_in_half(device)
+        return self._lender.model_use(card, reason, device)

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tools.errors import UnavailableError
-
 if TYPE_CHECKING:
     from torch import Tensor
 
 Window = tuple[slice, ...]
 SMALLEST_PATCH = 32  # networks that halve their input five times take multiples of 32
-MEMORY_SHARE = 0.9  # of what is free now: the rest belongs to whoever works beside us
 
 
 @dataclass(frozen=True)
@@ -176,26 +173,6 @@ class SlidingWindow:
         torch.cuda.current_stream(device).wait_stream(aside)
         sent.record_stream(torch.cuda.current_stream(device))
         return sent
-
-
-def require_memory(needed_bytes: float, what: str) -> None:
-    """Refuse work that main memory cannot hold, before it begins.
-
-    Args:
-        needed_bytes: an estimate.
-        what: the work, as a person would read it.
-
-    Raises:
-        UnavailableError: less is free; says both numbers.
-    """
-    import psutil
-
-    free = float(psutil.virtual_memory().available)
-    if needed_bytes > MEMORY_SHARE * free:
-        raise UnavailableError(
-            f"{what} needs about {needed_bytes / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: crop the image "
-            "to the region in question, or use a machine with more memory"
-        )
 
 
 def resampled_voxels(shape: Sequence[int], spacing_mm: Sequence[float], to_mm: Sequence[float] | None) -> float:

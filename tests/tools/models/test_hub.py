@@ -163,7 +163,7 @@ def test_weights_that_are_none_of_this_model_are_one_line(
             torch.save({"weight": Path("/")}, path)  # an object that only unpickling code could make
         case _:
             path.write_text("not found\n")
-    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: _load_linear)
+    monkeypatch.setattr("tools.models.lending.loader_of", lambda name: _load_linear)
     hub = Hub([card("net", weights=Weights(file="net.pt"))], weights_dir=tmp_path)
     with pytest.raises(UnavailableError, match="the weights of model 'net' could not be loaded") as caught:
         hub.runtime(hub.get("net"))
@@ -173,7 +173,7 @@ def test_weights_that_are_none_of_this_model_are_one_line(
 
 
 def test_a_bug_of_a_runtime_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: lambda loading: loading.no_such_thing)
+    monkeypatch.setattr("tools.models.lending.loader_of", lambda name: lambda loading: loading.no_such_thing)
     hub = Hub([card("net")], weights_dir=tmp_path)
     with pytest.raises(AttributeError):
         hub.runtime(hub.get("net"))

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tools.errors import UnavailableError
-from tools.models.inference import SlidingWindow, require_memory, resampled_voxels
+from tools.free_memory import require_memory
+from tools.models.inference import SlidingWindow, resampled_voxels
 
 
 class Blurred(torch.nn.Module):

@@ -195,7 +195,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., Bench
         return Net(int(loading.card.options.get("mb", 10)))
 
     monkeypatch.setattr(installed, "RUNTIMES", {"fake": "unused:load"})
-    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: load)
+    monkeypatch.setattr("tools.models.lending.loader_of", lambda name: load)
 
     def make(*cards: ModelCard, device: str = "cuda", **given: Any) -> Bench:
         meters: dict[str, Fake] = {}
@@ -245,7 +245,7 @@ def test_out_of_memory_first_unloads_what_is_idle(bench: Callable[..., Bench]) -
 def test_out_of_memory_ends_on_the_cpu_where_the_card_allows_it(
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tools.models.hub.computes_in_half", lambda device: device == "cuda")
+    monkeypatch.setattr("tools.models.lending.computes_in_half", lambda device: device == "cuda")
     room = bench(card("net", half_precision=True))
     seen: list[Net] = []
 
@@ -284,7 +284,7 @@ def test_running_out_while_loading_unloads_others(bench: Callable[..., Bench], m
             raise torch.OutOfMemoryError("CUDA out of memory")
         return Net(10)
 
-    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: load)
+    monkeypatch.setattr("tools.models.lending.loader_of", lambda name: load)
     used = room.use("net", lambda net: net.patch)
     assert used.notes == ("the memory of cuda ran out while loading: other models were unloaded",)
 
@@ -306,7 +306,7 @@ def test_other_errors_pass_untouched(bench: Callable[..., Bench]) -> None:
     with pytest.raises(RuntimeError, match="shape mismatch"):
         room.use("net", call)
     assert len(calls) == 1
-    room.hub._pools["cuda"].free()
+    room.hub._lender.pool("cuda").free()
     assert room.hub.loaded() == {}
 
 
@@ -314,7 +314,7 @@ def test_a_runtime_says_where_it_computes(bench: Callable[..., Bench], monkeypat
     room = bench(card("net"))
     net = Net(1)
     net.device = "cpu"  # type: ignore[attr-defined]
-    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: lambda loading: net)
+    monkeypatch.setattr("tools.models.lending.loader_of", lambda name: lambda loading: net)
     assert room.use("net", lambda runtime: 1).model.device == "cpu"
 
 
@@ -378,7 +378,7 @@ def test_a_hundred_loads_and_evictions_leak_nothing(monkeypatch: pytest.MonkeyPa
         gone.append(weakref.ref(layer.module))
         return layer
 
-    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: load)
+    monkeypatch.setattr("tools.models.lending.loader_of", lambda name: load)
     hub = Hub([card(name, weights=None) for name in "abc"], device_memory_mb=budget_mb)
     resident = []
     gc.freeze()  # or each eviction looks through all that the test session has imported
@@ -420,7 +420,9 @@ def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(
     computes_in_half.cache_clear()
     hub = Hub([card("net", half_precision=True, weights=None).model_copy(update={"runtime": "hu_threshold"})])
     loadings: list[Loading] = []
-    monkeypatch.setattr("tools.models.hub.loader_of", lambda name: lambda loading: loadings.append(loading) or Net(1))
+    monkeypatch.setattr(
+        "tools.models.lending.loader_of", lambda name: lambda loading: loadings.append(loading) or Net(1)
+    )
     used = hub.use(Choice(hub.get("net"), "test"), lambda net: net)
     computes_in_half.cache_clear()
     with loadings[0].inference():
@@ -460,7 +462,7 @@ def test_a_gpu_that_runs_out_hands_over_to_the_cpu(monkeypatch: pytest.MonkeyPat
     with _cuda():
         (tmp_path / "net.pt").write_bytes(b"weights")
         monkeypatch.setattr(installed, "RUNTIMES", {"fake": "unused:load"})
-        monkeypatch.setattr("tools.models.hub.loader_of", lambda name: lambda loading: Placed(loading.device))
+        monkeypatch.setattr("tools.models.lending.loader_of", lambda name: lambda loading: Placed(loading.device))
         hub = Hub([card("net")], device="cuda", weights_dir=tmp_path)
         used = hub.use(Choice(hub.get("net"), "the test"), lambda placed: placed.fill())
         assert used.model.device == "cpu"

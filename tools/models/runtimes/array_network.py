@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.free_memory import require_memory
 from tools.imaging.anatomy import members_of
 from tools.imaging.geometry import world_to_voxel
 from tools.imaging.volume import BoolArray, Volume
-from tools.models.inference import SlidingWindow, require_memory, resampled_voxels
+from tools.models.inference import SlidingWindow, resampled_voxels
 from tools.models.runtimes.array_maps import SIGMOID_CUT, outlines, peaks
 from tools.models.runtimes.base import FoundPoint, Loading, Options, Progress, Segmentation
 from tools.models.runtimes.monai_bundle import meta_tensor, on_grid, require_scan

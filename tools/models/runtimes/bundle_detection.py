@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.free_memory import require_memory
 from tools.imaging.geometry import FloatArray, world_to_voxel
 from tools.imaging.volume import Volume
-from tools.models.inference import require_memory, resampled_voxels
+from tools.models.inference import resampled_voxels
 from tools.models.runtimes.base import FoundBox, Progress
 from tools.models.runtimes.monai_bundle import Bundle, require_scan
 

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.errors import BadInputError, UnavailableError
+from tools.free_memory import require_memory
 from tools.imaging.volume import SYNTHETIC_NOTE, AnyArray, Volume
-from tools.models.inference import require_memory
 from tools.models.runtimes.base import Progress, Synthesized
 from tools.models.runtimes.bundle_generation import denoised, noise, seeded
 from tools.models.runtimes.monai_bundle import Bundle

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.free_memory import require_memory
 from tools.imaging.anatomy import members_of
 from tools.imaging.volume import BoolArray, Volume
-from tools.models.inference import SlidingWindow, require_memory, resampled_voxels
+from tools.models.inference import SlidingWindow, resampled_voxels
 from tools.models.runtimes.base import Progress, Segmentation
 from tools.models.runtimes.monai_bundle import Bundle, label_values, on_grid
 

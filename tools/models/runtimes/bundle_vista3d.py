@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.errors import BadInputError, UnsupportedError
+from tools.free_memory import require_memory
 from tools.imaging.geometry import voxel_to_world
 from tools.imaging.volume import BoolArray, Volume
-from tools.models.inference import require_memory, resampled_voxels
+from tools.models.inference import resampled_voxels
 from tools.models.runtimes.base import Progress, Prompt, Segmentation
 from tools.models.runtimes.monai_bundle import Bundle, label_values, on_grid, require_scan
 

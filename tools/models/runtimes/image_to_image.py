@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.errors import BadInputError, UnavailableError
+from tools.free_memory import require_memory
 from tools.imaging.geometry import to_orientation
 from tools.imaging.volume import Volume
-from tools.models.inference import require_memory
 from tools.models.runtimes.monai_bundle import require_scan
 
 if TYPE_CHECKING:

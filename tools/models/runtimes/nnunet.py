@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.free_memory import require_memory
 from tools.imaging.anatomy import members_of
 from tools.imaging.geometry import closest_canonical, from_canonical, to_orientation
 from tools.imaging.volume import AnyArray, BoolArray, Volume
-from tools.models.inference import SlidingWindow, require_memory
+from tools.models.inference import SlidingWindow
 from tools.models.runtimes.base import Loading, Progress, Segmentation
 from tools.models.runtimes.monai_bundle import require_scan
 from tools.models.runtimes.nnunet_folders import NnunetOptions, ResultFolder, refusal, result_folders
