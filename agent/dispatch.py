@@ -129,7 +129,7 @@ class Dispatcher:
             hub = self._run.hub.narrowed(step.tool, step.model) if step.model else self._run.hub
             check_call(tool, args, self._run.workspace.every_facts(), hub)
         except ToolError as error:
-            self._fail(step, 0.0, error)
+            self._refuse(step, 0.0, error)
             return
         running = RunningStep(step, tool, args, hub)
         self._running[step.id] = running
@@ -151,7 +151,7 @@ class Dispatcher:
                 running.interrupt()
                 del self._running[running.step.id]
                 limit = running.tool.timeout_s
-                self._fail(
+                self._refuse(
                     running.step, seconds, TimeLimitError(f"{running.tool.name} ran past its limit of {limit:g} s")
                 )
 
@@ -159,9 +159,7 @@ class Dispatcher:
         seconds = running.seconds
         error = ended.error
         if isinstance(error, ToolError):
-            if self._reraise:
-                raise error
-            self._fail(running.step, seconds, error)
+            self._refuse(running.step, seconds, error)
         elif error is not None:
             self._crash(running.step, seconds, error)
         elif ended.result is not None:
@@ -169,7 +167,7 @@ class Dispatcher:
                 require_asked_model(running.step, ended.result)
                 artifact = self._store(running, ended.result, seconds)
             except ToolError as problem:
-                self._fail(running.step, seconds, problem)
+                self._refuse(running.step, seconds, problem)
                 return
             self._succeed(running, ended.result, artifact, seconds)
 
@@ -217,6 +215,12 @@ class Dispatcher:
                 data=artifact.data,
             )
         )
+
+    def _refuse(self, step: Step, seconds: float, error: ToolError) -> None:
+        """Keep that a step failed, and hand its error to a caller who waits for this one step."""
+        self._fail(step, seconds, error)
+        if self._reraise:
+            raise error
 
     def _fail(self, step: Step, seconds: float, error: ToolError) -> None:
         self._results[step.id] = _record(step, "failed", seconds, error.kind, str(error), retry=error.retry)
