@@ -24,7 +24,7 @@ def test_llm_writes_the_plan_and_the_result_says_so() -> None:
     made = planning.planner(llm).plan("Lung volume?", planning.facts(planning.CHEST_CT))
     assert planning.steps_of(made.outcome) == [SEGMENT, ("measure", {"mask": "@s1", "quantities": ["volume"]})]
     assert (made.decided_by, made.attempts) == ("llm scripted", 1)
-    assert made.calls[0]["prompt"] == "plan@2"
+    assert made.calls[0]["prompt"] == "plan@3"
     prompt = str(llm.calls[0].prompt)
     assert "img1: image, CT, chest, 3-D" in prompt
     assert "Lung volume?" in prompt
@@ -90,7 +90,7 @@ def test_comment_and_earlier_results_reach_the_llm() -> None:
     )
     prompt = str(llm.calls[0].prompt)
     assert "only the volume" in prompt
-    assert "s1: mask by segment of lungs\n" in prompt
+    assert "s1: mask by segment of lungs\\n" in prompt
     assert made.outcome.outcome == "plan"
 
 
