@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tools.grounding.declared import findings_named
 from tools.grounding.statement import read_statement
 from tools.results import Claim
+
+ANY_PART = "*"
+"""Among the body parts of a region: it is the template of its modalities whatever they show."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Structure:
     targets: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ()
+    neighbour: str = ""
+    """The region whose edge it is; empty: it belongs to its own."""
 
     def holds(self, name: str) -> bool:
         """Return whether a target or a model's label belongs here."""
@@ -36,6 +42,8 @@ class Region:
     name: str
     also: tuple[str, ...]
     structures: tuple[Structure, ...]
+    modalities: tuple[str, ...] = ()
+    """Whose template it is; empty: of all that have none of their own."""
 
     def shown_by(self, modality: str) -> tuple[Structure, ...]:
         """Return the parts that an image of a modality shows; an unknown one shows all."""
@@ -46,31 +54,65 @@ class Region:
         places = [i for i, s in enumerate(self.structures) for name in names if s.holds(name)]
         return min(places, default=len(self.structures))
 
+    def means(self, body_part: str) -> bool:
+        """Return whether a BodyPartExamined is of this region."""
+        return bool(body_part) and (body_part in (self.name, *self.also) or ANY_PART in self.also)
+
 
 @cache
 def regions() -> tuple[Region, ...]:
     """Return the regions of regions.toml."""
     table = tomllib.loads(Path(__file__).with_name("regions.toml").read_text(encoding="utf-8"))
+    own = {name: tuple(_structure(s) for s in entry.get("structures", ())) for name, entry in table.items()}
     return tuple(
         Region(
             name,
-            tuple(entry["also"]),
-            tuple(
-                Structure(s["name"], tuple(s["targets"]), tuple(s.get("findings", ())), tuple(s.get("modalities", ())))
-                for s in entry["structures"]
-            ),
+            tuple(entry.get("also", ())),
+            _joined(entry["parts"], own) if "parts" in entry else own[name],
+            tuple(entry.get("modalities", ())),
         )
         for name, entry in table.items()
     )
 
 
-def region_of(body_part: str, targets: Iterable[str]) -> Region | None:
-    """Return the region by the header; where that is silent, the first whose leading part was looked at."""
-    for region in regions():
-        if body_part and body_part in (region.name, *region.also):
-            return region
+def _structure(entry: Mapping[str, Any]) -> Structure:
+    lists = {key: tuple(entry.get(key, ())) for key in ("targets", "findings", "modalities")}
+    return Structure(entry["name"], **lists, neighbour=entry.get("neighbour", ""))
+
+
+def _joined(parts: Sequence[str], own: Mapping[str, Sequence[Structure]]) -> tuple[Structure, ...]:
+    """Return the parts of several regions in their order, those of the same name as one, without edges told anyway."""
+    found: dict[str, Structure] = {}
+    for structure in (s for part in parts for s in own[part] if s.neighbour not in parts):
+        if (same := found.get(structure.name)) is None:
+            found[structure.name] = structure
+            continue
+        found[structure.name] = replace(
+            same,
+            targets=tuple(dict.fromkeys(same.targets + structure.targets)),
+            findings=tuple(dict.fromkeys(same.findings + structure.findings)),
+            modalities=tuple(dict.fromkeys(same.modalities + structure.modalities))
+            if same.modalities and structure.modalities
+            else (),
+        )
+    return tuple(found.values())
+
+
+def region_of(body_part: str, targets: Iterable[str], modality: str = "") -> Region | None:
+    """Return the region by the header, a modality's own template first; where it is silent, by what was looked at.
+
+    Args:
+        body_part: BodyPartExamined; empty: not said.
+        targets: what was looked at; the region that holds most of it, the first of equals, is then meant.
+        modality: DICOM code; empty: unknown.
+    """
+    known = [r for r in regions() if not r.modalities or modality in r.modalities]
+    known.sort(key=lambda region: not region.modalities)
+    if found := next((r for r in known if r.means(body_part)), None):
+        return found
     named = tuple(targets)
-    return next((r for r in regions() if any(r.structures[0].holds(t) for t in named)), None)
+    held = [sum(any(s.holds(n) for s in r.structures if not s.neighbour) for n in named) for r in known]
+    return known[held.index(max(held))] if max(held) else None
 
 
 def in_reading_order(claims: Sequence[Claim], region: Region | None, names: Sequence[str]) -> list[Claim]:

@@ -151,11 +151,9 @@ def _similar(artifacts: Sequence[Artifact]) -> Iterable[Claim]:
 
 def _limitations(making: _Making, region: Region | None) -> Iterable[Claim]:
     names = _names(making.artifacts)
-    modalities = {making.ctx.workspace.facts()[i].modality for i in _images(making.ctx, making.artifacts)}
-    modality = modalities.pop() if len(modalities) == 1 else ""
     if region:
         looked_at = expand(names) | set(names)
-        unseen = [s.name for s in region.shown_by(modality) if not any(s.holds(n) for n in looked_at)]
+        unseen = [s.name for s in region.shown_by(_modality(making)) if not any(s.holds(n) for n in looked_at)]
         if unseen:
             yield Claim(text=f"Not examined by any tool: {', '.join(unseen)}.", kind="not examined")
     for artifact in making.artifacts:
@@ -179,7 +177,14 @@ def _region(making: _Making) -> Region | None:
     """Take the region from the header; where that is silent, from the structures that were looked at."""
     facts = making.ctx.workspace.facts()
     parts = [facts[i].body_part for i in _images(making.ctx, making.artifacts) if facts[i].body_part]
-    return region_of(parts[0] if parts else "", _names(making.artifacts))
+    return region_of(parts[0] if parts else "", _names(making.artifacts), _modality(making))
+
+
+def _modality(making: _Making) -> str:
+    """Return the modality of the images; empty where they have several."""
+    facts = making.ctx.workspace.facts()
+    modalities = {facts[i].modality for i in _images(making.ctx, making.artifacts)}
+    return modalities.pop() if len(modalities) == 1 else ""
 
 
 def _summary(findings: Sequence[Claim]) -> str:
