@@ -206,6 +206,7 @@ def _of_text(artifact: Artifact) -> Iterable[Claim]:
 def _of_draft(artifact: Artifact) -> Iterable[Claim]:
     draft = Draft.model_validate(artifact.data)
     yield _claim(draft.summary, artifact.id, "described")
+    yield from (c for c in draft.findings if c.evidence == (artifact.id,))  # a model's opinions: it alone keeps them
 
 
 @composes("verdicts")

@@ -113,11 +113,19 @@ class SeeingModel(Protocol):
         """Whether it reads pictures."""
         ...
 
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
+    def look(
+        self,
+        prompt: str,
+        pictures: Sequence[bytes],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int = 512,
+    ) -> Seen:
         """Return the answer to a prompt about pictures, each the bytes of a PNG file.
 
         Raises:
             UnavailableError: it cannot be reached, or its egress policy lets no pixels out; says what to do.
+            UnsupportedError: its answer is empty, refused or cut off.
         """
         ...
 

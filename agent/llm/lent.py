@@ -51,7 +51,14 @@ class LentLLM:
         with _in_tools_words():
             return self._open().chat(Ask(prompt, schema=schema, max_tokens=max_tokens)).text
 
-    def look(self, prompt: str, pictures: Sequence[bytes], *, max_tokens: int = 512) -> Seen:
+    def look(
+        self,
+        prompt: str,
+        pictures: Sequence[bytes],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int = 512,
+    ) -> Seen:
         """Return the answer to a prompt about pictures, each the bytes of a PNG file.
 
         Raises:
@@ -59,7 +66,7 @@ class LentLLM:
             UnsupportedError: its answer is empty, refused or cut off.
         """
         with _in_tools_words():
-            return look(self._open().chat, prompt, pictures, max_tokens)
+            return look(self._open().chat, Ask(prompt, schema=schema, max_tokens=max_tokens, purpose="look"), pictures)
 
 
 @contextmanager

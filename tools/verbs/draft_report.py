@@ -14,11 +14,12 @@ from pydantic import Field
 
 from knowledge.errors import KnowledgeError
 from tools.claims import claims_of, quotes
-from tools.contract import AnyRef, Cost, ToolContext, tool
+from tools.contract import AnyRef, Cost, SeeingModel, ToolContext, tool
 from tools.drafting.regions import Region, in_reading_order, region_of
+from tools.drafting.seeing import Look, opinions
 from tools.drafting.style import Style, style_of, styled
 from tools.drafting.wording import unworded, worded
-from tools.errors import BadInputError, UnavailableError
+from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.examples import examples_of
 from tools.grounding import LookUp, evidence_in, problem_with
 from tools.grounding.statement import expand
@@ -29,6 +30,7 @@ from tools.workspace import Artifact, write_atomically
 
 MAX_QUOTES = 5
 MAX_IMPRESSION = 4
+OWN_OPINIONS = "draft_report: what a language model that reads pictures said it sees; no tool measured it"
 _LOOK_FOR_DISEASE = ("scores", "boxes", "text")
 _NOT_FINDINGS = ("hits", "report", "description", "verdicts", "files", "transform", "image", "mesh", "figure")
 
@@ -76,10 +78,11 @@ def draft_report(
     findings = making.verified(c for a in artifacts for c in _findings(a))
     findings = in_reading_order(findings, region, _names(artifacts))
     findings, worded_by = _written(making, findings)
+    seen = _opinions(making, region)
     draft = Draft(
         summary=_summary(findings),
         technique=tuple(making.verified(_technique(ctx, artifacts))),
-        findings=tuple(findings),
+        findings=(*findings, *seen),
         impression=tuple(_impression(findings, artifacts)),
         similar=tuple(making.verified(_similar(artifacts))),
         limitations=tuple(_limitations(making, region)),
@@ -97,6 +100,10 @@ def _cited(ctx: ToolContext, draft: Draft) -> dict[str, list[tuple[Claim, Source
     """Return per evidence id the sentences that cite it."""
     found: dict[str, list[tuple[Claim, Source]]] = {}
     for claim in draft.claims():
+        if claim.evidence == (ctx.step_id,):
+            own = Source(id=ctx.step_id, kind="result", of="report", title=OWN_OPINIONS, places=claim.where)
+            found.setdefault(own.id, []).append((claim, own))
+            continue
         for source in sources_of(claim, ctx.workspace):
             found.setdefault(source.id, []).append((claim, source))
     return found
@@ -150,16 +157,37 @@ def _similar(artifacts: Sequence[Artifact]) -> Iterable[Claim]:
 
 
 def _limitations(making: _Making, region: Region | None) -> Iterable[Claim]:
-    names = _names(making.artifacts)
-    if region:
-        looked_at = expand(names) | set(names)
-        unseen = [s.name for s in region.shown_by(_modality(making)) if not any(s.holds(n) for n in looked_at)]
-        if unseen:
-            yield Claim(text=f"Not examined by any tool: {', '.join(unseen)}.", kind="not examined")
+    if unseen := _unseen(making, region):
+        yield Claim(text=f"Not examined by any tool: {', '.join(unseen)}.", kind="not examined")
     for artifact in making.artifacts:
         if artifact.kind != "hits":
             for note in dict.fromkeys(artifact.data.get("notes", [])):
                 yield Claim(text=str(note), evidence=(artifact.id,), kind="general")
+
+
+def _unseen(making: _Making, region: Region | None) -> list[str]:
+    """Return the parts of the region's report that no tool looked at."""
+    names = _names(making.artifacts)
+    looked_at = expand(names) | set(names)
+    shown = region.shown_by(_modality(making)) if region else ()
+    return [s.name for s in shown if not any(s.holds(n) for n in looked_at)]
+
+
+def _opinions(making: _Making, region: Region | None) -> tuple[Claim, ...]:
+    """Let an endpoint that reads pictures say what it sees of what no tool looked at; marked as its opinion."""
+    llm, images, parts = making.ctx.open_llm(), _images(making.ctx, making.artifacts), _unseen(making, region)
+    try:
+        if not images or not parts or not isinstance(llm, SeeingModel) or not llm.sees_images:
+            return ()
+        making.ctx.progress(0.7, f"{llm.name} looks at {images[0]}")
+        look = Look(llm, images[0], making.ctx.workspace.volume(images[0]), making.ctx.step_id)
+        made = opinions(look, parts)
+    except (BadInputError, UnavailableError, UnsupportedError) as error:
+        making.thrown_away.append(f"The opinions of a language model that reads pictures — held back: {error}")
+        return ()
+    making.thrown_away += made.held_back
+    making.notes += made.notes
+    return made.claims
 
 
 def _names(artifacts: Sequence[Artifact]) -> list[str]:
