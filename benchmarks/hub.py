@@ -99,7 +99,10 @@ def in_use_bytes(device: str) -> int:
 
 def reloads(device: str, budget_mb: int, folder: Path) -> bool:
     """Use three models in turn and compare the memory after the first rounds with that after the last."""
-    with patch("tools.models.lending.loader_of", lambda name: Layer), patch("tools.models.hub.knows_runtime", bool):
+    with (
+        patch("tools.models.lending.loader_of", lambda name: Layer),
+        patch("tools.models.standing.knows_runtime", bool),
+    ):
         hub = Hub([card(name) for name in "abc"], device=device, device_memory_mb=budget_mb, weights_dir=folder)
         choices = [Choice(hub.get(name), "benchmark") for name in "abc"]
         seen, began = [], time.perf_counter()

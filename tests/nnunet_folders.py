@@ -77,10 +77,15 @@ def plans_with(configurations: Mapping[str, Any], channels: int = 1, name: str =
 
 
 def write_folder(
-    root: Path, plans: Mapping[str, Any], dataset: Mapping[str, Any], weights: Mapping[str, Any], trained: str
+    root: Path,
+    plans: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    weights: Mapping[str, Any],
+    trained: str,
+    trainer: str = "nnUNetTrainer",
 ) -> Path:
     """Write ROOT/DATASET/TRAINER__PLANS__CONFIGURATION with one fold."""
-    folder = root / str(plans["dataset_name"]) / f"nnUNetTrainer__nnUNetPlans__{trained}"
+    folder = root / str(plans["dataset_name"]) / f"{trainer}__nnUNetPlans__{trained}"
     (folder / "fold_0").mkdir(parents=True)
     (folder / "plans.json").write_text(json.dumps(plans, indent=4))
     (folder / "dataset.json").write_text(json.dumps(dataset, indent=4))
@@ -88,7 +93,7 @@ def write_folder(
     checkpoint = {
         "network_weights": dict(weights), "optimizer_state": {"state": {}, "param_groups": []},
         "grad_scaler_state": None, "logging": {"mean_fg_dice": [np.float64(0.9)], "epoch_start_timestamps": [1.0]},
-        "_best_ema": np.float64(0.9), "current_epoch": 1000, "trainer_name": "nnUNetTrainer",
+        "_best_ema": np.float64(0.9), "current_epoch": 1000, "trainer_name": trainer,
         "init_args": {"configuration": trained, "fold": 0, "device": torch.device("cpu")},
         "inference_allowed_mirroring_axes": (0, 1, 2) if trained != "2d" else (0, 1),
     }  # fmt: skip

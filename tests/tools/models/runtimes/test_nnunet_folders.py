@@ -88,14 +88,21 @@ def brats(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def total(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One of TotalSegmentator's parts: plans of nnU-Net 2.1, a checkpoint written under numpy 1."""
+    """One of TotalSegmentator's parts: plans of nnU-Net 2.1, a checkpoint written under numpy 1.
+
+    Beside it, as in ~/.totalsegmentator/nnunet/results, a coarser network of the same labels, whose weights are zero.
+    """
     weights = tmp_path_factory.mktemp("weights")
     plans = plans_with({"3d_fullres": old_configuration()}, 1, "Dataset291_TotalSegmentator_part1_organs_1559subj")
     del plans["label_manager"]
     dataset = {"channel_names": {"0": "CT"}, "labels": ONE_STEP, "numTraining": 1559, "file_ending": ".nii.gz"}
     volume, truth = ct_case()
     learnt = trained_network(plans, "3d_fullres", dataset, [volume], truth)
-    folder = write_folder(weights / "total", plans, dataset, learnt, "3d_fullres")
+    trainer = "nnUNetTrainerNoMirroring"
+    folder = write_folder(weights / "total", plans, dataset, learnt, "3d_fullres", trainer)
+    coarse = plans | {"dataset_name": "Dataset297_TotalSegmentator_total_3mm_1559subj"}
+    nothing = {name: value * 0 for name, value in learnt.items()}
+    write_folder(weights / "total", coarse, dataset, nothing, "3d_fullres", "nnUNetTrainer_4000epochs_NoMirroring")
     as_written_under_numpy_1(folder / "fold_0" / "checkpoint_final.pth")
     return weights
 
