@@ -31,7 +31,7 @@ def reading_server(
     """Yield the address of a page; used again with the same folder and port it is a restart after a power cut.
 
     Args:
-        folder: readings, uploads, the server's log.
+        folder: readings, uploads, the server's log; models in weights/NAME with their card.toml.
         port: a free one.
         env: settings; each plan waits unless they say otherwise.
         planner: "scripted", or "own": the assistant's.
@@ -120,8 +120,9 @@ def main() -> None:
         cache_dir=folder / "cache",
         data_dir=folder / "data",
         device="cpu",
+        weights_dir=folder / "weights",
     )
-    hub = Hub.installed()
+    hub = Hub.installed(weights_dir=settings.weights_dir)
     for extra in (card("second-opinion", seconds=2.0), card("not-installed", runtime="none-such")):
         hub.adopt(extra)
     assistant = Assistant(

@@ -6,6 +6,9 @@ from tools.facts import ArtifactKind
 from tools.places import Region, Span
 from tools.results import Record, ToolResult
 
+CHANGE_MASKS = {"gained": "gained.nii.gz", "lost": "lost.nii.gz"}
+"""Files of a comparison of volumes: what the structures gained and lost, on the grid of the later study."""
+
 ChangeStatus = Literal["new", "changed", "unchanged", "resolved"]
 
 

@@ -43,6 +43,10 @@ class Region(_Where):
     lower_mm: Position | None = None
     """The same corners in the image's RAS+ world."""
     upper_mm: Position | None = None
+    ends: tuple[Position, Position] | None = None
+    """For a measured length: where it begins and ends, index (i, j, k), continuous: on the outer edges of voxels."""
+    ends_mm: tuple[Position, Position] | None = None
+    """The same ends in the image's RAS+ world."""
 
     @property
     def words(self) -> str:

@@ -96,8 +96,11 @@ def choose(study: StudyState, said: str) -> StudyState:
 
 
 def point(study: StudyState, pins: tuple[Pin, ...]) -> StudyState:
-    """Return the state with what was pointed at: a series that somebody points into goes with the request."""
-    images = {pin.image for pin in pins}
+    """Return the state with what was pointed at: a series that somebody points into goes with the request.
+
+    One that was unticked since stays so: only what is pointed at anew ticks a series.
+    """
+    images = {pin.image for pin in pins if pin not in study.pointed}
     into = tuple(
         (str(item.path), s.number)
         for number, item in readable(study)

@@ -102,6 +102,25 @@ def test_series_of_two_studies_are_ticked_by_keyboard_and_the_older_one_is_the_p
     assert page.locator("#rr-study .rr-in b").all_inner_texts() == ["22 DICOM files"] * 2
 
 
+def test_a_place_in_a_series_that_is_unticked_is_said_not_to_be_sent(page, folder):
+    page.set_input_files("#rr-folder input[type=file], input[webkitdirectory]", str(folder))
+    page.wait_for_selector("#rr-study input[data-series]")
+    page.click("#rr-study section:nth-of-type(2) li:nth-child(2) button")
+    page.wait_for_selector('#rr-stage[data-open="new1.2"]')
+    page.focus(".rv-panes")
+    page.keyboard.press("p")
+    page.keyboard.press("Enter")
+    box = page.locator('#rr-study input[data-series="new1.2"]')
+    page.wait_for_selector('#rr-study input[data-series="new1.2"]:checked')  # pointing into it ticked it
+    assert page.locator(".rv-chips .rv-left-out").count() == 0
+    box.uncheck()
+    page.wait_for_selector(".rv-chips .rv-left-out >> text=not sent: its series is not ticked")
+    assert box.is_checked() is False
+    box.check()
+    page.wait_for_selector(".rv-chips .rv-left-out", state="detached")
+    assert "point 1: new1.2" in page.inner_text(".rv-chips")
+
+
 def test_an_earlier_reading_is_in_the_list_of_its_own_browser(page, chromium, address):
     page.fill("#rr-request textarea", "Find reports of <b>large</b> hearts.")
     page.click("#rr-ask")

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import CHROMIUM, SCREENSHOTS, violations
-from tests.browser.viewer_page import LESION_RAS, SHAPE, STEP_MM, affine, serving, write_ct, write_film
+from tests.browser.viewer_page import (
+    CUBES,
+    LESION_RAS,
+    SHAPE,
+    STEP_MM,
+    affine,
+    phantom,
+    serving,
+    write_ct,
+    write_film,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -82,15 +92,21 @@ def ct_page(driver, address, tmp_path_factory):
     page.context.browser.close()
 
 
+ROWS = [
+    "data-region='s4/grad-cam.nii.gz'", "data-mark='s2/0'", "data-mark='s3/0'", "data-mark='s5/0'",
+    "data-mark='s5/1'", "data-region='s6/gained'", "data-region='s6/lost'",
+]  # fmt: skip
+
+
 def _wait_for_overlays(page):
-    for row in ("data-region='s1/lesion'", "data-region='s4/grad-cam.nii.gz'", "data-mark='s2/0'", "data-mark='s3/0'"):
+    for row in ("data-region='s1/lesion'", *ROWS):
         page.wait_for_selector(f"li[{row}]")
-    page.wait_for_selector('#rr-stage[data-layers="2"]')
+    page.wait_for_selector('#rr-stage[data-layers="3"]')
 
 
 def _overlays(page, *, on):
     """Switch everything but the mask on or off."""
-    for row in ("data-region='s4/grad-cam.nii.gz'", "data-mark='s2/0'", "data-mark='s3/0'"):
+    for row in ROWS:
         page.set_checked(f"li[{row}] input", on)
 
 
@@ -123,7 +139,9 @@ def test_evidence_goes_to_its_slice_and_the_mask_lies_there(ct_page):
 def _heat_and_marks(page):
     """What a heat map, a box and a point change on the picture of the lesion, in the order of the list."""
     page.uncheck("li[data-region='s1/lesion'] input")
-    page.click("li[data-mark='s3/0'] button")  # goes to the point
+    page.click("li[data-mark='s3/0'] button")  # goes to the point, and shows it
+    assert page.is_checked("li[data-mark='s3/0'] input")
+    page.uncheck("li[data-mark='s3/0'] input")
     page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 300 HU')")
     orange, blue, red = (230, 159, 0), (86, 180, 233), (255, 130, 130)  # the last: half of the heat over white
     for colour in (orange, blue, red):
@@ -163,6 +181,102 @@ def test_heat_map_box_and_point_lie_on_the_lesion_with_a_legend(ct_page):
     legend = ct_page.locator("li[data-region='s4/grad-cam.nii.gz'] .rv-legend")
     assert legend.get_attribute("aria-label") == "From clear at 0 to red at 3.50"
     assert ct_page.inner_text("li[data-region='s4/grad-cam.nii.gz'] .rr-mark") == "opinion"
+
+
+def _screen(page, voxels):
+    """Where on the picture places of an axial slice lie, in pixels: (n, 2), x and y."""
+    at = """voxels => {
+        const {pane} = window.readingroom.viewer;
+        const {nv, info} = pane;
+        const [left, top, width, height] = nv.screenSlices[0].leftTopWidthHeight;
+        const frac = (x, y) => Array.from(nv.screenXY2TextureFrac(x, y, 0, false));
+        const [o, r, d] = [frac(left, top), frac(left + width, top), frac(left, top + height)];
+        return voxels.map(v => {
+            const mm = info.affine_ras.slice(0, 3).map(row => row[0]*v[0] + row[1]*v[1] + row[2]*v[2] + row[3]);
+            const f = Array.from(nv.mm2frac(mm));
+            const share = (to) => {
+                const n = [0, 1, 2].reduce((b, i) => Math.abs(to[i] - o[i]) > Math.abs(to[b] - o[b]) ? i : b, 0);
+                return (f[n] - o[n]) / (to[n] - o[n]);
+            };
+            return [left + share(r) * width, top + share(d) * height];
+        });
+    }"""
+    return np.array(page.evaluate(at, voxels))
+
+
+def test_a_measured_diameter_is_drawn_where_it_was_measured_and_a_click_goes_there(ct_page):
+    from tools.measuring.size import diameter
+    from tools.measuring.structure import Structure
+
+    volume, lesion = phantom()
+    expected, _ = diameter(Structure("lesion", lesion, volume, "img1", "s1"), [])
+    ct_page.uncheck("li[data-region='s1/lesion'] input")
+    _go(ct_page, {"volume": "img1", "voxel": [30, 35, 25]})
+    ct_page.get_by_role("tab", name="Measurements", exact=True).click()
+    ct_page.click("#rr-tabs .rr-measures .rr-number >> nth=0")  # the line is switched off: the click shows it
+    ct_page.wait_for_function("JSON.parse(document.getElementById('rr-stage').dataset.shown).ends")
+    j = int(ct_page.get_attribute("#rr-stage", "data-voxel").split(",")[1])
+    assert j == expected.where.slice_index
+    assert ct_page.is_checked("li[data-mark='s5/0'] input")
+    assert ct_page.inner_text("li[data-mark='s5/0'] button").startswith(
+        f"longest diameter of lesion {expected.value:.1f}"
+    )
+    _shot(ct_page, "diameter")
+    ct_page.check("li[data-region='s1/lesion'] input")
+    shown = _pixels(ct_page)
+    ct_page.uncheck("li[data-mark='s5/0'] input")
+    changed = np.abs(shown - _pixels(ct_page)).sum(2) > 60
+    ct_page.check("li[data-region='s1/lesion'] input")
+    one, other = _screen(ct_page, expected.where.ends)
+    for share in np.linspace(0.05, 0.95, 7):
+        x, y = np.rint(one + share * (other - one)).astype(int)
+        assert changed[y - 2 : y + 3, x - 2 : x + 3].any(), share
+    length_px = np.hypot(*(other - one))
+    rows, columns = np.nonzero(changed)
+    along = (np.stack([columns, rows], 1) - one) @ (other - one) / length_px
+    across = np.abs((np.stack([columns, rows], 1) - one) @ np.array([-(other - one)[1], (other - one)[0]])) / length_px
+    assert along[across < 2].min() > -3
+    _go(ct_page, {"volume": "img1", "voxel": [30, 35, 25]})
+    ct_page.check("li[data-mark='s5/0'] input")
+    assert int(ct_page.get_attribute(".rv-pane", "data-marks")) == 0  # and on no other slice
+    ct_page.uncheck("li[data-mark='s5/0'] input")
+
+
+def test_what_a_comparison_found_gained_and_lost_lies_over_the_later_study_with_a_legend(ct_page):
+    ct_page.uncheck("li[data-region='s1/lesion'] input")
+    heading = ct_page.locator(".rv-heading")
+    assert heading.all_inner_texts() == ["Change since img2, 2025-06-01"]
+    for name, colour in (("gained", (230, 159, 0)), ("lost", (0, 158, 115))):
+        row = f"li[data-region='s6/{name}']"
+        assert ct_page.inner_text(row).strip() == name
+        swatch = ct_page.evaluate("row => getComputedStyle(document.querySelector(row + ' i')).backgroundColor", row)
+        assert swatch == f"rgb({', '.join(map(str, colour))})"
+        ct_page.check(f"{row} input")
+        ct_page.click(f"{row} button")
+        ct_page.wait_for_function(
+            "name => document.getElementById('rr-stage').dataset.shown?.includes('s6/' + name)", arg=name
+        )
+        shown = _pixels(ct_page)
+        ct_page.uncheck(f"{row} input")
+        change = shown - _pixels(ct_page)
+        cube = np.argwhere(_cube(name))
+        corners = _screen(ct_page, [cube.min(0).tolist(), cube.max(0).tolist()])
+        rows, columns = np.nonzero(np.abs(change).sum(2) > 30)
+        for seen, (low, high) in ((columns, np.sort(corners[:, 0])), (rows, np.sort(corners[:, 1]))):
+            assert np.abs(np.percentile(seen, [1, 99]) - (low, high)).max() < 18  # half a voxel, and its smooth edge
+        tint = change[rows, columns].mean(0)
+        assert (tint[0] > tint[2]) == (name == "gained")  # orange, green
+        ct_page.check(f"{row} input")
+    _shot(ct_page, "change-map")
+    for name in CUBES:
+        ct_page.uncheck(f"li[data-region='s6/{name}'] input")
+    ct_page.check("li[data-region='s1/lesion'] input")
+
+
+def _cube(name):
+    inside = np.zeros(SHAPE, bool)
+    inside[CUBES[name]] = True
+    return inside
 
 
 @pytest.mark.parametrize("layout", ["Planes", "Axial"])
@@ -274,33 +388,31 @@ def _drag(page, start, end, button="left"):
     _settle(page)
 
 
-def _orange(page):
-    return np.argwhere(np.abs(_pixels(page) - np.array([230, 159, 0])).sum(2) < 60)
+def _coloured(page, colour):
+    return np.argwhere(np.abs(_pixels(page) - np.array(colour)).sum(2) < 60)
 
 
 def test_boxes_and_points_of_results_lie_on_their_slices(ct_page):
-    ct_page.evaluate("""() => {
-        const {scene} = window.readingroom.viewer;
-        scene.boxes.push({image: 'img1', lower: [8, 23, 36], upper: [18, 30, 44], label: '', score: null});
-    }""")
-    _go(ct_page, {"volume": "img1", "voxel": [13, 35, 40]})
-    ct_page.evaluate(
-        "window.readingroom.viewer.pane.setMarks({boxes: window.readingroom.viewer.scene.boxes.slice(-1), points: []})"
+    add = (
+        "([kind, mark]) => window.readingroom.viewer.scene[kind].push({image: 'img1', label: '', score: null, ...mark})"
     )
-    assert len(_orange(ct_page)) == 0  # j = 35 is above the box
+    take = "kind => window.readingroom.viewer.scene[kind].pop()"
+    ct_page.evaluate(add, ["boxes", {"id": "x/0", "lower": [8, 23, 36], "upper": [18, 30, 44]}])
+    _go(ct_page, {"volume": "img1", "voxel": [13, 35, 40]})
+    assert len(_coloured(ct_page, BLUE)) == 0  # j = 35 is above the box
     _go(ct_page, {"volume": "img1", "voxel": [13, 27, 40]})
-    found = _orange(ct_page)
+    found = _coloured(ct_page, BLUE)  # the second name's colour
+    ct_page.evaluate(take, "boxes")
     corners = [affine()[:3, :3] @ np.array(v) + affine()[:3, 3] for v in ([7.5, 27, 35.5], [18.5, 27, 44.5])]
     wide_mm, high_mm = np.abs(corners[0] - corners[1])[:2]
     height_px, width_px = np.ptp(found, axis=0)
     assert width_px / height_px == pytest.approx(wide_mm / high_mm, rel=0.05)
-    ct_page.evaluate(
-        "window.readingroom.viewer.pane.setMarks({boxes: [], points: [{at: [13, 27, 40], label: '', score: null}]})"
-    )
-    point = _orange(ct_page)
+    ct_page.evaluate(add, ["points", {"id": "x/1", "at": [13, 27, 40]}])
+    _go(ct_page, {"volume": "img1", "voxel": [13, 27, 40]})
+    point = _coloured(ct_page, (240, 228, 66))  # the third's
+    ct_page.evaluate(take, "points")
     assert np.abs(point.mean(0) - found.mean(0)).max() < 12
-    ct_page.evaluate("window.readingroom.viewer.pane.setMarks({boxes: [], points: []})")
-    ct_page.evaluate("window.readingroom.viewer.scene.boxes.pop()")
+    _go(ct_page, {"volume": "img1", "voxel": [30, 20, 25]})
 
 
 def test_the_mouse_windows_scrolls_measures_and_draws_boxes(ct_page):

@@ -17,6 +17,7 @@ from tests.served import served
 SHAPE = (60, 44, 52)
 LESION_RAS, RADIUS_MM, LESION_HU = np.array([-30.0, 22.0, 14.0]), 9.0, 300
 STEP_MM = (2.0, 2.5, 3.0)
+CUBES = {"gained": np.s_[36:46, 24:30, 10:18], "lost": np.s_[26:36, 24:30, 32:40]}
 
 
 def affine() -> np.ndarray:
@@ -59,10 +60,16 @@ def write_film(path: Path) -> Path:
 
 
 def story_of_ct(folder: Path):
-    """Step s1 outlines the lesion in img1, s2 boxes it, s3 points into it, s4 explains it by a heat map."""
+    """Step s1 outlines the lesion in img1, s2 boxes it, s3 points into it, s4 explains it by a heat map.
+
+    Step s5 measures its diameters, s6 compares img1 with an earlier study: a cube was gained, another lost.
+    """
     from agent.plan import Step
+    from tools.changes import CHANGE_MASKS, Change
     from tools.imaging.nifti import write_nifti
-    from tools.results import Box, Boxes, MaskEntry, Masks, Point, Points
+    from tools.measuring.size import diameter
+    from tools.measuring.structure import Structure
+    from tools.results import Box, Boxes, MaskEntry, Masks, Measurements, Point, Points
 
     volume, lesion = phantom()
     path = folder / "lesion.nii.gz"
@@ -84,6 +91,18 @@ def story_of_ct(folder: Path):
     heat = np.where(lesion, 3.5, 0).astype(np.float32)
     write_nifti(folder / "grad-cam.nii.gz", heat, volume)
     explained = _explanation("lesion", (tuple(lower), tuple(upper)))
+    measured = Measurements(
+        summary="Measured", rows=tuple(diameter(Structure("lesion", lesion, volume, "img1", "s1"), []))
+    )
+    for name, cube in CUBES.items():
+        inside = np.zeros(SHAPE, bool)
+        inside[cube] = True
+        write_nifti(folder / CHANGE_MASKS[name], inside, volume)
+    change = Change(
+        summary="Compared", current="img1", prior="img2", prior_date="2025-06-01", rows=(),
+        files=tuple(CHANGE_MASKS.values()),
+    )  # fmt: skip
+    changed = {file: (folder / file).read_bytes() for file in CHANGE_MASKS.values()}
     return [
         (Step(id="s1", tool="segment", args={"image": "@img1", "targets": ["lesion"]}), mask,
          {path.name: path.read_bytes()}),
@@ -91,6 +110,8 @@ def story_of_ct(folder: Path):
         (Step(id="s3", tool="landmarks", args={"image": "@img1", "targets": ["middle"]}), points, {}),
         (Step(id="s4", tool="explain", args={"image": "@img1", "finding": "lesion"}), explained,
          {"grad-cam.nii.gz": (folder / "grad-cam.nii.gz").read_bytes()}),
+        (Step(id="s5", tool="measure", args={"mask": "@s1", "quantities": ["diameter"]}), measured, {}),
+        (Step(id="s6", tool="compare", args={"current": "@img1", "prior": "@img1"}), change, changed),
     ]  # fmt: skip
 
 

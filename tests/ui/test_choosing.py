@@ -89,6 +89,20 @@ def test_a_series_that_is_pointed_into_goes_with_the_request(folder):
     assert study.priors == ("1 Jun 2025 · CT THORAX",)
 
 
+def test_a_series_that_was_unticked_after_pointing_stays_so_and_the_viewer_knows(folder):
+    pin, other = (Pin(image=i, kind="point", voxels=((1, 2, 3),)) for i in ("new1.2", "new1.4"))
+    study = point(with_brought(StudyState(), [folder]), (pin,))
+    assert {p.id: p.goes for p in previews_of(study)} == {
+        "new1.1": False, "new1.2": True, "new1.3": False, "new1.4": True,
+    }  # fmt: skip
+    study = choose(study, json.dumps(["new1.4"]))
+    study = point(study, (pin, other))  # the first place is sent again with every new one
+    assert _ids(study) == ["new1.4"]
+    assert [p.id for p in previews_of(study) if p.goes] == ["new1.4"]
+    study = point(study, (other,))
+    assert _ids(point(study, (pin, other))) == ["new1.4", "new1.2"]  # pointed at anew
+
+
 def test_series_are_listed_under_their_study_and_no_patient(folder):
     study = choose(with_brought(StudyState(), [folder]), json.dumps(["new1.2"]))
     html = brought_html(study.brought, reading="r", previews=previews_of(study), chosen=study.chosen)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tools.changes import Change, ChangeRow
+from tools.changes import CHANGE_MASKS, Change, ChangeRow
 from tools.claims import readable
 from tools.comparison.between import Made, Sides, change_of
 from tools.comparison.limits import is_lesion
 from tools.comparison.pairs import compared, cut_by_the_edge, lesions
-from tools.comparison.picture import MAP, MASKS, change_map
+from tools.comparison.picture import MAP, change_map
 from tools.comparison.sources import Outlined, outlines, study_date
 from tools.measuring.structure import Structure
 from tools.registration.register import Alignment, aligned, check_pair, resampled_mask
@@ -101,8 +101,9 @@ def _pictures(
     pairs = [
         (r.prior, r.current) for r in rows if r.quantity == "volume" and r.prior is not None and r.current is not None
     ]
+    masks = tuple(CHANGE_MASKS.values())
     if len(pairs) < MIN_PAIRS:
-        return (MAP,), MASKS
+        return (MAP,), masks
     title = f"volumes in {now.image} and {before.image}"
     bland_altman_png([p for p, _ in pairs], [c for _, c in pairs], ctx.folder / BLAND_ALTMAN, unit="ml", title=title)
-    return (MAP, BLAND_ALTMAN), MASKS
+    return (MAP, BLAND_ALTMAN), masks

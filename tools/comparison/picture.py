@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.changes import CHANGE_MASKS
 from tools.imaging.nifti import write_nifti
 from tools.imaging.render import overlay_png
 from tools.imaging.slices import preset_for
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from tools.imaging.volume import BoolArray, Volume
 
 MAP = "change-map.png"
-MASKS = ("gained.nii.gz", "lost.nii.gz")
 
 
 def change_map(current: Volume, now: BoolArray, before: BoolArray, folder: Path, title: str) -> str:
@@ -29,7 +29,7 @@ def change_map(current: Volume, now: BoolArray, before: BoolArray, folder: Path,
         title: a line above the picture.
     """
     parts = {"unchanged": now & before, "gained": now & ~before, "lost": before & ~now}
-    for file, name in zip(MASKS, ("gained", "lost"), strict=True):
+    for name, file in CHANGE_MASKS.items():
         write_nifti(folder / file, parts[name], like=current)
     preset = preset_for(current, {"lungs": now} if current.units == "HU" and _is_airy(current, now) else {})
     return overlay_png(current, parts, folder / MAP, title=title, preset=preset)

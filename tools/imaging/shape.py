@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.imaging.volume import Affine, BoolArray
+from tools.places import Position
 
 FloatArray = NDArray[np.float64]
+
+
+Ends = tuple[Position, Position]
 
 
 class Diameters(NamedTuple):
@@ -19,8 +23,12 @@ class Diameters(NamedTuple):
     perpendicular_mm: float
     slice_index: int
     """Index along the axis across the slices."""
-    across: int = 2
+    across: int
     """Which voxel axis that is."""
+    longest: Ends
+    """Both ends, index (i, j, k), 0-based and continuous: on the outer edges of voxels."""
+    perpendicular: Ends
+    """A line of that length, square to the longest, halfway between the places that reach farthest across it."""
 
 
 def largest_component(mask: BoolArray) -> tuple[BoolArray, int]:
@@ -49,14 +57,22 @@ def slice_diameters(mask: BoolArray, affine_ras: Affine) -> Diameters:
     """
     across = 2 if mask.shape[2] == 1 else _axis_along(affine_ras, world=2)
     first, second = (axis for axis in range(3) if axis != across)
-    steps = affine_ras[:3, [first, second]]
-    best = Diameters(0.0, 0.0, 0, across)
+    to_mm = _plane_frame(affine_ras[:3, [first, second]])
+    longest_mm, best, hull = 0.0, 0, np.zeros((0, 2))
     for index in np.flatnonzero(mask.any(axis=(first, second))):
-        hull = _hull(np.take(mask, index, across), steps)
-        longest, perpendicular = _diameters(hull)
-        if longest > best.longest_mm:
-            best = Diameters(longest, perpendicular, int(index), across)
-    return best
+        corners = _hull(np.take(mask, index, across), to_mm)
+        length_mm = float(_lengths(corners).max())
+        if length_mm > longest_mm:
+            longest_mm, best, hull = length_mm, int(index), corners
+    lines = _diameters(hull)
+    perpendicular_mm = float(np.linalg.norm(lines[1][1] - lines[1][0]))
+    longest, perpendicular = (_ends(line @ np.linalg.inv(to_mm).T, across, best) for line in lines)
+    return Diameters(longest_mm, perpendicular_mm, best, across, longest, perpendicular)
+
+
+def _ends(line: FloatArray, across: int, index: int) -> Ends:
+    (a, b, c), (d, e, f) = np.round(np.insert(line, across, index, axis=1), 3).tolist()
+    return (a, b, c), (d, e, f)
 
 
 def surface_area_mm2(mask: BoolArray, affine_ras: Affine) -> float:
@@ -88,8 +104,18 @@ def _axis_along(affine_ras: Affine, world: int) -> int:
     return int(cosines.argmax())
 
 
-def _hull(pixels: BoolArray, steps: FloatArray) -> FloatArray:
-    """Return the corners of the convex hull of a slice in mm, (n, 2), in an orthonormal frame of its plane."""
+def _plane_frame(steps: FloatArray) -> FloatArray:
+    """Return the matrix (2, 2) from pixels of a slice to mm in an orthonormal frame of its plane.
+
+    Args:
+        steps: (3, 2), mm in the world for one pixel along each axis.
+    """
+    frame, _ = np.linalg.qr(steps)
+    return np.asarray(frame.T @ steps, np.float64)
+
+
+def _hull(pixels: BoolArray, to_mm: FloatArray) -> FloatArray:
+    """Return the corners of the convex hull of a slice in mm, (n, 2)."""
     from scipy.spatial import ConvexHull
 
     rows = np.flatnonzero(pixels.any(axis=1))
@@ -97,16 +123,21 @@ def _hull(pixels: BoolArray, steps: FloatArray) -> FloatArray:
     highest = pixels.shape[1] - 1 - pixels[rows][:, ::-1].argmax(axis=1)
     ends = np.concatenate([np.stack([rows, lowest], 1), np.stack([rows, highest], 1)]).astype(np.float64)
     edges = np.concatenate([ends + half for half in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5))])
-    frame, _ = np.linalg.qr(steps)
-    points: FloatArray = edges @ (frame.T @ steps).T
+    points: FloatArray = edges @ to_mm.T
     return np.asarray(points[ConvexHull(points).vertices])
 
 
-def _diameters(hull: FloatArray) -> tuple[float, float]:
-    apart = hull[:, None, :] - hull[None, :, :]
-    lengths = np.linalg.norm(apart, axis=2)
-    at = np.unravel_index(int(lengths.argmax()), lengths.shape)
-    longest = float(lengths[at])
-    along = apart[at] / longest
-    across = hull @ np.array([-along[1], along[0]])
-    return longest, float(np.ptp(across))
+def _lengths(hull: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.norm(hull[:, None, :] - hull[None, :, :], axis=2))
+
+
+def _diameters(hull: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the longest line of a hull, and the extent square to it as a line; (2, 2) each, mm."""
+    lengths = _lengths(hull)
+    one, other = np.unravel_index(int(lengths.argmax()), lengths.shape)
+    along = (hull[other] - hull[one]) / lengths[one, other]
+    square = np.array([-along[1], along[0]])
+    reach = hull @ square
+    farthest = [int(reach.argmin()), int(reach.argmax())]
+    middle = along * float((hull[farthest] @ along).mean())
+    return hull[[one, other]], np.stack([middle + square * reach[n] for n in farthest])

@@ -11,7 +11,9 @@ from tools.measuring.boundary import METHOD
 from tools.measuring.structure import Structure, Uncertainty
 
 if TYPE_CHECKING:
-    from tools.imaging.volume import Volume
+    from tools.imaging.shape import Ends
+    from tools.imaging.volume import Affine, Volume
+    from tools.places import Region
     from tools.results import Measurement
 
 
@@ -43,16 +45,22 @@ def diameter(structure: Structure, notes: list[str]) -> list[Measurement]:
     # Half a voxel at either end; the coarser of the slice's two edges, for the diameter may run along it.
     in_plane = sorted(float(s) for s in np.linalg.norm(affine[:3, [a for a in range(3) if a != found.across]], axis=0))
     uncertainty = Uncertainty(in_plane[-1], "either end moved by half a voxel")
-    rows = [
-        structure.row(
-            "longest_diameter", found.longest_mm, "mm", f"longest in an axial slice (RECIST 1.1); {where}", uncertainty
-        ),
-        structure.row(
-            "perpendicular_diameter", found.perpendicular_mm, "mm", f"extent across the longest; {where}", uncertainty
-        ),
-    ]
     seen = on_slice(largest, structure.volume, (found.across, found.slice_index), structure.named)
-    return [row.model_copy(update={"where": seen}) for row in rows]
+    longest = structure.row(
+        "longest_diameter", found.longest_mm, "mm", f"longest in an axial slice (RECIST 1.1); {where}", uncertainty
+    )
+    across = structure.row(
+        "perpendicular_diameter", found.perpendicular_mm, "mm", f"extent across the longest; {where}", uncertainty
+    )
+    return [_on_its_line(longest, seen, found.longest, affine), _on_its_line(across, seen, found.perpendicular, affine)]
+
+
+def _on_its_line(row: Measurement, seen: Region, ends: Ends, affine_ras: Affine) -> Measurement:
+    """Return a length with the ends between which it was measured."""
+    world = np.round(np.array(ends) @ affine_ras[:3, :3].T + affine_ras[:3, 3], 3).tolist()
+    (a, b, c), (d, e, f) = world
+    where = seen.model_copy(update={"ends": ends, "ends_mm": ((a, b, c), (d, e, f))})
+    return row.model_copy(update={"where": where})
 
 
 def surface_area(structure: Structure, notes: list[str]) -> list[Measurement]:

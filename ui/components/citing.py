@@ -83,6 +83,7 @@ def show_of(region: Region) -> Show:
         voxel=None if region.position_mm else region.voxel,
         box=(corners[0], corners[1]) if is_box and corners[0] and corners[1] else None,
         frame="world" if in_mm else "voxel",
+        ends=region.ends,
     )
 
 

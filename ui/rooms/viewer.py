@@ -32,7 +32,7 @@ class Viewer(Quiet):
 
     def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
         """Return which reading is seen, and a version that changes with what there is to see in it."""
-        waiting = [(p.id, p.prior) for p in self._pictures.previews(state.reading)] if study.brought else []
+        waiting = [(p.id, p.prior, p.goes) for p in self._pictures.previews(state.reading)] if study.brought else []
         seen: object = (waiting, [len(t.attachments) for t in state.turns], _done(view))
         return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + bool(view))}
 

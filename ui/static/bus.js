@@ -7,9 +7,11 @@
 // mask    id of a mask: step/target; shown and made visible
 // world   [x, y, z] in RAS+ mm        voxel  [i, j, k] as stored
 // slice   {plane: axial | coronal | sagittal, index}
+// ends    of a measured line, two voxels: the line is made visible
 // box     two corners, in the frame that `frame` names: world (default) or voxel
 //
-// `on` names what happens: "show" (somebody wants to see something), "pointed" (a person placed points or a box).
+// `on` names what happens: "show" (somebody wants to see something), "pointed" (a person placed a
+// point or a box in this image).
 (() => {
   const last = {};
   const room = (window.readingroom = window.readingroom || {});

@@ -7,9 +7,7 @@ document.addEventListener("change", ({ target }) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 // A series that somebody points into goes with the request: the server says so, the list shows it.
-document.addEventListener("readingroom:pointed", ({ detail: places }) => {
-  for (const { image } of places) {
-    const box = document.querySelector(`#rr-study input[data-series="${image}"]`);
-    if (box) box.checked = true;
-  }
+document.addEventListener("readingroom:pointed", ({ detail: image }) => {
+  const box = document.querySelector(`#rr-study input[data-series="${image}"]`);
+  if (box) box.checked = true;
 });

@@ -8,16 +8,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.changes import CHANGE_MASKS, Change
 from tools.errors import BadInputError
 from tools.workspace import write_atomically
 from ui.viewing.convert import layers_of, region_json, write_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tools.imaging.volume import BoolArray, Volume
     from tools.workspace import Workspace
     from ui.viewing.pictures import Pictures
 
 
+CHANGE_COLOUR = 1  # gained and lost as in the change map's picture, where "unchanged" has the first
 MAX_OPEN = 4  # label images: without WebGL2 a slider asks for many slices of one
 
 
@@ -73,14 +77,25 @@ class Layers:
 
     def _made(self, reading: str, mask: str, folder: Path) -> list[dict[str, Any]]:
         workspace = self._pictures.workspace(reading)
-        image = workspace.volume(workspace.image_of(mask))
-        masks = [(target, _on_grid(target, inside, image)) for target, inside, _ in workspace.masks(mask)]
+        of, found, first_colour = _found(workspace, mask)
+        image = workspace.volume(of)
+        masks = [(target, _on_grid(target, inside, image)) for target, inside in found]
         made = []
-        for number, layer in enumerate(layers_of(mask, masks, _first_colour(workspace, mask))):
+        for number, layer in enumerate(layers_of(mask, masks, first_colour)):
             name = f"{_plain(mask)}-{number}-labels.nii.gz"
             write_labels(layer, image, folder / name)
             made.append({"file": name, "regions": [region_json(r) for r in layer.regions]})
         return made
+
+
+def _found(workspace: Workspace, mask: str) -> tuple[str, Iterable[tuple[str, BoolArray]], int]:
+    """Return the image that masks lie on, each with its name, and where in the palette their colours begin."""
+    if mask.startswith("s") and workspace.kind_of(mask) == "change":
+        folder = workspace.step_folder(mask)
+        parts = [(name, _read(folder / file) > 0) for name, file in CHANGE_MASKS.items()]
+        return workspace.result(mask, Change).current, parts, CHANGE_COLOUR
+    named = ((target, inside) for target, inside, _ in workspace.masks(mask))
+    return workspace.image_of(mask), named, _first_colour(workspace, mask)
 
 
 def _read(path: Path) -> Any:

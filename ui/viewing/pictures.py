@@ -37,6 +37,8 @@ class Preview:
     """What the person says of it; empty: the file says."""
     prior: bool = False
     """Whether it is an earlier study."""
+    goes: bool = True
+    """Whether it goes with the next request: of several series only those that are ticked do."""
 
 
 class Pictures:
@@ -136,5 +138,6 @@ def previews_of(study: StudyState) -> tuple[Preview, ...]:
             found.append(Preview(id_of(number, None), item.name, item.path, modality=modality))
         for series in item.series if item.must_choose else ():
             name, kind = series.description or f"series {series.number}", series.modality or modality
-            found.append(Preview(id_of(number, series), name, item.path, str(series.number), kind))
+            goes = (str(item.path), series.number) in study.chosen
+            found.append(Preview(id_of(number, series), name, item.path, str(series.number), kind, goes=goes))
     return tuple(replace(preview, prior=preview.id in priors) for preview in found)

@@ -1,14 +1,18 @@
-"""What there is to see in a reading: images, masks, boxes, points, heat maps; names and addresses, no voxels."""
+"""What there is to see in a reading: images, masks, boxes, points, heat maps, lines; names and addresses, no voxels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tools.changes import CHANGE_MASKS, Change
 from tools.claims import readable
-from tools.results import Boxes, Explanation, Image, Masks, Points
-from ui.render import clean
+from tools.results import Boxes, Explanation, Image, Masks, Measurements, Points
+from ui.render import clean, quantity_text, target_text, value_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tools.results import Measurement
     from tools.workspace import Artifact, Workspace
     from ui.viewing.pictures import Preview
 
@@ -23,7 +27,8 @@ def scene_of(reading: str, workspace: Workspace, previews: tuple[Preview, ...] =
         workspace: its workspace.
         previews: what is about to be attached.
     """
-    scene: dict[str, Any] = {"reading": reading, "images": [], "masks": [], "boxes": [], "points": [], "heats": []}
+    kinds = ("images", "masks", "boxes", "points", "heats", "lines")
+    scene: dict[str, Any] = {"reading": reading, **{kind: [] for kind in kinds}}
     for attachment in workspace.attachments():
         facts = attachment.facts
         if facts.kind == "image":
@@ -33,7 +38,7 @@ def scene_of(reading: str, workspace: Workspace, previews: tuple[Preview, ...] =
             scene["masks"].append(_mask(reading, facts.id, facts.of, facts.label or facts.id))
     for preview in previews:
         image = _image(reading, preview.id, preview.name, preview.modality, prior=preview.prior)
-        scene["images"].append(image | {"waits": True})
+        scene["images"].append(image | {"waits": True, "goes": preview.goes})
     for artifact in workspace.artifacts():
         _add_result(scene, reading, artifact)
     return scene
@@ -63,6 +68,10 @@ def _add_result(scene: dict[str, Any], reading: str, artifact: Artifact) -> None
             name = f"{step} {artifact.provenance.tool} of {made.source}"
             image = _image(reading, step, name, made.facts.modality)
             scene["images"].append(image | {"of": made.source, "marks": list(marks)})
+        case "measurements":
+            scene["lines"] += _lines(step, Measurements.model_validate(artifact.data).rows)
+        case "change":
+            scene["masks"] += _changes(reading, artifact)
         case "figure" if "finding" in artifact.data:
             scene["heats"] += _heats(reading, artifact)
         case "boxes":
@@ -94,6 +103,26 @@ def _heats(reading: str, artifact: Artifact) -> list[dict[str, Any]]:
             mark = {"id": f"{artifact.id}/{file}", "image": made.image, "name": name, "at": at, "file": file}
             heats.append(mark | {"address": address, "marks": list(artifact.marks)})
     return heats
+
+
+def _lines(step: str, rows: Iterable[Measurement]) -> list[dict[str, Any]]:
+    """Return the lines along which lengths were measured."""
+    return [
+        {"id": f"{step}/{n}", "image": row.where.image, "ends": row.where.ends, "at": row.where.voxel,
+         "label": f"{quantity_text(row)} of {target_text(row.target)}", "value": value_text(row)}
+        for n, row in enumerate(rows)
+        if row.where and row.where.ends
+    ]  # fmt: skip
+
+
+def _changes(reading: str, artifact: Artifact) -> list[dict[str, Any]]:
+    """Return what a comparison of volumes drew on the later study; of films there are no masks."""
+    change = Change.model_validate(artifact.data)
+    if not set(CHANGE_MASKS.values()) <= set(change.files):
+        return []
+    earlier = f"{change.prior}, {change.prior_date}" if change.prior_date else change.prior
+    mask = _mask(reading, artifact.id, change.current, "gained, lost", artifact.marks)
+    return [mask | {"heading": f"Change since {clean(earlier)}"}]
 
 
 def _mark(step: str, number: int, image: str, label: str, score: float | None) -> dict[str, Any]:

@@ -34,6 +34,14 @@ def test_diameters_of_an_ellipsoid(grid: np.ndarray) -> None:
     assert found.longest_mm == pytest.approx(64, abs=1.2)
     assert found.perpendicular_mm == pytest.approx(40, abs=1.2)
     assert found.slice_index in (19, 20, 21)
+    for ends, length_mm in ((found.longest, found.longest_mm), (found.perpendicular, found.perpendicular_mm)):
+        assert np.linalg.norm((np.subtract(*ends)) @ grid[:3, :3].T) == pytest.approx(length_mm, abs=0.01)
+        assert {end[2] for end in ends} == {float(found.slice_index)}
+    one, other = (np.subtract(*ends) @ grid[:3, :3].T for ends in (found.longest, found.perpendicular))
+    assert abs(one @ other) < 0.01 * 64 * 40  # square to each other
+    middle = np.array([40 / 0.8, 50 / 1.1])
+    assert np.abs(np.mean(found.longest, axis=0)[:2] - middle).max() < 1.5
+    assert np.abs(np.mean(found.perpendicular, axis=0)[:2] - middle).max() < 1.5
 
 
 def test_diameter_of_one_voxel_is_its_edge() -> None:
@@ -48,13 +56,19 @@ def test_diameter_of_a_row_is_from_edge_to_edge() -> None:
     found = slice_diameters(mask, affine())
     assert found.longest_mm == pytest.approx(10 * 0.8)
     assert found.perpendicular_mm == pytest.approx(1.1)
+    assert {end[0] for end in found.longest} == {2.5, 12.5}
+    assert {end[1] for end in found.perpendicular} == {1.5, 2.5}
 
 
 def test_sagittal_files_are_measured_in_axial_slices() -> None:
     mask = ellipsoid((100, 90, 40), (40, 50, 40), (32, 20, 38))
     turned = mask.transpose(2, 0, 1)
     grid = affine()[:, [2, 0, 1, 3]]
-    assert slice_diameters(turned, grid).longest_mm == pytest.approx(slice_diameters(mask, affine()).longest_mm)
+    straight, found = slice_diameters(mask, affine()), slice_diameters(turned, grid)
+    assert found.longest_mm == pytest.approx(straight.longest_mm)
+    length_mm = np.linalg.norm(np.subtract(*found.longest) @ grid[:3, :3].T)
+    assert length_mm == pytest.approx(straight.longest_mm, abs=0.01)
+    assert {end[found.across] for end in found.longest} == {float(found.slice_index)}
 
 
 @pytest.mark.parametrize("radius_mm", [12.0, 20.0, 30.0])

@@ -103,6 +103,19 @@ def test_a_flat_boundary_moves_in_its_plane() -> None:
     assert boundary_of(flat).half_voxel == (16 + 16 - 4) / 4
 
 
+def test_a_diameter_says_between_which_ends_it_was_measured(measured: Measure) -> None:
+    volume = ct()
+    rows = rows_of(measured(volume, {"node": ELLIPSOID}, "diameter"), "node")
+    for row in (rows["longest_diameter"], rows["perpendicular_diameter"]):
+        assert row.where is not None
+        assert row.where.ends is not None
+        assert row.where.ends_mm is not None
+        assert np.linalg.norm(np.subtract(*row.where.ends_mm)) == pytest.approx(row.value, abs=0.01)
+        world = [volume.affine_ras @ (*end, 1.0) for end in row.where.ends]
+        assert np.allclose(np.array(world)[:, :3], row.where.ends_mm, atol=0.01)
+        assert {end[row.where.axis] for end in row.where.ends} == {float(row.where.slice_index)}
+
+
 def test_diameter_uncertainty_is_half_a_voxel_at_either_end(measured: Measure) -> None:
     rows = rows_of(measured(ct(), {"node": ELLIPSOID}, "diameter"), "node")
     assert rows["longest_diameter"].uncertainty == pytest.approx(1.5)

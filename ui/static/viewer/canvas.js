@@ -1,6 +1,7 @@
 // One picture on a canvas: zoom, pan, windowing by mouse, boxes, points, distances. Films are drawn here, and slices
 // that the server has rendered. Positions are pixels of the image (0-based centres).
 import { clamp, fixed } from "./geometry.js";
+import { stroke } from "./marks.js";
 
 const COLOURS = { box: "#ffcc4d", point: "#ffcc4d", cross: "rgba(92,200,189,.8)", ruler: "#ffcc4d", found: "#e69f00" };
 
@@ -21,6 +22,7 @@ export class CanvasPane {
     this.tool = "cross";
     this.boxes = [];
     this.points = [];
+    this.lines = [];
     this.cross = null;
     this.ruler = null;
     this.source = null; // what is drawn: a canvas, an image
@@ -93,8 +95,9 @@ export class CanvasPane {
     }
     for (const box of this.boxes) this.#box(pen, box);
     for (const point of this.points) this.#point(pen, point);
+    for (const line of this.lines) this.#line(pen, line, line.colour ?? COLOURS.found);
     if (this.cross) this.#crosshair(pen, this.toScreen(this.cross));
-    if (this.ruler) this.#ruler(pen);
+    if (this.ruler) this.#line(pen, this.ruler, COLOURS.ruler);
   }
 
   #crosshair(pen, [x, y]) {
@@ -129,15 +132,12 @@ export class CanvasPane {
     this.#words(pen, label, x + 9, y + 4, pen.strokeStyle);
   }
 
-  #ruler(pen) {
-    const [from, to] = [this.toScreen(this.ruler.from), this.toScreen(this.ruler.to)];
-    pen.strokeStyle = COLOURS.ruler;
+  #line(pen, { ends, label }, colour) {
+    const [from, to] = ends.map((at) => this.toScreen(at));
+    pen.strokeStyle = colour;
     pen.lineWidth = 2;
-    pen.beginPath();
-    pen.moveTo(...from);
-    pen.lineTo(...to);
-    pen.stroke();
-    this.#words(pen, this.ruler.words, to[0] + 8, to[1] - 6, COLOURS.ruler);
+    stroke(pen, from, to, 4);
+    this.#words(pen, label, to[0] + 8, to[1] - 6, colour);
   }
 
   #words(pen, words, x, y, colour) {
@@ -191,7 +191,7 @@ export class CanvasPane {
       this.draw();
     } else if (drag.tool === "cross") this.on.click(here);
     else if (drag.tool === "measure") {
-      this.ruler = { from: drag.from, to: here, words: this.on.length(drag.from, here) };
+      this.ruler = { ends: [drag.from, here], label: this.on.length(drag.from, here) };
       this.draw();
     } else if (drag.tool === "box") {
       const kept = this.boxes;

@@ -82,9 +82,8 @@ export class FilmPane {
     this.on.window(this.window);
   }
 
-  setMarks({ boxes, points }) {
-    this.pane.boxes = boxes;
-    this.pane.points = points;
+  setMarks({ boxes, points, lines }) {
+    Object.assign(this.pane, { boxes, points, lines });
     this.pane.draw();
   }
 

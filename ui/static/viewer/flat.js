@@ -25,7 +25,7 @@ export class FlatPane {
     this.shown = [];
     this.heats = [];
     this.opacity = 0.45;
-    this.marks = { boxes: [], points: [] };
+    this.marks = { boxes: [], points: [], lines: [] };
   }
 
   async open(image, info) {
@@ -85,7 +85,7 @@ export class FlatPane {
     this.#drawMarks();
   }
 
-  /** Boxes that this slice cuts, and points that lie on it, in pixels of the picture. */
+  /** Boxes that this slice cuts, points and lines that lie on it, in pixels of the picture. */
   #drawMarks() {
     if (!this.info) return;
     const { across } = this.#axes;
@@ -97,10 +97,14 @@ export class FlatPane {
         const corner = (pick) => one.map((n, axis) => pick(n, other[axis]));
         return { ...box, lower: corner(Math.min), upper: corner(Math.max) };
       });
+    const isNear = (place) => Math.abs(place[across] - at) <= 0.75; // between two slices: on both
+    this.pane.lines = this.marks.lines
+      .filter(({ ends }) => ends.every(isNear))
+      .map((line) => ({ ...line, ends: line.ends.map((end) => this.#pixelOf(end)) }));
     this.pane.points = this.marks.points
-      .filter((point) => Math.abs(point.at[across] - at) <= 0.75) // between two slices: on both
+      .filter((point) => isNear(point.at))
       .map((point) => ({ ...point, at: this.#pixelOf(point.at) }));
-    this.element.dataset.marks = this.pane.boxes.length + this.pane.points.length;
+    this.element.dataset.marks = this.pane.boxes.length + this.pane.points.length + this.pane.lines.length;
     this.pane.draw();
   }
 

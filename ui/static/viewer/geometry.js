@@ -32,7 +32,8 @@ export const placeOf = (what, info, regions) => {
     if (plane) voxel[plane.across] = what.slice.index;
     return voxel;
   }
-  const region = what.mask && regions.find((r) => r.id === what.mask || r.id.startsWith(`${what.mask}/`));
+  const meant = what.mask ? regions.filter((r) => r.id === what.mask || r.id.startsWith(`${what.mask}/`)) : [];
+  const region = meant.find((r) => r.voxels) ?? meant[0];
   return region ? region.at : null;
 };
 

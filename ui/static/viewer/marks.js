@@ -1,4 +1,4 @@
-// Boxes and points over a volume's planes, on a canvas of its own above NiiVue's.
+// Boxes, points and measured lines over a volume's planes, on a canvas of its own above NiiVue's.
 
 import { toWorld } from "./geometry.js";
 
@@ -13,14 +13,16 @@ export class Marks {
     host.append(this.canvas);
     this.boxes = [];
     this.points = [];
+    this.lines = [];
     this.band = null; // corners of a box that is being drawn, in CSS pixels
     this.count = 0; // drawn the last time
   }
 
   draw(nv, affine) {
     const { clientWidth, clientHeight, width, height } = nv.canvas;
-    Object.assign(this.canvas, { width, height }); // which clears it
-    const pen = this.canvas.getContext("2d");
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    const pen = this.canvas.getContext("2d", { willReadFrequently: true }); // else Chromium may show an older picture
+    pen.clearRect(0, 0, width, height);
     const ratio = width / Math.max(1, clientWidth);
     pen.lineWidth = 2 * ratio;
     pen.font = `${12 * ratio}px system-ui, sans-serif`;
@@ -34,6 +36,7 @@ export class Marks {
       pen.clip();
       for (const box of this.boxes) this.#box(pen, plane, box, frac);
       for (const point of this.points) this.#point(pen, plane, point, frac(point.at), ratio);
+      for (const line of this.lines) this.#line(pen, plane, line, frac, ratio);
       pen.restore();
     }
     if (this.band) {
@@ -66,6 +69,17 @@ export class Marks {
     this.#words(pen, label, x + 9 * ratio, y + 4 * ratio);
   }
 
+  /** On the slice along which it was measured. */
+  #line(pen, plane, { ends, label, colour }, frac, ratio) {
+    const [one, other] = ends.map(frac);
+    const away = (at) => Math.abs(at[plane.across] - plane.at[plane.across]) * plane.slices;
+    if (away(one) > NEAR || away(other) > NEAR) return;
+    const [from, to] = [plane.screen(one), plane.screen(other)];
+    pen.strokeStyle = colour ?? COLOURS.found;
+    stroke(pen, from, to, 4 * ratio);
+    this.#words(pen, label, to[0] + 8 * ratio, to[1] - 6 * ratio);
+  }
+
   #words(pen, words, x, y) {
     this.count += 1;
     if (!words) return;
@@ -77,6 +91,18 @@ export class Marks {
     pen.strokeStyle = colour;
   }
 }
+
+/** A line with a short bar at either end. */
+export const stroke = (pen, [x0, y0], [x1, y1], bar) => {
+  const length = Math.hypot(x1 - x0, y1 - y0) || 1;
+  const [dx, dy] = [(-(y1 - y0) / length) * bar, ((x1 - x0) / length) * bar];
+  pen.beginPath();
+  for (const [from, to] of [[[x0, y0], [x1, y1]], ...[[x0, y0], [x1, y1]].map(([x, y]) => [[x - dx, y - dy], [x + dx, y + dy]])]) {
+    pen.moveTo(...from);
+    pen.lineTo(...to);
+  }
+  pen.stroke();
+};
 
 /** The planes on the canvas: where each lies, which axis it cuts, and where on the screen a place of it is. */
 const planes = (nv) =>

@@ -1,8 +1,9 @@
-// What lies over the image: masks, heat maps, boxes and points; each with its colour, its switch and its row in a list.
+// What lies over the image: masks, heat maps, boxes, points and measured lines; each with its colour, its switch and its row in a list.
 import { fixed } from "./geometry.js";
 import { MaskPanel } from "./panel.js";
 
 const MARK_COLOURS = ["#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2fbf9b"]; // Okabe and Ito (2008), the first two theirs
+const KINDS = ["boxes", "points", "lines"];
 
 export class Overlays {
   constructor(viewer) {
@@ -18,7 +19,7 @@ export class Overlays {
         else this.hiddenMarks.add(mark.id);
         this.drawMarks();
       },
-      goMark: (mark) => viewer.show({ volume: viewer.image.id, voxel: placeOfMark(mark) }),
+      goMark: (mark) => viewer.show({ volume: viewer.image.id, voxel: placeOfMark(mark), mark: mark.id }),
     });
   }
 
@@ -55,7 +56,7 @@ export class Overlays {
     const layers = await answer.json();
     for (const layer of layers) {
       layer.address = `/view/${viewer.scene.reading}/labels/${layer.file}`;
-      for (const region of layer.regions) region.marks = step.marks;
+      for (const region of layer.regions) Object.assign(region, { marks: step.marks, heading: step.heading });
     }
     return layers;
   }
@@ -75,17 +76,17 @@ export class Overlays {
   }
 
   #list() {
-    this.panel.show(this.layers, [...this.#found("boxes"), ...this.#found("points")]);
+    this.panel.show(this.layers, KINDS.flatMap((kind) => this.#found(kind)));
   }
 
-  /** Boxes or points of the image. What is called the same has the same colour. */
+  /** Boxes, points or lines of the image. What is called the same has the same colour. */
   #found(kind) {
     const { image, scene } = this.viewer;
-    const names = [...new Set([...scene.boxes, ...scene.points].filter((m) => m.image === image.id).map((m) => m.label))];
+    const names = [...new Set(KINDS.flatMap((k) => scene[k]).filter((m) => m.image === image.id).map((m) => m.label))];
     return scene[kind].filter((mark) => mark.image === image.id).map((mark) =>
       Object.assign(mark, {
         colour: MARK_COLOURS[names.indexOf(mark.label) % MARK_COLOURS.length],
-        words: mark.score == null ? mark.label : `${mark.label} ${fixed(mark.score, 2)}`,
+        words: mark.score == null ? [mark.label, mark.value].filter(Boolean).join(" ") : `${mark.label} ${fixed(mark.score, 2)}`,
         hidden: this.hiddenMarks.has(mark.id),
       }));
   }
@@ -109,20 +110,26 @@ export class Overlays {
   drawMarks() {
     const { image, pane, pointing } = this.viewer;
     if (!image || !pane) return;
-    const of = (kind) => this.#found(kind).filter((mark) => !mark.hidden).map((mark) => ({ ...mark, label: mark.words }));
+    const of = (kind) => this.#found(kind).filter((mark) => !mark.hidden).map((mark) => ({ ...mark, label: mark.value ?? mark.words }));
     pane.setMarks({
       boxes: [...of("boxes"), ...pointing.boxes(image.id)],
       points: [...of("points"), ...pointing.points(image.id)],
+      lines: of("lines"),
     });
   }
 
   /** Make sure that what somebody wants to see is seen. */
   async reveal(what) {
-    const meant = what.mask ? this.regions.filter((r) => r.id === what.mask || r.id.startsWith(`${what.mask}/`)) : [];
-    if (!meant.some((r) => r.hidden)) return;
+    const ends = what.ends && JSON.stringify(what.ends);
+    for (const mark of KINDS.flatMap((kind) => this.#found(kind))) {
+      if (mark.id === what.mark || (ends && JSON.stringify(mark.ends) === ends)) this.hiddenMarks.delete(mark.id);
+    }
+    const meant = what.mask ? this.regions.filter((r) => isOf(r, what.mask)) : [];
+    const isHidden = meant.some((r) => r.hidden);
     for (const region of meant) region.hidden = false;
     this.#list();
-    await this.draw();
+    this.drawMarks();
+    if (isHidden) await this.draw();
   }
 
   toggleAll() {
@@ -133,4 +140,5 @@ export class Overlays {
   }
 }
 
+const isOf = (region, mask) => region.id === mask || region.id.startsWith(`${mask}/`);
 const placeOfMark = ({ at, lower, upper }) => at ?? lower.map((n, axis) => (n + upper[axis]) / 2);

@@ -27,14 +27,14 @@ export class MaskPanel {
     this.toggle.setAttribute("aria-expanded", String(!isFolded));
   }
 
-  /** `layers` are masks and heat maps, `marks` boxes and points. */
+  /** `layers` are masks and heat maps, `marks` boxes, points and lines. */
   show(layers, marks = []) {
     const regions = layers.flatMap((layer) => layer.regions);
     this.count = regions.length + marks.length;
     this.toggle.hidden = this.count === 0;
     this.toggle.textContent = `Overlays (${this.count})`;
     this.#fold(this.isFolded);
-    const rows = [...regions.map((region) => this.#row(region)), ...marks.map((mark) => this.#markRow(mark))];
+    const rows = [...regions.flatMap((region, n) => this.#headed(region, regions[n - 1])), ...marks.map((mark) => this.#markRow(mark))];
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     this.list.replaceChildren(...rows);
     if (focused) this.list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
@@ -46,8 +46,16 @@ export class MaskPanel {
     box.addEventListener("change", () => this.on.mark(mark, box.checked));
     const name = element("button", { type: "button", class: "rv-region", title: `Go to ${mark.words}` }, mark.words || mark.id);
     name.addEventListener("click", () => this.on.goMark(mark));
-    const swatch = element("i", { class: "rv-swatch rv-outline", style: `border-color: ${mark.colour}` });
+    const kind = mark.ends ? "rv-line" : "rv-outline";
+    const swatch = element("i", { class: `rv-swatch ${kind}`, style: `border-color: ${mark.colour}` });
     return element("li", { "data-mark": mark.id }, [box, swatch, element("div", {}, name)]);
+  }
+
+  /** What several rows have in common stands above the first. */
+  #headed(region, before) {
+    const row = this.#row(region);
+    if (!region.heading || region.heading === before?.heading) return [row];
+    return [element("li", { class: "rv-heading" }, region.heading), row];
   }
 
   #row(region) {

@@ -2,12 +2,14 @@
 import { element } from "./dom.js";
 
 const room = window.readingroom;
+const GONE = "its image was taken away";
 
 export class Pointing {
   constructor(chips, changed) {
     this.chips = chips;
     this.changed = changed;
     this.places = []; // {image, name, kind: point | box, voxels}
+    this.images = []; // of the reading, as the scene has them
     room.on("asked", () => this.clear());
   }
 
@@ -18,6 +20,12 @@ export class Pointing {
   addBox(image, lower, upper) {
     this.places = this.places.filter((place) => place.kind !== "box" || place.image !== image.id); // a prompt has one box
     this.#add({ image: image.id, name: image.name, kind: "box", voxels: [lower, upper] });
+  }
+
+  /** Take what there is now: what was pointed at may no longer go with the request. */
+  know(images) {
+    this.images = images;
+    this.#tell();
   }
 
   points(image) {
@@ -39,30 +47,47 @@ export class Pointing {
   }
 
   #add(place) {
+    const known = this.images.find((image) => image.id === place.image);
+    if (known) known.goes = true; // the page ticks a series that somebody points into
     this.places.push(place);
     this.#tell();
+    room.say("pointed", place.image);
   }
 
   /** The page reads what was pointed at from a field that nobody sees. */
   #tell() {
+    const sent = this.places.filter((place) => this.#reason(place) !== GONE);
+    const said = sent.length ? JSON.stringify(sent) : "";
     const field = document.querySelector("#rr-pointed textarea, #rr-pointed input");
-    if (field) {
-      field.value = this.places.length ? JSON.stringify(this.places) : "";
+    if (field && field.value !== said) {
+      field.value = said;
       field.dispatchEvent(new Event("input", { bubbles: true }));
     }
+    this.#show();
+    this.changed();
+  }
+
+  #show() {
     this.chips.hidden = this.places.length === 0;
     this.chips.replaceChildren("Goes with your next request:", ...this.places.map((place, n) => this.#chip(place, n)));
-    room.say("pointed", this.places);
-    this.changed();
+  }
+
+  /** Why a place does not go with the request; empty where it does. */
+  #reason({ image, name }) {
+    const found = this.images.find((known) => known.id === image && known.name === name);
+    if (!found) return GONE;
+    return found.goes === false ? "its series is not ticked" : "";
   }
 
   #chip(place, n) {
     const words = `${place.kind} ${n + 1}: ${place.image} voxel ${place.voxels.map((v) => v.join(", ")).join(" to ")}`;
+    const reason = this.#reason(place);
     const remove = element("button", { type: "button", "aria-label": `Remove ${words}`, title: "Remove" }, "×");
     remove.addEventListener("click", () => {
       this.places.splice(n, 1);
       this.#tell();
     });
-    return element("span", { class: "rr-chip", title: place.name }, [words, remove]);
+    const said = reason ? [element("s", {}, words), element("b", {}, `not sent: ${reason}`)] : [words];
+    return element("span", { class: reason ? "rr-chip rv-left-out" : "rr-chip", title: place.name }, [...said, remove]);
   }
 }

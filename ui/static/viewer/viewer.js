@@ -65,6 +65,7 @@ export class Viewer {
   // --- what there is
 
   async refresh(reading) {
+    if (this.scene && this.scene.reading !== reading) this.pointing.clear();
     if (!reading) return this.#empty();
     const answer = await fetch(`/view/${reading}/scene.json`);
     if (!answer.ok) return;
@@ -73,6 +74,7 @@ export class Viewer {
     if (before && before.reading !== reading) this.#empty(this.scene);
     const { images } = this.scene;
     this.controls.list(images);
+    this.pointing.know(images);
     this.host.classList.toggle("rv-has-image", images.length > 0);
     if (!images.length) return this.#empty(this.scene);
     const open = this.image && images.find((image) => image.id === this.image.id);

@@ -239,8 +239,8 @@ export class VolumePane {
     this.nv.updateGLVolume();
   }
 
-  setMarks({ boxes, points }) {
-    Object.assign(this.marks, { boxes, points });
+  setMarks({ boxes, points, lines }) {
+    Object.assign(this.marks, { boxes, points, lines });
     if (this.nv?.volumes.length) this.#drawMarks();
   }
 

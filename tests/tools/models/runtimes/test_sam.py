@@ -5,61 +5,30 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.tools.models.runtimes.tiny_models import film, loading, quiet
+from tests.tools.models.runtimes.tiny_models import (
+    SAM_DECODER,
+    SAM_PROMPTS,
+    SAM_VISION,
+    film,
+    loading,
+    quiet,
+    sam_processor_of,
+    straight_from_sam,
+    tiny_sam,
+)
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.models.runtimes.base import Prompt
 from tools.models.runtimes.sam import load
 
-VISION = {
-    "hidden_size": 16, "output_channels": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 64,
-    "patch_size": 8, "mlp_dim": 16, "window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 4,
-}  # fmt: skip
-PROMPTS = {"hidden_size": 8, "image_size": 64, "patch_size": 8, "mask_input_channels": 4}
-DECODER = {"hidden_size": 8, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 8}
-
-
-def processor_of(kind: Any) -> Any:
-    """A processor for pictures of 64 pixels."""
-    from transformers import SamImageProcessorPil
-
-    sizes = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
-    low = {"mask_size": {"longest_edge": 16}, "mask_pad_size": {"height": 16, "width": 16}}
-    return kind(SamImageProcessorPil(**sizes, **low))
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import SamConfig, SamModel, SamProcessor
-
-    torch.manual_seed(1)
-    made = tmp_path_factory.mktemp("sam")
-    config = SamConfig(vision_config=VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER)
-    SamModel(config).save_pretrained(made)
-    processor_of(SamProcessor).save_pretrained(made)
-    return made
-
-
-def straight(folder: Path, **given: object) -> np.ndarray:
-    """What transformers gives for the same picture and prompt, without our code; axes (x, y)."""
-    from transformers import SamModel, SamProcessor
-
-    processor = SamProcessor.from_pretrained(folder, backend="pil")
-    model = SamModel.from_pretrained(folder).eval()
-    many = bool(given.pop("many", False))
-    rgb = np.repeat(film().array[:, :, 0].T[..., None], 3, axis=2)
-    inputs = processor(images=rgb, return_tensors="pt", **given)
-    sizes, reshaped = inputs.pop("original_sizes"), inputs.pop("reshaped_input_sizes")
-    cast = {key: value.float() if value.is_floating_point() else value for key, value in inputs.items()}
-    with torch.inference_mode():
-        output = model(**cast, multimask_output=many)
-    best = int(output.iou_scores[0, 0].argmax())
-    return processor.post_process_masks(output.pred_masks, sizes, reshaped)[0][0, best].numpy().T
+    return tiny_sam(tmp_path_factory.mktemp("sam"))
 
 
 SURE = {"verb": "segment", "options": {"min_quality": 0.0}}
@@ -81,7 +50,7 @@ def test_the_outline_is_the_models_own_on_the_images_grid(
 ) -> None:
     mask = load(loading(folder, **SURE)).segment_prompted(film(), prompt, quiet)
 
-    expected = straight(folder, **given)
+    expected = straight_from_sam(folder, _rgb(), **given)
     assert expected.any()
     assert not expected.all()
     assert mask.shape == film().shape
@@ -119,10 +88,10 @@ def sam_hq(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(2)
     made = tmp_path_factory.mktemp("sam-hq")
-    decoder = {**DECODER, "vit_dim": 16}
-    config = SamHQConfig(vision_config=VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=decoder)
+    decoder = {**SAM_DECODER, "vit_dim": 16}
+    config = SamHQConfig(vision_config=SAM_VISION, prompt_encoder_config=SAM_PROMPTS, mask_decoder_config=decoder)
     SamHQModel(config).save_pretrained(made)
-    processor_of(SamHQProcessor).save_pretrained(made)
+    sam_processor_of(SamHQProcessor).save_pretrained(made)
     return made
 
 

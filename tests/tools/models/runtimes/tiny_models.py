@@ -69,3 +69,57 @@ def film(shape: tuple[int, int] = (50, 40), seed: int = 0) -> Volume:
 
 def quiet(done: float, what: str) -> None:
     """Hear of progress and say nothing."""
+
+
+SAM_VISION = {
+    "hidden_size": 16, "output_channels": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 64,
+    "patch_size": 8, "mlp_dim": 16, "window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 4,
+}  # fmt: skip
+SAM_PROMPTS = {"hidden_size": 8, "image_size": 64, "patch_size": 8, "mask_input_channels": 4}
+SAM_DECODER = {"hidden_size": 8, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 8}
+
+
+def sam_processor_of(kind: Any) -> Any:
+    """A processor for pictures of 64 pixels."""
+    from transformers import SamImageProcessorPil
+
+    sizes = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
+    low = {"mask_size": {"longest_edge": 16}, "mask_pad_size": {"height": 16, "width": 16}}
+    return kind(SamImageProcessorPil(**sizes, **low))
+
+
+def tiny_sam(folder: Path) -> Path:
+    """Write a SAM of random weights, with its processor."""
+    import torch
+    from transformers import SamConfig, SamModel, SamProcessor
+
+    torch.manual_seed(1)
+    config = SamConfig(
+        vision_config=SAM_VISION, prompt_encoder_config=SAM_PROMPTS, mask_decoder_config=SAM_DECODER
+    )  # fmt: skip
+    SamModel(config).save_pretrained(folder)
+    sam_processor_of(SamProcessor).save_pretrained(folder)
+    return folder
+
+
+def straight_from_sam(folder: Path, rgb: np.ndarray, **given: Any) -> np.ndarray:
+    """What transformers gives for a picture and a prompt, without our code; axes (x, y).
+
+    Args:
+        folder: of a model.
+        rgb: uint8, axes (y, x, 3).
+        given: input_boxes, or input_points and input_labels; many: the best of several outlines.
+    """
+    import torch
+    from transformers import SamModel, SamProcessor
+
+    processor = SamProcessor.from_pretrained(folder, backend="pil")
+    model = SamModel.from_pretrained(folder).eval()
+    many = bool(given.pop("many", False))
+    inputs = processor(images=rgb, return_tensors="pt", **given)
+    sizes, reshaped = inputs.pop("original_sizes"), inputs.pop("reshaped_input_sizes")
+    cast = {key: value.float() if value.is_floating_point() else value for key, value in inputs.items()}
+    with torch.inference_mode():
+        output = model(**cast, multimask_output=many)
+    best = int(output.iou_scores[0, 0].argmax())
+    return np.asarray(processor.post_process_masks(output.pred_masks, sizes, reshaped)[0][0, best]).T
