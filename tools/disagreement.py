@@ -165,6 +165,8 @@ def abstentions(
     by_name = {card.name: card for card in cards}
     out: list[Claim] = []
     for artifact in artifacts:
+        if artifact.kind == "boxes" and {"boxes", "looked_for"} <= set(artifact.data):
+            out += _of_boxes(artifact, by_name, facts)
         if artifact.kind != "scores":
             continue
         result = Scores.model_validate(artifact.data)
@@ -181,6 +183,29 @@ def abstentions(
         if card is not None and result.image in facts:
             out += _outside(artifact.id, card, facts[result.image])
     return out
+
+
+def _of_boxes(
+    artifact: Artifact, by_name: Mapping[str, ModelCard], facts: Mapping[str, AttachmentFacts]
+) -> Iterator[Claim]:
+    """Yield boxes whose score lies so near the operating point that the card does not let them decide."""
+    found = Boxes.model_validate({k: v for k, v in artifact.data.items() if k in Boxes.model_fields})
+    card = by_name.get(found.model.card) if found.model else None
+    if card is None:
+        return
+    point = found.operating_point
+    for number, box in enumerate(found.boxes, 1):
+        if point is not None and box.score is not None and abs(box.score - point) < card.abstain_margin:
+            text = (
+                f"{card.name} does not decide on box {number} for {readable(box.label)}: its score of {box.score:.2f} "
+                f"in {artifact.id} lies too near its operating point of {point:.2f}. "
+                "Thinner slices, a better image or a second model would help."
+            )
+            yield Claim(
+                text=text, evidence=(artifact.id,), kind="general", where=_seen(artifact.id, boxed(box, found.image))
+            )
+    if found.image in facts:
+        yield from _outside(artifact.id, card, facts[found.image])
 
 
 def _undecided(step: str, card: ModelCard, result: Scores) -> Iterator[Claim]:

@@ -135,3 +135,24 @@ def test_a_score_near_its_operating_point_decides_nothing(score, abstains) -> No
         assert f"score of {score:.2f} in s1 lies too near its operating point of 0.50" in said[0].text
         assert "second model would help" in said[0].text
         assert problem_with(said[0], lambda i: of_artifact(made, FACTS) if i == "s1" else None) is None
+
+
+@pytest.mark.parametrize(("score", "abstains"), [(0.52, True), (0.61, False)])
+def test_a_box_near_the_operating_point_decides_nothing(score, abstains) -> None:
+    card = ModelCard.model_validate(CARD | {"abstain_margin": 0.05, "trust": "tested"})
+    box = Box(label="nodule", score=score, lower=(1, 1, 1), upper=(4, 4, 4))
+    result = Boxes(
+        summary="Found 1 box.", image="img1", looked_for="nodule", boxes=(box,), operating_point=0.5,
+        model=ModelUse(card=card.name, runtime="onnx", version="1"),
+    )  # fmt: skip
+    made = artifact("s1", result)
+    said = [c for c in abstentions([made], FACTS, [card]) if "does not decide" in c.text]
+    assert bool(said) is abstains
+    if said:
+        assert (
+            f"box 1 for nodule: its score of {score:.2f} in s1 lies too near its operating point of 0.50"
+            in said[0].text
+        )
+        assert "would help" in said[0].text
+        assert said[0].where[0].region.lower == (1, 1, 1)
+        assert problem_with(said[0], {"s1": of_artifact(made, FACTS), "img1": Evidence(id="img1")}.get) is None

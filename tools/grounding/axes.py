@@ -10,6 +10,10 @@ from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.statement import Statement
 
 _AXIS = re.compile(r"(?<![\w×])([xyz])\s*[=:]?\s*$", re.IGNORECASE)
+_BEHIND = re.compile(
+    r"(?:\s+(?:to|and|–)\s+[−-]?[\d.,]+)?(?:\s+mm)?\s+(?:in|along|on)\s+(?:the\s+)?([xyz])(?:[\s-]+(?:axis|direction))?\b",
+    re.IGNORECASE,
+)
 _COUNT = 3
 
 
@@ -17,7 +21,7 @@ def axis_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
     """Yield coordinates that the evidence has on another axis, or not at all."""
     places = [(unit, values) for e in found for unit, values in e.sequences if len(values) == _COUNT]
     for number in statement.numbers if places else ():
-        axis = _AXIS.search(statement.text, 0, number.start)
+        axis = _AXIS.search(statement.text, 0, number.start) or _BEHIND.match(statement.text, number.end)
         if axis is None:
             continue
         index = "xyz".index(axis.group(1).lower())

@@ -9,7 +9,7 @@ from tools.grounding.agree import Problem, Wanted, value_in, wanted_by
 from tools.grounding.binding import is_foreign_unit
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid
-from tools.grounding.phrasing import DIFFERENCE, NEGATED, number_at, only_word, phrases, sides_in
+from tools.grounding.phrasing import DIFFERENCE, NEGATED, SPREADS, number_at, only_word, phrases, sides_in
 from tools.grounding.statement import Named, Statement, sides_of
 from tools.grounding.valued import values_of
 from tools.grounding.worked import Span, Worked
@@ -20,7 +20,6 @@ _ITSELF = 0.002
 _BY = re.compile(
     r"\b(?:by|lost|gained|loses|gains|loss of|gain of|increase of|decrease of)\b[^.;,]{0,30}$", re.IGNORECASE
 )
-_SPREADS = re.compile(r"\b(?:extend|spread|stretch|reach)(?:s|ed|ing|es)?\s+$", re.IGNORECASE)
 _SUMMING = re.compile(r"\b(?:add|sum|amount|come|total)(?:s|ed|ing)?\s+$", re.IGNORECASE)
 _SIGNS = re.compile(r"(?P<more>[>≥]=?)|(?P<less>[<≤]=?)")
 
@@ -34,7 +33,7 @@ def bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Worked]:
         number = number_at(statement, match.end())
         if number is None or number.joined or number.is_uncertainty:
             continue
-        if match.group().lower() == "over" and _SPREADS.search(text, 0, match.start()):
+        if match.group().lower() == "over" and SPREADS.search(text, 0, match.start()):
             continue
         if match.group().lower() == "up to" and _SUMMING.search(text, 0, match.start()):
             continue

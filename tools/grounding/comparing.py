@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tools.grounding.agree import Problem
 from tools.grounding.bounding import bounds
+from tools.grounding.boxing import boxes_compared
 from tools.grounding.counting import counted
 from tools.grounding.evidence import Evidence
 from tools.grounding.pairing import differences, factors, pairs, sums
@@ -23,7 +24,7 @@ def work_out(statement: Statement, found: Sequence[Evidence]) -> Worked:
     spans: list[Span] = []
     problems: list[Problem] = []
     tells_scores = False
-    for find in (counted, factors, sums, differences, bounds, shares, pairs):
+    for find in (counted, boxes_compared, factors, sums, differences, bounds, shares, pairs):
         for worked in find(statement, found):
             if any(start < end_ and start_ < end for start, end in worked.spans for start_, end_ in spans):
                 continue

@@ -18,7 +18,7 @@ _NOUNS = (
     r"conditions?|categor(?:y|ies)|hits?"
 )
 _COUNT = re.compile(
-    r"\b(?P<only>only\s+)?(?P<count>all|none|no|both|neither|\d+|[a-z]+)\s+(?:(?:of\s+)?(?:the\s+|its\s+|these\s+|those\s+)?"
+    r"(?<![\d.,])\b(?P<only>only\s+)?(?P<count>all|every|each|none|no|both|neither|\d+|[a-z]+)\s+(?:(?:of\s+)?(?:the\s+|its\s+|these\s+|those\s+)?"
     rf"(?P<total>\d+|[a-z]+)\s+)?(?:of\s+)?(?:the\s+)?(?:\w+\s+){{0,1}}?(?P<noun>{_NOUNS})\b",
     re.IGNORECASE,
 )
@@ -75,7 +75,9 @@ def _rows(evidence: Evidence) -> Iterator[_Row]:
 
 def _counted(statement: Statement, match: re.Match[str], rows: Sequence[_Row]) -> Iterator[Worked]:
     word, total = match["count"].lower(), small_number(match["total"] or "")
-    count = {"all": len(rows), "none": 0, "no": 0, "neither": 0}.get(word, small_number(word))
+    count = {"all": len(rows), "every": len(rows), "each": len(rows), "none": 0, "no": 0, "neither": 0}.get(
+        word, small_number(word)
+    )
     relation = next(
         (r for r in statement.relations if 0 <= r.start - match.end() <= len(" in this image stay clearly ")), None
     )

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from knowledge.vocabulary import load_vocabulary
 from tools.changes import Change, ChangeRow
-from tools.grounding.evidence import UNCERTAINTY, Assertion, Declared, Quantity, Status, Trend, declares
+from tools.grounding.evidence import UNCERTAINTY, Assertion, BoxSaid, Declared, Quantity, Status, Trend, declares
 from tools.results import Assessment, Box, Boxes, LabelScore, Masks, Measurement, Measurements, Points, Scores, Text
 from tools.workspace import Artifact
 
@@ -121,7 +121,7 @@ def boxes(artifact: Artifact) -> Declared:
             *(Quantity(b.score, "", (b.label,), "score") for b in data.boxes if b.score is not None),
             *(Quantity(extent, unit, (b.label,)) for b in data.boxes for unit, size in _extents(b) for extent in size),
         ),
-        boxed=tuple(_numbers_of(b) for b in data.boxes),
+        boxed=tuple(_said_of(b) for b in data.boxes),
         sizes=tuple(size for b in data.boxes for size in _extents(b)),
         assertions=tuple(Assertion(f, status, "box") for label in labels for f in findings_named(label)),
         found=labels if data.boxes else (),
@@ -140,12 +140,13 @@ def _extents(box: Box) -> Iterable[tuple[str, tuple[float, ...]]]:
         yield "mm", tuple(round(high - low, 6) for low, high in zip(box.lower_mm, box.upper_mm, strict=True))
 
 
-def _numbers_of(box: Box) -> tuple[float, ...]:
+def _said_of(box: Box) -> BoxSaid:
     edges = (*box.lower, *box.upper, *(box.lower_mm or ()), *(box.upper_mm or ()))
-    return tuple(
-        float(v)
-        for v in (*(() if box.score is None else (box.score,)), *edges, *(v for _, s in _extents(box) for v in s))
-    )
+    sizes = [size for _, size in _extents(box)]
+    voxels = tuple(float(high - low) for low, high in zip(box.lower, box.upper, strict=True))
+    score = () if box.score is None else (box.score,)
+    numbers = tuple(float(v) for v in (*score, *edges, *(v for size in sizes for v in size)))
+    return BoxSaid(box.score, sizes[0] if sizes else voxels, numbers)
 
 
 @declares("points")

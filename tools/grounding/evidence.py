@@ -68,6 +68,17 @@ class Trend:
 
 
 @dataclass(frozen=True)
+class BoxSaid:
+    """One box of a detection, for sentences that name it by its place in the order."""
+
+    score: float | None
+    size: tuple[float, ...]
+    """In millimetres where the image has them, else in voxels."""
+    numbers: tuple[float, ...]
+    """Every number that a sentence may say of it: score, edges, extents."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a cited id holds."""
 
@@ -103,8 +114,8 @@ class Evidence:
     """What a tool judged of an aspect: ("noise", "ok")."""
     in_order: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """Per label the scores of its boxes, best first: "the second" is one of them."""
-    boxed: tuple[tuple[float, ...], ...] = ()
-    """Per box, in the same order, every number that a sentence may say of it: score, edges, extents."""
+    boxed: tuple[BoxSaid, ...] = ()
+    """Its boxes, best first."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -132,7 +143,7 @@ class Declared:
     dates: tuple[tuple[str, str], ...] = ()
     ratings: tuple[tuple[str, str], ...] = ()
     in_order: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    boxed: tuple[tuple[float, ...], ...] = ()
+    boxed: tuple[BoxSaid, ...] = ()
     sizes: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """Extents of boxes with their unit, which the data gives by their edges."""
     counts: tuple[int, ...] | None = None

@@ -12,6 +12,7 @@ from tools.grounding.evidence import Assertion, Evidence
 from tools.grounding.lookup import sentences_of, sides_of
 from tools.grounding.numbers import numbers_in
 from tools.grounding.statement import Statement, lexicon, plain_words
+from tools.grounding.trends import turns
 
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 
@@ -23,7 +24,11 @@ def finding_problems(statement: Statement, found: Sequence[Evidence]) -> Iterato
     for mention in statement.mentions:
         if mention.finding == "technical_limitation" and any(e.ratings for e in found):
             continue  # compared with the tool's own judgement
+        if any(e.trends for e in found) and turns(statement.text[mention.start : mention.end]):
+            continue  # compared with what was measured in both studies
         words = statement.text[mention.start : mention.end]
+        if statement.not_found and words.lower().startswith(("nothing", "none")):
+            continue
         said = [a for e in found for a in e.assertions if _is_same(a.finding, mention.finding)]
         if not said:
             if any(e.source == "other report" for e in found):

@@ -32,6 +32,8 @@ _ASSERTS = re.compile(
 )
 
 
+_OF_TWO = frozenset({"compared", "comparison", "difference", "differs"})
+"""Words that compare two structures as well as two studies."""
 _LOOKING = re.compile(
     r"\b(?:f[io]u?nd|finding|detect|search|look|box|candidate|locat|mask|outlin|segment|identif|return|hit|model|tool|"
     r"network|algorithm|software|seen|see|saw|show|delineat|contour|mark)\w*",
@@ -249,6 +251,10 @@ def _own(statement: Statement) -> str:
 
 def _comparisons(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     words = (*statement.loaded["comparison"], *statement.loaded["unchanged"])
+    if len({s.names for s in statement.structures}) > 1:
+        words = tuple(w for w in words if w not in _OF_TWO)
+    if any(e.boxed for e in found):
+        words = tuple(w for w in words if w != "last")
     if not words or all(e.source == "own report" for e in found):
         yield from trend_problems(statement, found)
         return

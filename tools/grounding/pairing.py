@@ -13,6 +13,8 @@ from tools.grounding.statement import Statement, lexicon, sides_of
 from tools.grounding.valued import Sides, sides_named, values_of
 from tools.grounding.worked import Span, Worked
 
+_STRESSED = re.compile(r"\b(?:clearly|definitely|obviously|evidently|certainly)\s+(?:the\s+)?$", re.IGNORECASE)
+"""Of a comparison that holds, not of what follows from it."""
 _AT_ITS = re.compile(r"\b(?:at|in|by)\s+(?:its|their)\s+$", re.IGNORECASE)
 _ALIKE = 0.02
 """By how much of themselves two values may differ that are said to be equal."""
@@ -82,10 +84,16 @@ def _paired(statement: Statement, found: Sequence[Evidence], match: re.Match[str
             problems=(Problem("contradicted", f"“{match.group().strip()}”: it is {told(a)} against {told(b)}"),)
         )
         return
-    spans = [match.span(), sides.than] + ([only_word(text, negated)] if negated else [])
+    stressed = _STRESSED.search(text[: match.start()])
+    spans = (
+        [match.span(), sides.than]
+        + ([stressed.span()] if stressed else [])
+        + ([only_word(text, negated)] if negated else [])
+    )
     by = _by(statement, match.span(), sides.than)
     if by is not None:
-        difference = Quantity(abs(a.value - b.value), a.unit)
+        unit = by.unit if (a.unit, by.unit) == ("%", "percentage points") else a.unit
+        difference = Quantity(abs(a.value - b.value), unit)
         if value_in(by, difference) is None:
             return
         if not is_about(statement, by, difference):

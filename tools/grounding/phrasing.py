@@ -11,13 +11,16 @@ from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid
 from tools.grounding.statement import Statement, lexicon
 from tools.grounding.worked import Span
+from tools.number_words import ORDINALS
 
 NEGATED = re.compile(
     r"\b(?:neither|nor|none|no)\b[^.;:,]*$|(?:\b(?:not|never)\b|n't\b)(?:\s+[\w-]+){0,4}?\s*$", re.IGNORECASE
 )
 """A denial shortly before what it denies; "neither" and the like reach further."""
 HEDGED = re.compile(r"\b(?:about|around|roughly|approximately|some|nearly|almost|circa|ca\.?|approx\.?|~)\s*$", re.I)
-DIFFERENCE = re.compile(r"\b(?:difference|gap|differs?|differing|apart)\b", re.IGNORECASE)
+DIFFERENCE = re.compile(r"\b(?:difference|gap|differs?|differing|apart|minus|subtract(?:ed|ing))\b", re.IGNORECASE)
+SPREADS = re.compile(r"\b(?:extend|spread|stretch|reach)(?:s|ed|ing|es)?\s+$", re.IGNORECASE)
+"""Before "over": how far something goes, no bound."""
 ROUGHLY = 0.05
 """By how much of itself a number behind "about" may be off."""
 
@@ -55,6 +58,23 @@ def only_word(text: str, match: re.Match[str]) -> Span:
 def sides_in(found: Sequence[Evidence]) -> tuple[str, ...]:
     """Return the structures of the evidence that have a side."""
     return tuple(dict.fromkeys(t for e in found for t in e.found if t.endswith(("_left", "_right"))))
+
+
+_PLACE = re.compile(
+    rf"\b(?:({'|'.join([*ORDINALS, 'last'])})"
+    r"|(?:box|candidate|nodule|lesion|finding|detection|number|no\.?)\s#?(\d)\b)",
+    re.IGNORECASE,
+)
+
+
+def places_named(text: str, count: int) -> list[tuple[int, int, int]]:
+    """Return what a text names by its place in an order of `count` things: place from 0, start, end."""
+    named = []
+    for match in _PLACE.finditer(text) if count else ():
+        word = (match[1] or "").lower()
+        place = int(match[2]) - 1 if match[2] else count - 1 if word == "last" else ORDINALS.index(word)
+        named.append((place, match.start(), match.end()))
+    return named
 
 
 def is_about(statement: Statement, number: NumberSaid, quantity: Quantity) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from tools.grounding.agree import Problem, agrees
 from tools.grounding.evidence import Evidence, Quantity, Status
 from tools.grounding.numbers import NumberSaid, factor
+from tools.grounding.phrasing import places_named
 from tools.grounding.statement import Named, Statement
-from tools.number_words import ORDINALS
 
 _EXCLUDING = frozenset(
     {
@@ -32,7 +32,7 @@ _NOT_EXCLUDING = re.compile(
     re.IGNORECASE,
 )
 _STATED = re.compile(
-    r"\bthere (?:is|are|was|were)\b(?!\s+(?:\w+\s+){0,3}?(?:box|boxes|candidates?|detections?|scores?|hits?|labels?)\b)"
+    r"\bthere(?:'s| (?:is|are|was|were))\b(?!\s+(?:\w+\s+){0,2}?(?:box|boxes|candidates?|detections?|hits?|labels?)\b)"
     r"|\bpatient has\b|\b(?:is|are) (?:present|seen|visible|evident)\b"
     r"|\bwith (?:an? )?(?:large|small)\b"
     r"|\b(?:film|image|scan|ct|mri?|radiograph|x-ray|study|exam\w*|patient|lungs?|chest)\s+"
@@ -40,15 +40,13 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _NOT_FLAGGED = re.compile(r"\b(?:not|n't|never)\s+(?:flag|reach|exceed|meet|pass|surpass|cross)\w*\b", re.IGNORECASE)
+_JOINED = re.compile(r"\s*(?:,|and|or|nor|as well as|,\s*and)\s*(?:the\s+)?", re.IGNORECASE)
+_THE_ONLY = re.compile(r"\bthe\s+only\b|\bonly\s+ones?\b", re.IGNORECASE)
 _SCORE_OF = re.compile(r"\bscores?\s+(?:is|are|was|were|of|for|belongs?|goes|went)\b", re.IGNORECASE)
 """A score is spoken of as such, not as what the model calls present."""
 _EXTREME = re.compile(
     r"\b(?:(highest|top|best|better|maximum|largest|leading)|(lowest|smallest|minimum|weakest))\b", re.IGNORECASE
 )
-_ORDINAL = re.compile(
-    rf"\b(?:({'|'.join(ORDINALS)})|(?:box|candidate|nodule|lesion|finding|number|no\.?)\s#?(\d)\b)", re.IGNORECASE
-)
-"""That nothing is excluded is what a score allows to be said."""
 
 
 def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
@@ -57,7 +55,7 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if not statuses:
         return
     labels = [s for s in statement.structures if any(n in statuses for n in s.names)]
-    if (labels or statement.mentions) and not _is_told_of_a_model(statement):
+    if (labels or statement.mentions) and not is_told_of_a_model(statement):
         name = labels[0].text if labels else statement.text[statement.mentions[0].start : statement.mentions[0].end]
         yield Problem("contradicted", f"a model's score for {name} is stated as a finding")
     if (labels or statement.mentions) and _STATED.search(statement.text) and not statement.not_found:
@@ -74,7 +72,7 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
         yield from _plain_scores(statement, labels, statuses)
 
 
-def _is_told_of_a_model(statement: Statement) -> bool:
+def is_told_of_a_model(statement: Statement) -> bool:
     """Return whether a sentence says that a model speaks: in words, or by speaking of scores."""
     told = any(q.names[0] in ("score", "operating_point") for q in statement.quantities)
     return told or "model" in statement.attributed
@@ -85,7 +83,7 @@ def _relations(statement: Statement, labels: Sequence[Named], statuses: Mapping[
     flips = any(word not in spared for word in statement.loaded["negation"])
     for relation in statement.relations:
         wanted: Status = "above" if (relation.names[0] == "above") is not flips else "below"
-        for label in _labels_of(relation, labels):
+        for label in _labels_of(statement.text, relation, labels):
             if (status := statuses.get(label)) in ("above", "below") and status != wanted:
                 yield Problem("contradicted", f"the score for {label} is {status} its operating point")
         if not labels and wanted == "below" and "above" in statuses.values():
@@ -132,25 +130,28 @@ def _statuses(found: Sequence[Evidence]) -> dict[str, Status]:
     return statuses
 
 
-def _labels_of(relation: Named, labels: Sequence[Named]) -> list[str]:
-    """Return the labels that a relation is about: the nearest before it, else all."""
+def _labels_of(text: str, relation: Named, labels: Sequence[Named]) -> list[str]:
+    """Return the labels that a relation is about: the nearest before it with what is joined to it, else all."""
     before = [s for s in labels if s.end <= relation.start]
     chosen = before[-1:] if before else list(labels)
+    for label in reversed(before[:-1]):
+        if not _JOINED.fullmatch(text, label.end, chosen[0].start):
+            break
+        chosen.insert(0, label)
     return [n for s in chosen for n in s.names]
 
 
 def _order_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     """Yield "the second box scores 0.83" where the second scores something else, and other numbers of another box."""
     boxes = [box for e in found for box in e.boxed]
-    scores = [values for e in found for _, values in e.in_order if values]
-    matches = list(_ORDINAL.finditer(statement.text)) if scores else []
-    for match, behind in zip(matches, [*(m.start() for m in matches), len(statement.text)][1:], strict=False):
-        place = ORDINALS.index(match.group(1).lower()) if match.group(1) else int(match.group(2)) - 1
+    named = places_named(statement.text, len(boxes))
+    edges = [*(start for _, start, _ in named), len(statement.text)]
+    for (place, start, end), behind in zip(named, edges[1:], strict=True):
         for number in statement.numbers:
-            if not match.end() <= number.start < behind or _is_count_of_all(number):
+            if not end <= number.start < behind or _is_count_of_all(number):
                 continue
-            if not any(_is_number_of(number, box) for box in boxes[place : place + 1]):
-                yield Problem("contradicted", f"{number.text} is not of “{match.group()}”")
+            if not any(_is_number_of(number, box.numbers) for box in boxes[place : place + 1]):
+                yield Problem("contradicted", f"{number.text} is not of “{statement.text[start:end]}”")
 
 
 def _is_count_of_all(number: NumberSaid) -> bool:
@@ -174,7 +175,9 @@ def _extreme_problems(statement: Statement, found: Sequence[Evidence]) -> Iterat
 
 def _only_problems(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
     """Yield "only X reaches its operating point" where others do."""
-    if not re.search(r"\bonly\b", statement.text, re.IGNORECASE) or not labels or not statement.relations:
+    only = re.search(r"\bonly\s+(?:the\s+)?", statement.text, re.IGNORECASE)
+    is_of_labels = only is not None and any(0 <= s.start - only.end() <= 1 for s in labels)
+    if not (is_of_labels or _THE_ONLY.search(statement.text)) or not statement.relations:
         return
     above = {label for label, status in statuses.items() if status == "above"}
     named = {n for s in labels for n in s.names}

@@ -36,6 +36,8 @@ _ACROSS = re.compile(
 )
 """A direction, no side."""
 MIN_DENSITY = 10  # a smaller whole number counts something
+_SIDE_LETTER = re.compile(r"(?<![\d\w.,] )(?<![\w.])[RL](?=\s*[:=]?\s*[−-]?\d)|(?<=[,;/] )[RL](?=\s*[:=]?\s*[−-]?\d)")
+"""R or L before a number, and no litre behind one."""
 _TOTAL = re.compile(r"\b(?:total(?:s|l?ing)?|sum(?:s|ming)?|together|combined|in all|altogether)\b", re.IGNORECASE)
 _OF_A_LENGTH = re.compile(r"\s+(?:[\w-]+\s+){0,2}?(?:diameter|width|dimension|calib(?:re|er)|scores?)\b", re.IGNORECASE)
 _NOT_FOUND = re.compile(
@@ -237,6 +239,7 @@ def _unabbreviated(text: str) -> str:
         known = text[match.start() - 1 : match.start()] == "(" and text[match.end() : match.end() + 1] == ")"
         return " " * len(match.group()) if known else str(lexicon()["abbreviations"][match.group()])
 
+    text = _SIDE_LETTER.sub(lambda m: {"R": "right", "L": "left"}[m.group()], text)
     text = _shorthand().sub(lambda m: str(lexicon()["shorthand"][m.group().lower()]), text)
     text = _frames().sub(lambda m: " " * len(m.group()), text)
     return _abbreviations().sub(written_out, text)
@@ -317,7 +320,7 @@ def _structures(body: str, names: Mapping[str, str], taken: bytearray) -> list[N
     ]
     if sides or len({n.names for n in found}) > 1:
         found = sorted((*found, *_singular(body, found)), key=lambda n: n.start)
-    found += [_bare_side(match, found) for match in sides]
+    found += [_of_evidence(_bare_side(match, found), names) for match in sides]
     found += _totals(body, sorted(found, key=lambda n: n.start))
     _take(taken, [(n.start, n.end) for n in found])
     return sorted(found, key=lambda n: n.start)
@@ -370,6 +373,14 @@ def _bare_side(match: re.Match[str], found: Sequence[Named]) -> Named:
         if swapped and all(name in vocabulary().targets for name in swapped):
             return Named(swapped, match.start(), match.end(), match.group(), side)
     return Named((), match.start(), match.end(), match.group(), side)
+
+
+def _of_evidence(side: Named, names: Mapping[str, str]) -> Named:
+    """Read "the left" as the only thing of the evidence that has two sides, where the sentence names none."""
+    paired = {t.removesuffix("_left") for t in names.values() if t.endswith("_left")}
+    if side.names or len(paired) != 1:
+        return side
+    return replace(side, names=(f"{paired.pop()}_{side.side}",))
 
 
 def _rest(body: str, taken: bytearray) -> Iterable[str]:

@@ -9,27 +9,32 @@ from tools.grounding.agree import Problem, agrees
 from tools.grounding.dates import is_date_of
 from tools.grounding.evidence import Evidence, Quantity, Trend
 from tools.grounding.numbers import NumberSaid, dates_in, unit_named
-from tools.grounding.statement import Statement, expand
+from tools.grounding.statement import Statement, dimension_of, expand
 
-_THAN_BEFORE = r"\b(?:than|then)\b[^.;]*\b(?:before|prior|previous\w*|earlier|last|img\d+)\b"
-_BECAME = r"\b(?:now|g[eo]ts?|gotten|becomes?|became|turned|grown)\s+(?:\w+\s+)?"
+_THAN_BEFORE = (
+    r"\b(?:than|then)\b[^.;]*\b(?:before|prior|previous\w*|earlier|last|img\d+|it (?:was|used to)|"
+    r"in (?:\w+ )?(?:19|20)\d\d)\b"
+)
+_BECAME = r"\b(?:is|are|now|g[eo]ts?|gotten|becomes?|became|turned|grown)\s+(?:\w+\s+)?"
 _UP = re.compile(
     r"\b(?:increas\w+|grow[ns]?|grew|growth|growing|progress\w+|rose|risen|rises|gain\w*|doubled|tripled|expanded|"
-    r"climb\w*|(?:went|gone|going|up) (?:up|by|from)|enlarged (?:since|by)|is up|are up)\b"
+    r"climb\w*|(?:went|gone|going|up) (?:up|by)|up from|enlarged (?:since|by)|is up|are up)\b"
     rf"|\b(?:larger|bigger|greater|higher|more|longer)\b(?=[^.;,]*{_THAN_BEFORE})"
     rf"|{_BECAME}(?:larger|bigger|greater|higher|longer|wider)\b",
     re.IGNORECASE,
 )
 _DOWN = re.compile(
     r"\b(?:decreas\w+|shr[aiu]nk\w*|fell|fallen|falls|regress\w+|reduction|diminution|dropped|lost|halved|contracted|"
-    r"declin\w*|reduc\w+|diminish\w*|shrinkage|(?:went|gone|came|going|down) (?:down|by|from)|is down|are down)\b"
+    r"declin\w*|reduc\w+|diminish\w*|shrinkage|(?:went|gone|came|going|down) (?:down|by)|"
+    r"down (?:from|to)|is down|are down)\b"
     rf"|\b(?:smaller|lower|less|shorter)\b(?=[^.;,]*{_THAN_BEFORE})"
     rf"|{_BECAME}(?:smaller|lower|shorter|narrower)\b",
     re.IGNORECASE,
 )
 SAME = re.compile(
-    r"\b(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without) (?:\w+ ){0,2}?(?:chang\w*|grown?|"
-    r"growth|increased?|decreased?|difference|shr[iu]nk|progress\w*)|the same|same as before)\b",
+    r"(?:\b|(?=n't))(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without|n't) "
+    r"(?:\w+ ){0,2}?(?:chang\w*|grown?|growth|increased?|decreased?|difference|shr[iu]nk|progress\w*)|"
+    r"the same|same as before)\b",
     re.IGNORECASE,
 )
 _NEW = re.compile(r"\b(?:new(?:ly)?|appeared|developed)\b", re.IGNORECASE)
@@ -55,6 +60,20 @@ _GAINED = re.compile(
     r"\b(?:gain|los[et]|add|increas|decreas|grow|grew|shr[aiu]nk|rose|risen|fell|fallen|dropped|difference|change)\w*"
     r"(?:\s+(?:of|is|was|in|about|around|roughly|approximately|some|nearly|almost|an|by))*\s*$",
     re.IGNORECASE,
+)
+_STUDY = r"(?:study|scan|exam\w*|ct|mri?|image|series|acquisition|visit)"
+_STUDIES = (
+    (
+        "prior",
+        re.compile(
+            rf"(?<!than )\b(?:in|on|at) the (?:earlier|prior|previous|former|older|last|baseline) {_STUDY}\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "current",
+        re.compile(rf"\b(?:in|on|at) (?:the (?:current|present|new|latest)|today's) {_STUDY}\b", re.IGNORECASE),
+    ),
 )
 _AMOUNT = re.compile(
     r"\b(?:increase|decrease|difference|change|growth|gain|loss|shrinkage|reduction|rise|drop)\b[^;]*?"
@@ -83,6 +102,7 @@ def trend_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
             if not any(t.status in statuses for t in _concerned(statement, match.start(), trends)):
                 yield Problem("contradicted", f"“{match.group()}”: the measurements of both studies say otherwise")
     yield from _multiples(statement, trends)
+    yield from _other_quantity(statement, trends)
     yield from _every(statement, trends)
     yield from _only(statement, trends)
     dated = tuple(
@@ -92,6 +112,7 @@ def trend_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
         for said, start, _ in dates_in(text)
         if is_date_of(said, day)
     )
+    dated += tuple((role, m.start()) for role, pattern in _STUDIES for m in pattern.finditer(text))
     for number in statement.numbers:
         yield from _value(statement, number, trends, dated)
 
@@ -110,6 +131,15 @@ def _every(statement: Statement, trends: Sequence[Trend]) -> Iterator[Problem]:
             holds = all(t.sign not in signs for t in trends)
         if not holds:
             yield Problem("contradicted", f"“{said.group()}”: the measured changes do not all go that way")
+
+
+def _other_quantity(statement: Statement, trends: Sequence[Trend]) -> Iterator[Problem]:
+    """Yield a quantity whose change nobody measured: "the density increased" of a volume."""
+    for said in statement.quantities if turns(statement.text) else ():
+        wanted = dimension_of(said.names[0])
+        held = {u.dimension for t in _concerned(statement, said.start, trends) if (u := unit_named(t.unit))}
+        if wanted and held and wanted not in held:
+            yield Problem("not covered", f"no change of the {said.text.lower()} was measured")
 
 
 def _only(statement: Statement, trends: Sequence[Trend]) -> Iterator[Problem]:
@@ -207,9 +237,9 @@ def _dated(statement: Statement, number: NumberSaid, dated: Sequence[tuple[str, 
     if len(inside) == 1:
         return inside.pop()
     roles = {role for role, _ in dated}
-    return roles.pop() if len(roles) == len(statement.numbers) == 1 and not _turns(statement) else ""
+    return roles.pop() if len(roles) == len(statement.numbers) == 1 and not turns(statement.text) else ""
 
 
-def _turns(statement: Statement) -> bool:
-    """Return whether a sentence tells a change, whose number may be the difference or the later value."""
-    return any(pattern.search(statement.text) for pattern in (_UP, _DOWN, SAME, _NEW, _GONE))
+def turns(text: str) -> bool:
+    """Return whether a text tells a change, whose number may be the difference or the later value."""
+    return any(pattern.search(text) for pattern in (_UP, _DOWN, SAME, _NEW, _GONE))

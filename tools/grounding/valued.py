@@ -10,11 +10,13 @@ from tools.grounding.agree import sum_of_parts
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.statement import Statement, expand
 
-_THAN = re.compile(r"(?:\s+[\w-]+){0,4}?\s+(?:than|as|compared\s+(?:to|with)|relative\s+to)\b", re.IGNORECASE)
+_THAN = re.compile(r"[^.;:]{0,60}?\b(?:than|as|compared\s+(?:to|with)|relative\s+to)\b", re.IGNORECASE)
 _OTHER = re.compile(
     r"\b(?:than|exceeds|of)\s+(?:the|its)\s+(?:other|counterpart|opposite|contralateral|two|both|pair)\b", re.I
 )
-_VERB = re.compile(r"(?:exceed|surpass|outsiz|outweigh)", re.IGNORECASE)
+_VERB = re.compile(
+    r"(?:exceed|surpass|outsiz|outweigh|outmeas|outstrip|tops|(?:above|over|below|under)\s)", re.IGNORECASE
+)
 _CHOSEN = re.compile(r"\b(?:the|a)\s+$", re.IGNORECASE)
 
 
@@ -73,12 +75,21 @@ def sides_named(statement: Statement, word: tuple[int, int]) -> Sides | None:
         if first is not None and (other := other_side(first.names[0])) and (found := _OTHER.search(text, word[1])):
             return Sides(first.names, (other,), (lead[0], found.end()) if found.start() <= lead[0] else found.span())
         return None
-    return _implied(statement, word)
+    return _implied(statement, word) or _named_around(statement, word)
 
 
 def _than_at(text: str, position: int) -> int:
     found = re.compile(r"\b(?:than|as|compared\s+(?:to|with)|relative\s+to)\b", re.IGNORECASE).search(text, position)
     return found.start() if found else position
+
+
+def _named_around(statement: Statement, word: tuple[int, int]) -> Sides | None:
+    """Read "on the left the volume is lower: 1489 ml compared with 1904 ml on the right"."""
+    before = [s for s in statement.structures if s.end <= word[0] and len(s.names) == 1]
+    after = [s for s in statement.structures if s.start >= word[1] and len(s.names) == 1]
+    if len({s.names for s in before}) == 1 and after and after[0].names == (other_side(before[0].names[0]),):
+        return Sides(before[0].names, after[0].names, (word[1], word[1]))
+    return None
 
 
 def _implied(statement: Statement, word: tuple[int, int]) -> Sides | None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from tools.grounding.agree import NEAR, Problem, Verdict, defines, value_in
 from tools.grounding.evidence import Evidence
+from tools.grounding.phrasing import SPREADS
 from tools.grounding.rating import rated_words, rating_problems
+from tools.grounding.scoring import is_told_of_a_model
 from tools.grounding.statement import Named, Statement, lexicon, plain_words
 from tools.grounding.stems import stem
 from tools.grounding.trends import SAME
@@ -61,7 +63,7 @@ def word_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
     """Yield negations, doubts, judgements and words that the evidence does not hold."""
     loaded = statement.loaded
     has_scores = any(a.basis in ("score", "box") for e in found for a in e.assertions)
-    is_scoring = has_scores and "model" in statement.attributed
+    is_scoring = has_scores and is_told_of_a_model(statement)
     rated = rated_words(found)
     yield from rating_problems(statement, found)
     if loaded["negation"] and not (
@@ -124,10 +126,8 @@ def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
         if bound := _BEHIND.match(statement.text, number.end):
             yield Problem("not covered", f"“{number.text}{bound.group()}” is a bound, the evidence holds values")
     for relation in statement.relations:
-        if relation.text.lower().startswith(("reach", "positive")) or _SUMMING.search(
-            statement.text, 0, relation.start
-        ):
-            continue  # "reached 0.66" gives a value, "add up to 311 ml" too
+        if _gives_a_value(statement, relation):
+            continue
         if trends and _BEFORE.match(statement.text, relation.end):
             continue
         if judged := _JUDGED.match(statement.text, relation.end):
@@ -150,6 +150,14 @@ def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
             and following.joined == ""
         ):
             yield Problem("not covered", f"“{relation.text} {following.text}” is a bound, the evidence holds values")
+
+
+def _gives_a_value(statement: Statement, relation: Named) -> bool:
+    """Return whether a word of comparison gives a value: "reached 0.66", "add up to 311 ml", "extends over 6 mm"."""
+    word = relation.text.lower()
+    spreads = word == "over" and SPREADS.search(statement.text, 0, relation.start)
+    sums = _SUMMING.search(statement.text, 0, relation.start)
+    return bool(word.startswith(("reach", "positive")) or spreads or sums)
 
 
 def _near(statement: Statement, relation: Named, how: str, found: Sequence[Evidence]) -> Iterator[Problem]:

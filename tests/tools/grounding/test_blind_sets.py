@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from knowledge.findings import analyse
-from tests.tools.grounding import many_kinds, other_readings, several_readings
+from tests.tools.grounding import many_kinds, more_readings, other_readings, several_readings
 from tools.grounding import judge
 
 EVALS = Path(__file__).parents[2] / "evals"
@@ -25,6 +25,7 @@ SETS = (
     ("sentences_third.tsv", many_kinds),
     ("sentences_fourth.tsv", several_readings),
     ("sentences_fifth.tsv", other_readings),
+    ("sentences_sixth.tsv", more_readings),
 )
 
 
