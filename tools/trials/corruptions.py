@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import pairwise
 from random import Random
 
 from tools.claims import readable
 from tools.grounding.numbers import NumberSaid, numbers_in
-from tools.results import Claim
+from tools.results import Claim, ClaimKind
 from tools.trials.readings import FOREIGN, ORGANS, MadeReading
 
 Corruption = Callable[[Claim, MadeReading, Random], Claim | None]
@@ -34,6 +35,34 @@ def with_text(claim: Claim, text: str | None) -> Claim | None:
     if text is None or text == claim.text:
         return None
     return claim.model_copy(update={"text": text})
+
+
+def of_kinds(*kinds: ClaimKind) -> Callable[[Corruption], Corruption]:
+    """Return what lets a corruption apply to sentences of some kinds only; it stands under `@corruption`."""
+
+    def limit(function: Corruption) -> Corruption:
+        @wraps(function)
+        def limited(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
+            return function(claim, reading, rng) if claim.kind in kinds else None
+
+        return limited
+
+    return limit
+
+
+def not_quoted(function: Corruption) -> Corruption:
+    """Let a corruption apply to every sentence that quotes nobody."""
+
+    @wraps(function)
+    def limited(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
+        return None if claim.kind == "quoted" else function(claim, reading, rng)
+
+    return limited
+
+
+def with_tail(claim: Claim, tails: Sequence[str], rng: Random, joint: str = ", ") -> Claim | None:
+    """Return the claim with one of some tails behind its words."""
+    return with_text(claim, f"{body_of(claim)}{joint}{rng.choice(tails)}.")
 
 
 def body_of(claim: Claim) -> str:
@@ -166,10 +195,9 @@ def foreign_finding(claim: Claim, reading: MadeReading, rng: Random) -> Claim | 
 
 
 @corruption
+@of_kinds("measured")
 def foreign_finding_under_a_measurement(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """What a report of another patient says, with this patient's measurements as its source."""
-    if claim.kind != "measured":
-        return None
     return Claim(text=rng.choice(FOREIGN), evidence=claim.evidence, kind="measured")
 
 

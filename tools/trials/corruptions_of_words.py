@@ -7,7 +7,16 @@ from random import Random
 
 from tools.claims import readable
 from tools.results import Claim
-from tools.trials.corruptions import body_of, changed_number_in, corruption, number_of, with_text
+from tools.trials.corruptions import (
+    body_of,
+    changed_number_in,
+    corruption,
+    not_quoted,
+    number_of,
+    of_kinds,
+    with_tail,
+    with_text,
+)
 from tools.trials.readings import FOREIGN, LABELS, MadeReading
 
 
@@ -42,38 +51,33 @@ def doubt_put_in(claim: Claim, reading: MadeReading, rng: Random) -> Claim | Non
 
 
 @corruption
+@of_kinds("measured")
 def comparison_without_prior(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """A change claimed where only one study was looked at."""
-    if claim.kind != "measured":
-        return None
     tails = (
         "unchanged from the prior study",
         "increased since the last scan",
         "stable",
         "slightly smaller than before",
     )
-    return with_text(claim, f"{body_of(claim)}, {rng.choice(tails)}.")
+    return with_tail(claim, tails, rng)
 
 
 @corruption
+@not_quoted
 def date_put_in(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """A date that no evidence holds."""
-    if claim.kind == "quoted":
-        return None
-    return with_text(
-        claim, f"{body_of(claim)} on {rng.choice(('2024-03-01', 'March 3, 2023', '12/05/2022', '4 May 2021'))}."
-    )
+    return with_tail(claim, ("2024-03-01", "March 3, 2023", "12/05/2022", "4 May 2021"), rng, " on ")
 
 
 @corruption
+@not_quoted
 def normal_claimed(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """A judgement of normality that no tool made."""
-    if claim.kind == "quoted":
-        return None
     if "enlarged" in claim.text:
         return None
     tails = ("which is normal", "within normal limits", "unremarkable", "and appears healthy", "which is enlarged")
-    return with_text(claim, f"{body_of(claim)}, {rng.choice(tails)}.")
+    return with_tail(claim, tails, rng)
 
 
 @corruption
@@ -87,10 +91,9 @@ def whole_organ_normal(claim: Claim, reading: MadeReading, rng: Random) -> Claim
 
 
 @corruption
+@of_kinds("model score")
 def score_as_diagnosis(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """A score told as a finding."""
-    if claim.kind != "model score":
-        return None
     label = next(x for x in LABELS if x in claim.text.lower())
     forms = (
         "There is {l}.",
@@ -104,20 +107,18 @@ def score_as_diagnosis(claim: Claim, reading: MadeReading, rng: Random) -> Claim
 
 
 @corruption
+@of_kinds("model score")
 def wrong_side_of_the_operating_point(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """Above for below, or below for above."""
-    if claim.kind != "model score":
-        return None
     if re.search(r"\b(?:at or )?above\b", claim.text):
         return with_text(claim, re.sub(r"\b(?:at or )?above\b", "below", claim.text))
     return with_text(claim, re.sub(r"\b(?:below|under)\b", "above", claim.text))
 
 
 @corruption
+@of_kinds("model score")
 def other_label(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """One finding's score told of another."""
-    if claim.kind != "model score":
-        return None
     label = next(x for x in LABELS if x in claim.text.lower())
     other = rng.choice([x for x in LABELS if x != label])
     return with_text(claim, re.sub(label, other, claim.text, flags=re.IGNORECASE))
@@ -147,24 +148,22 @@ def bound_for_value(claim: Claim, reading: MadeReading, rng: Random) -> Claim | 
 
 
 @corruption
+@of_kinds("measured")
 def sentences_merged(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """Two sources run into one sentence under the first one's id."""
-    if claim.kind != "measured":
-        return None
     score = rng.choice(reading.scores)
     tails = (
         f"with {score.label}",
         f"and a {score.label} score of {score.score:.2f}",
         f"and {rng.choice(FOREIGN).lower()}",
     )
-    return with_text(claim, f"{body_of(claim)} {rng.choice(tails).rstrip('.')}.")
+    return with_tail(claim, [tail.rstrip(".") for tail in tails], rng, " ")
 
 
 @corruption
+@of_kinds("measured")
 def cause_put_in(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """An explanation that no tool gave."""
-    if claim.kind != "measured":
-        return None
     tails = (
         "due to emphysema",
         "consistent with cirrhosis",
@@ -172,21 +171,20 @@ def cause_put_in(claim: Claim, reading: MadeReading, rng: Random) -> Claim | Non
         "as seen in COPD",
         "from smoking",
     )
-    return with_text(claim, f"{body_of(claim)}, {rng.choice(tails)}.")
+    return with_tail(claim, tails, rng)
 
 
 @corruption
+@not_quoted
 def advice_put_in(claim: Claim, reading: MadeReading, rng: Random) -> Claim | None:
     """A recommendation that nothing stands behind."""
-    if claim.kind == "quoted":
-        return None
     tails = (
         "surgery is advised",
         "follow-up in six months is recommended",
         "start antibiotics",
         "no treatment is needed",
     )
-    return with_text(claim, f"{body_of(claim)}; {rng.choice(tails)}.")
+    return with_tail(claim, tails, rng, "; ")
 
 
 @corruption
