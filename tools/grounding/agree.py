@@ -89,10 +89,19 @@ def _number_problems(
     if wanted.quantity is not None and is_foreign_unit(wanted.quantity, number) and not is_share:
         reason = f"no {wanted.quantity.text.lower()} has that unit"
         yield Problem("contradicted", f"no cited evidence holds the value {number.text}: {reason}")
+    elif _is_bound_of_score(statement, number):
+        point = Wanted(wanted.subject, Named(("operating_point",), number.start, number.end, number.text))
+        if not any(_held(number, w, found, hedged=False) for w in (wanted, point)):
+            yield _explained(number, wanted, found, number.text)
     elif not _held(number, wanted, found, hedged=_is_hedged(statement, number)) and not _is_near(
         statement, number, wanted, found
     ):
         yield _explained(number, wanted, found, number.text)
+
+
+def _is_bound_of_score(statement: Statement, number: NumberSaid) -> bool:
+    """Return whether a bare number stands right behind "above", "does not reach" and the like."""
+    return not number.unit and any(0 <= number.start - r.end <= 1 for r in statement.relations)
 
 
 def defines(number: NumberSaid, statement: Statement) -> bool:

@@ -20,6 +20,7 @@ _ITSELF = 0.002
 _BY = re.compile(
     r"\b(?:by|lost|gained|loses|gains|loss of|gain of|increase of|decrease of)\b[^.;,]{0,30}$", re.IGNORECASE
 )
+_PRECISE = 3  # "more than 1.9 l" of 1,904 ml is a bound, with two digits
 _SUMMING = re.compile(r"\b(?:add|sum|amount|come|total)(?:s|ed|ing)?\s+$", re.IGNORECASE)
 _SIGNS = re.compile(r"(?P<more>[>≥]=?)|(?P<less>[<≤]=?)")
 
@@ -76,7 +77,7 @@ def _bounded(
     said = statement.text[first:last]
     for one in sets:
         values = [v for q in one if (v := value_in(number, q)) is not None]
-        if any(abs(v - number.value) <= _ITSELF * abs(v) for v in values):
+        if number.significant >= _PRECISE and any(abs(v - number.value) <= _ITSELF * abs(v) for v in values):
             yield Worked(problems=(Problem("not covered", f"“{said}” is a bound, and that is the value itself"),))
             return
         if not any((v > number.value) is is_more for v in values):

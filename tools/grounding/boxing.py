@@ -12,6 +12,7 @@ from tools.grounding.phrasing import phrases, places_named
 from tools.grounding.statement import Statement
 from tools.grounding.worked import Worked
 
+_POINT = re.compile(r"[^.;,]{0,20}\b(?:operating|threshold|cut-?off)", re.IGNORECASE)
 _SCORES = re.compile(r"\b(?:scor\w+|confiden\w+|certain\w*)\b", re.IGNORECASE)
 
 
@@ -26,6 +27,8 @@ def boxes_compared(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     values = [box.score or 0.0 for box in boxes] if by_score else sizes
     for table in ("comparative", "superlative"):
         for match in phrases(table).finditer(statement.text):
+            if _POINT.match(statement.text, match.end()):
+                continue  # against its operating point, not against another box
             yield from _decided(match, [place for place, _, _ in named], values)
 
 

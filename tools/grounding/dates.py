@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_LEADING = re.compile(r"^(?:in|since|from|of|on|until|before|after|dated|last)\s+", re.IGNORECASE)
+_LEADING = re.compile(r"^(?:in|since|from|of|on|until|before|after|dated|last|to|and)\s+", re.IGNORECASE)
 _ISO = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
 _NUMERIC = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](\d{4})\b")
 _MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})[a-z]*\b", re.IGNORECASE)

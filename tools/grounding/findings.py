@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from knowledge.findings import Mention, analyse
 from knowledge.vocabulary import load_vocabulary
@@ -14,6 +15,9 @@ from tools.grounding.numbers import numbers_in
 from tools.grounding.statement import Statement, lexicon, plain_words
 from tools.grounding.trends import turns
 
+_DOUBTED = re.compile(
+    r"\s+(?:(?:is|was|as|to|be|considered)\s+){0,3}(?:possible|probable|likely|suspected)\b", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 
 
@@ -22,12 +26,8 @@ def finding_problems(statement: Statement, found: Sequence[Evidence]) -> Iterato
     if statement.not_examined:
         return
     for mention in statement.mentions:
-        if mention.finding == "technical_limitation" and any(e.ratings for e in found):
-            continue  # compared with the tool's own judgement
-        if any(e.trends for e in found) and turns(statement.text[mention.start : mention.end]):
-            continue  # compared with what was measured in both studies
         words = statement.text[mention.start : mention.end]
-        if statement.not_found and words.lower().startswith(("nothing", "none")):
+        if _is_compared_elsewhere(mention, words, statement, found):
             continue
         said = [a for e in found for a in e.assertions if _is_same(a.finding, mention.finding)]
         if not said:
@@ -37,8 +37,18 @@ def finding_problems(statement: Statement, found: Sequence[Evidence]) -> Iterato
                 yield Problem("not covered", f"no tool of this reading looked for “{words}”")
             continue
         reported = [a for a in said if a.basis == "report"]
-        if reported and not any(_agrees(mention, a) for a in reported):
+        doubted = replace(mention, assertion="uncertain") if _DOUBTED.match(statement.text, mention.end) else mention
+        if reported and not any(_agrees(doubted, a) for a in reported):  # "considers pneumonia possible"
             yield Problem("contradicted", f"“{words}”: the report says {_described(reported[0])}")
+
+
+def _is_compared_elsewhere(mention: Mention, words: str, statement: Statement, found: Sequence[Evidence]) -> bool:
+    """Return whether what reads like a finding is a quality, a change or a vain search: they have other checks."""
+    if mention.finding == "technical_limitation" and any(e.ratings for e in found):
+        return True
+    if any(e.trends for e in found) and turns(words):
+        return True
+    return statement.not_found and words.lower().startswith(("nothing", "none"))
 
 
 def report_supports(statement: Statement, report: Evidence) -> bool:

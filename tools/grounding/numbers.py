@@ -61,7 +61,7 @@ _DATE = re.compile(
     r"|\b\d{1,2}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?,?\s+\d{4}\b"
     r"|\b(?:in|since|from|of|on|until|before|after|dated)\s+(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+)?"
     r"(?:19|20)\d{2}\b(?![-./]\d)"
-    r"|\b(?:in|since|from|of|last|until|before|after)\s+(?:january|february|march|april|june|july|august|september|october|"
+    r"|\b(?:in|since|from|to|and|of|last|until|before|after)\s+(?:january|february|march|april|june|july|august|september|october|"
     r"november|december)\b(?!\s+\d)",
     re.IGNORECASE,
 )

@@ -148,7 +148,7 @@ def _extreme(statement: Statement, found: Sequence[Evidence], match: re.Match[st
                 )
             )
         elif not following or any(agrees(n, own) for n in following):
-            yield Worked((match.span(),))
+            yield Worked((match.span(),), tells_scores=name == "score")
         return
 
 

@@ -25,7 +25,7 @@ _LARGEST = re.compile(
     re.IGNORECASE,
 )
 _CT_NUMBER = re.compile(
-    r"\bct numbers?\b|\bhounsfield (?:value|number|mean|average)s?\b|\(hu\)"
+    r"\bct numbers?\b|\bhounsfield (?:value|number|mean|average)s?\b|\(hu\)|(?<!\d )(?<!\d)\bhu:"
     r"|\b(?:mean|average|in|median)\s+(?:hu|hounsfield units?)\b",
     re.IGNORECASE,
 )
@@ -36,6 +36,7 @@ _ACROSS = re.compile(
 )
 """A direction, no side."""
 MIN_DENSITY = 10  # a smaller whole number counts something
+_NUMERO = re.compile(r"\bno\.\s?(?=\d)", re.IGNORECASE)
 _SIDE_LETTER = re.compile(r"(?<![\d\w.,] )(?<![\w.])[RL](?=\s*[:=]?\s*[−-]?\d)|(?<=[,;/] )[RL](?=\s*[:=]?\s*[−-]?\d)")
 """R or L before a number, and no litre behind one."""
 _TOTAL = re.compile(r"\b(?:total(?:s|l?ing)?|sum(?:s|ming)?|together|combined|in all|altogether)\b", re.IGNORECASE)
@@ -240,6 +241,7 @@ def _unabbreviated(text: str) -> str:
         return " " * len(match.group()) if known else str(lexicon()["abbreviations"][match.group()])
 
     text = _SIDE_LETTER.sub(lambda m: {"R": "right", "L": "left"}[m.group()], text)
+    text = _NUMERO.sub("number ", text)
     text = _shorthand().sub(lambda m: str(lexicon()["shorthand"][m.group().lower()]), text)
     text = _frames().sub(lambda m: " " * len(m.group()), text)
     return _abbreviations().sub(written_out, text)

@@ -39,6 +39,7 @@ _COULD_DO = re.compile(
     r"\bcould\s+(?:be\s+)?(?:outlin|segment|measur|delineat|determin|comput|find|found|detect|locat|identif)", re.I
 )
 _IN_VAIN = frozenset({"empty", "zero", "vain", "unsuccessful", "unsuccessfully", "missing"})
+_PROPOSES = re.compile(r"\b(?:detector|model|network|algorithm|tool|ai|classifier|software)\s+suggest(?:s|ed)?\b", re.I)
 _SIZES = frozenset({"larger", "smaller", "reduced", "diminished"})
 _SAID_OF_NOTHING = frozenset({"disease", "abnormality", "abnormalities", "abnormal"})
 
@@ -77,6 +78,8 @@ def word_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[P
         for w in loaded["uncertain"]
         if w not in rated and not (w == "could" and (statement.not_found or _COULD_DO.search(statement.text)))
     ]
+    if _PROPOSES.search(statement.text) and has_scores:
+        doubting = [w for w in doubting if not w.startswith("suggest")]
     if doubting:
         yield Problem("contradicted", f"“{doubting[0]}” doubts what the evidence states")
     if loaded["certain"]:
@@ -108,7 +111,8 @@ def _unknown_words(statement: Statement, found: Sequence[Evidence], *, has_score
     unknown = [w for w in statement.rest if stem(w.removesuffix("'s")) not in stems and w not in rated]
     unknown = [w for w in unknown if not w.endswith("ly") or w.endswith("megaly") or w in lexicon()["places"]["words"]]
     if has_scores or any(e.is_opinion for e in found):
-        unknown = [w for w in unknown if w.removesuffix("'s") not in lexicon()["attribution"]["model"]]
+        model = lexicon()["attribution"]["model"]
+        unknown = [w for w in unknown if w.removesuffix("'s").removesuffix("-wise") not in model]
     if any(e.trends for e in found):
         unknown = [w for w in unknown if w not in _COMPARED]
     if statement.not_found:

@@ -26,6 +26,7 @@ SETS = (
     ("sentences_fourth.tsv", several_readings),
     ("sentences_fifth.tsv", other_readings),
     ("sentences_sixth.tsv", more_readings),
+    ("sentences_seventh.tsv", more_readings),
 )
 
 
