@@ -1,17 +1,17 @@
 """Image encoders for find_similar: CLIP-type and vision-only models in transformers format, and MONAI bundles.
 
 The weights are a folder that a person brings. Pictures are resized and normalised as its preprocessor_config.json says,
-by our own few lines: transformers' image processors want torchvision.
+by our own few lines on floats: transformers' image processors take 8-bit pictures.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,8 +19,10 @@ from knowledge.embed import Vectors, normalise
 from knowledge.images import Picture
 from tools.errors import BadInputError, UnavailableError
 from tools.models.runtimes.base import Loading
+from tools.models.runtimes.transformers_folder import folder_of, load_model
 
 _BATCH = 16
+BICUBIC = 3  # Pillow's number for it, which the files carry
 _WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".ts")
 
 
@@ -29,6 +31,10 @@ class Preparation:
     """How a picture becomes the model's input: (height, width) in pixels, then (value - mean) / deviation a channel."""
 
     size: tuple[int, int]
+    """Of the input, (height, width) in pixels."""
+    shorter_side: int | None
+    """What the picture's shorter side is brought to before its middle is cut; None: both sides become `size`."""
+    mode: Literal["bilinear", "bicubic"]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
@@ -45,7 +51,23 @@ class Preparation:
         import torch
 
         tensor = torch.from_numpy(np.ascontiguousarray(picture)).float()[None, None]
-        return torch.nn.functional.interpolate(tensor, self.size, mode="bilinear", align_corners=False, antialias=True)
+        height, width = self.size
+        if self.shorter_side is not None:
+            height, width = (int(self.shorter_side * side / min(picture.shape)) for side in picture.shape)
+        resized = torch.nn.functional.interpolate(
+            tensor, (height, width), mode=self.mode, align_corners=False, antialias=True
+        )
+        return self._middle(resized.clamp(tensor.min(), tensor.max()))  # bicubic overshoots at edges
+
+    def _middle(self, resized: Any) -> Any:
+        """Cut the middle out, as transformers does; what is too small is padded with black."""
+        import torch
+
+        (height, width), (tall, wide) = self.size, resized.shape[2:]
+        pads = (0, max(width - wide, 0), 0, max(height - tall, 0))
+        padded = torch.nn.functional.pad(resized, pads) if any(pads) else resized
+        upper, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
+        return padded[..., upper : upper + height, left : left + width]
 
 
 class TorchImageEncoder:
@@ -104,10 +126,9 @@ class TorchImageEncoder:
 
 
 def load_clip(loading: Loading) -> TorchImageEncoder:
-    """Load a CLIP-type model (CLIP, BiomedCLIP and the like saved by transformers) with its text side."""
-    folder, device = _only_folder(loading.weights), loading.device
-    transformers = _transformers()
-    model = _from_pretrained(transformers.CLIPModel, folder, device)
+    """Load a CLIP-type model (CLIP and its like, saved by transformers) with its text side."""
+    folder, device = folder_of(loading.weights), loading.device
+    model = load_model(loading, "CLIPModel")
     texts = _clip_texts(model, folder, device)
     return TorchImageEncoder(
         folder.name,
@@ -121,8 +142,8 @@ def load_clip(loading: Loading) -> TorchImageEncoder:
 
 def load_vision(loading: Loading) -> TorchImageEncoder:
     """Load a vision-only model such as RAD-DINO (Dinov2 in transformers format); the vector is its class token."""
-    folder, device = _only_folder(loading.weights), loading.device
-    model = _from_pretrained(_transformers().AutoModel, folder, device)
+    folder, device = folder_of(loading.weights), loading.device
+    model = load_model(loading, "AutoModel")
     return TorchImageEncoder(
         folder.name,
         folder,
@@ -134,21 +155,13 @@ def load_vision(loading: Loading) -> TorchImageEncoder:
 
 
 def load_monai(loading: Loading) -> TorchImageEncoder:
-    """Load the network of a MONAI bundle (configs/inference.json, models/model.pt); a feature map is averaged."""
-    folder, device = _only_folder(loading.weights), loading.device
-    config, state = folder / "configs" / "inference.json", folder / "models" / "model.pt"
-    if not config.is_file() or not state.is_file():
-        raise UnavailableError(f"MONAI bundle {folder} must hold configs/inference.json and models/model.pt")
-    import torch
-    from monai.bundle import ConfigParser
+    """Load the network of a MONAI bundle under the allow-list of bundles; a feature map is averaged."""
+    from tools.models.runtimes.monai_bundle import Bundle
 
-    parser = ConfigParser()
-    parser.read_config(str(config))
-    model = parser.get_parsed_content("network_def")
-    model.load_state_dict(torch.load(state, map_location=device, weights_only=True))
-    model.to(device).eval()
+    bundle = Bundle(loading)
+    network, folder = bundle.network, bundle.files.path
     return TorchImageEncoder(
-        folder.name, folder, read_preparation(folder), lambda inputs: _pooled(model(inputs)), None, device
+        folder.name, folder, read_preparation(folder), lambda inputs: _pooled(network(inputs)), None, loading.device
     )
 
 
@@ -161,12 +174,15 @@ def read_preparation(folder: Path) -> Preparation:
     path = folder / "preprocessor_config.json"
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        size = said.get("crop_size") if said.get("do_center_crop", True) and said.get("crop_size") else said["size"]
-        pixels = _pixels(size)
+        cuts = bool(said.get("do_center_crop", True) and said.get("crop_size"))
+        pixels = _pixels(said["crop_size"] if cuts else said["size"])
+        size = said.get("size", pixels[0])
+        shorter = size.get("shortest_edge") if isinstance(size, dict) else size if cuts else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnavailableError(f"{path} must say the input's size, such as {{'size': 224}} ({error!r})") from error
     mean = tuple(said.get("image_mean") or (0.5, 0.5, 0.5))
-    return Preparation(pixels, mean, tuple(said.get("image_std") or (0.5,) * len(mean)))
+    deviation = tuple(said.get("image_std") or (0.5,) * len(mean))
+    return Preparation(pixels, shorter, "bicubic" if said.get("resample") == BICUBIC else "bilinear", mean, deviation)
 
 
 def folder_hash(folder: Path) -> str:
@@ -191,28 +207,6 @@ def _checked(picture: Picture) -> Picture:
     if picture.ndim != 2 or 0 in picture.shape or not np.isfinite(picture).all():
         raise BadInputError(f"picture must be finite with axes (rows, columns), got shape {picture.shape}")
     return picture
-
-
-def _only_folder(weights: Mapping[str, Path]) -> Path:
-    folder = next(iter(weights.values()))
-    return folder if folder.is_dir() else folder.parent
-
-
-def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise UnavailableError(
-            f"transformers is needed for this image encoder ({error}); run \"pip install 'readingroom[encoders]'\""
-        ) from error
-    return transformers
-
-
-def _from_pretrained(kind: Any, folder: Path, device: str) -> Any:
-    try:
-        return kind.from_pretrained(str(folder), local_files_only=True).to(device).eval()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UnavailableError(f"image encoder in {folder} could not be loaded: {error}") from error
 
 
 def _clip_texts(model: Any, folder: Path, device: str) -> Callable[[Sequence[str]], Any] | None:

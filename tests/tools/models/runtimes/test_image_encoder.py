@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from knowledge.images import ImageEncoder, Picture
-from tools.errors import BadInputError, UnavailableError
+from tests.bundles import convolution
+from tools.errors import BadInputError, UnavailableError, UnsupportedError
 from tools.models.card import ModelCard
 from tools.models.runtimes.base import Loading
-from tools.models.runtimes.image_encoder import load_clip, load_monai, load_vision
+from tools.models.runtimes.image_encoder import load_clip, load_monai, load_vision, read_preparation
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +80,11 @@ def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "tiny-bundle"
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
-    network = {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 6, "kernel_size": 3}
+    network = convolution(3, 6, 3) | {"spatial_dims": 2}
     (folder / "configs" / "inference.json").write_text(json.dumps({"network_def": network}))
-    torch.save(torch.nn.Conv2d(3, 6, 3).state_dict(), folder / "models" / "model.pt")
+    (folder / "configs" / "metadata.json").write_text("{}")
+    weights = {f"conv.{name}": value for name, value in torch.nn.Conv2d(3, 6, 3).state_dict().items()}
+    torch.save(weights, folder / "models" / "model.pt")
     prepare(folder)
     return folder
 
@@ -154,19 +157,56 @@ def test_the_hash_follows_the_weights(dino: Path) -> None:
     assert load_vision(loading(dino)).hash != before
 
 
-def test_what_is_missing_is_named(dino: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named(dino: Path, bundle: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (dino / "preprocessor_config.json").unlink()
     with pytest.raises(UnavailableError, match=r"preprocessor_config\.json must say the input's size"):
         load_vision(loading(dino))
     (bundle / "models" / "model.pt").unlink()
-    with pytest.raises(UnavailableError, match=r"must hold configs/inference\.json and models/model\.pt"):
+    with pytest.raises(UnavailableError, match=r"has no file 'models/model\.pt'"):
         load_monai(loading(bundle))
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UnavailableError, match=r"transformers is needed .*pip install 'readingroom\[encoders\]'"):
-        load_clip(loading(tmp_path))
+        load_clip(loading(clip))
 
 
 @pytest.mark.parametrize("picture", [np.zeros((2, 2, 2), np.float32), np.full((4, 4), np.nan, np.float32)])
 def test_a_picture_must_be_finite_and_flat(dino: Path, picture: Picture) -> None:
     with pytest.raises(BadInputError, match="picture must be finite with axes"):
         load_vision(loading(dino)).embed_pictures([picture])
+
+
+def test_a_bundle_of_an_encoder_runs_no_code(bundle: Path, tmp_path: Path) -> None:
+    witness = tmp_path / "it-ran"
+    config = {"network_def": f"$__import__('pathlib').Path({str(witness)!r}).touch()"}
+    (bundle / "configs" / "inference.json").write_text(json.dumps(config))
+    with pytest.raises(UnsupportedError, match=r"inference\.json, line 1: refused, .*__import__"):
+        load_monai(loading(bundle))
+    assert not witness.exists()
+
+
+def test_weights_that_lack_a_part_are_refused(dino: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    (weights,) = dino.glob("*.safetensors")
+    state = load_file(weights)
+    save_file({name: value for name, value in state.items() if "layer.1." not in name}, weights, {"format": "pt"})
+    with pytest.raises(UnavailableError, match=r"the weights do not fit the network \(.*layer\.1\."):
+        load_vision(loading(dino))
+
+
+def test_a_film_keeps_its_proportions(tmp_path: Path) -> None:
+    """As RAD-DINO's file says it: the shorter side to 20 pixels, then the middle 20 by 20, by bicubic interpolation."""
+    from transformers import BitImageProcessorPil
+
+    said = {
+        "size": {"shortest_edge": 20}, "crop_size": {"height": 20, "width": 20}, "do_center_crop": True, "resample": 3,
+        "image_mean": [0.5307] * 3, "image_std": [0.2583] * 3,
+    }  # fmt: skip
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    rows, columns = np.mgrid[0:40, 0:80].astype(np.float32)
+    picture = np.round(255 * (columns / 110 + rows / 160) * 0.99) / 255
+    eight_bit = np.repeat(np.uint8(np.round(picture * 255))[..., None], 3, axis=2)
+    expected = BitImageProcessorPil(**said)(images=eight_bit, return_tensors="np")["pixel_values"]
+    found = read_preparation(tmp_path).batch([picture.astype(np.float32)]).numpy()
+    assert found.shape == expected.shape == (1, 3, 20, 20)
+    assert np.abs(found - expected).max() < 0.02
