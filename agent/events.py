@@ -37,6 +37,15 @@ class Planning(_Event):
     """What plans: a language model's name, or the declared example requests."""
 
 
+class PlanWriting(_Event):
+    """A language model writes a plan: its steps so far, not checked yet."""
+
+    type: Literal["plan writing"] = "plan writing"
+    model: str
+    tools: tuple[str, ...]
+    """The tool of each step, in the order in which they are written; where it begins anew, from the first."""
+
+
 class Planned(_Event):
     """The plan, before anything runs."""
 
@@ -165,6 +174,7 @@ class Failed(_Event):
 Event = Annotated[
     Attached
     | Planning
+    | PlanWriting
     | Planned
     | Paused
     | StepStarted
@@ -181,6 +191,7 @@ Event = Annotated[
 AnyEvent = (
     Attached
     | Planning
+    | PlanWriting
     | Planned
     | Paused
     | StepStarted

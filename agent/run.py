@@ -21,6 +21,7 @@ from agent.llm.meter import Meter, Spent, metered
 from agent.pausing import Pause
 from agent.plan import Plan, Step
 from agent.pointing import Pointed
+from knowledge.errors import KnowledgeError
 from tools.errors import ToolError
 from tools.preconditions import check_call
 from tools.results import Claim
@@ -188,7 +189,7 @@ def _reported(run: RunContext) -> Iterator[None]:
     """Emit `Failed` for what stops a run, keep a bug's traceback in the record, tell the caller in one line."""
     try:
         yield
-    except (RunError, ToolError, StepBugError) as error:
+    except (RunError, ToolError, KnowledgeError, StepBugError) as error:
         kind = getattr(error, "kind", type(error).__name__)
         run.record.append("run failed", kind=kind, message=str(error))
         run.emit(Failed(reading=run.reading, kind=kind, message=str(error)))

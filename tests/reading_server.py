@@ -109,6 +109,7 @@ def main() -> None:
     """Serve until terminated; the first line says where."""
     from agent.assistant import Assistant
     from agent.settings import Settings
+    from knowledge.embed import HashEmbedder
     from tests.agent.test_model_choice import card
     from tools.models.hub import Hub
     from tools.registry import Registry
@@ -128,7 +129,7 @@ def main() -> None:
     assistant = Assistant(
         settings=settings, registry=Registry.installed().with_tools(linger, fill), hub=hub,
         planner=Planner() if sys.argv[3] == "scripted" else None,  # type: ignore[arg-type]  # all that is asked
-        knowledge=NoStore(),  # type: ignore[arg-type]
+        embedder=HashEmbedder(), knowledge=NoStore(),  # type: ignore[arg-type]
     )  # fmt: skip
     serve(assistant, "127.0.0.1", port, lambda address: print(address, flush=True))  # noqa: T201  its caller reads it
 

@@ -24,6 +24,8 @@ class Writer:
     """Cleared: it stops before its last sentence until this is set."""
     rambles: bool = False
     """Then it goes on for a while after its last sentence."""
+    plan: list[dict[str, Any]] | None = None
+    """What it plans; it stops before its last step until `go_on` is set."""
     base_url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)
@@ -35,6 +37,13 @@ class Writer:
 
     def pieces(self, prompt: str) -> Iterator[str]:
         """Yield the answer in pieces of a few letters."""
+        if self.plan and "You edit a radiology" not in prompt:
+            whole = json.dumps({"outcome": "plan", "message": "", "steps": self.plan})
+            last = whole.rindex('{"id"')
+            yield from (whole[i : min(i + 5, last)] for i in range(0, last, 5))
+            self.go_on.wait(120)
+            yield whole[last:]
+            return
         if "You edit a radiology" not in prompt:
             yield from ('{"sentence": ', f'"{WRONG}"}}')
             return

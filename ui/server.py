@@ -181,8 +181,10 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
     """
     import uvicorn
 
+    from agent.empty_readings import remove_empty_readings
     from ui.listening import listening
 
+    remove_empty_readings(assistant.settings.readings_dir)
     with listening(host, port) as (listener, address):
         config = uvicorn.Config(
             build_app(assistant, host),

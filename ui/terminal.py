@@ -200,6 +200,8 @@ def run_lines(view: RunView, now: float | None = None) -> Group:
         lines.append(
             Text(f"▸ planning with {view.planning_by}  {seconds_text(now - view.planning_since)}", style="cyan")
         )
+        if view.plan_writing:
+            lines.append(Text(f"  not yet checked: {clean(', '.join(view.plan_writing))}", style="dim italic"))
     lines += [step_line(s, now) for s in view.steps]
     for writing in view.writing:
         lines.append(Text(f"  {clean(writing.model)} is writing, not yet checked:", style="yellow"))

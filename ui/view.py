@@ -14,6 +14,7 @@ from agent.events import (
     Paused,
     Planned,
     Planning,
+    PlanWriting,
     Progress,
     StepFailed,
     StepFinished,
@@ -84,6 +85,8 @@ class RunView:
     planning_by: str = ""
     """The language model that is planning; empty before and after."""
     planning_since: float = 0.0
+    plan_writing: tuple[str, ...] = ()
+    """The tools of the plan that a language model is writing, as far as it is; not checked yet."""
     planned: Planned | None = None
     steps: tuple[StepView, ...] = ()
     answered: Answered | None = None
@@ -127,7 +130,9 @@ def fold(view: RunView, event: AnyEvent) -> RunView:  # noqa: C901, PLR0911  one
         case Attached():
             return replace(view, attachments=(*view.attachments, AttachmentView(event.facts, event.name)))
         case Planning():
-            return replace(view, planning_by=event.by, planning_since=event.at)
+            return replace(view, planning_by=event.by, planning_since=event.at, plan_writing=())
+        case PlanWriting():
+            return replace(view, plan_writing=event.tools)
         case Planned():
             steps = _with_plan(view.steps, event.plan.steps)
             return replace(view, planning_by="", planned=event, steps=steps, pause=None)

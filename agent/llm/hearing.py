@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.errors import ModelBehaviorError
-from agent.events import Emit, Writing
+from agent.events import Emit, PlanWriting, Writing
 
 if TYPE_CHECKING:
     from agent.llm.chat import Ask
@@ -30,7 +30,41 @@ _STRING = re.compile(r'"((?:[^"\\]|\\.)*)')
 _OPEN_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\|\\u[0-9a-fA-F]{0,3})$")  # an escaped backslash is whole
 _OPEN_PAIR = re.compile(r"[\ud800-\udbff]$")  # the second half of a character may still come
 
-_listener: ContextVar[Words | None] = ContextVar("readingroom_llm_listener", default=None)
+_TOOL = re.compile(r'"tool"\s*:\s*"([a-z_]+)"')
+
+_listener: ContextVar[Listener | None] = ContextVar("readingroom_llm_listener", default=None)
+
+
+class Listener(Protocol):
+    """Hears what language models write."""
+
+    def of(self, model: str) -> OnText:
+        """Return what listens to one call of a model."""
+        ...
+
+
+class PlanDraft:
+    """Tells, step by step, which plan a language model writes.
+
+    Args:
+        emit: takes the events.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+
+    def of(self, model: str) -> OnText:
+        """Return what listens to one call of a model."""
+        told: tuple[str, ...] = ()
+
+        def on_text(text: str) -> None:
+            nonlocal told
+            tools = tuple(_TOOL.findall(text))
+            if tools != told:
+                told = tools
+                self._emit(PlanWriting(model=model, tools=tools))
+
+        return on_text
 
 
 class Words:
@@ -64,9 +98,9 @@ class Words:
 
 
 @contextmanager
-def heard(words: Words) -> Iterator[None]:
+def heard(listener: Listener) -> Iterator[None]:
     """Tell what is written by every call made in this block, and in what it starts."""
-    token = _listener.set(words)
+    token = _listener.set(listener)
     try:
         yield
     finally:
@@ -75,8 +109,8 @@ def heard(words: Words) -> Iterator[None]:
 
 def listened(ask: Ask, model: Callable[[], str]) -> Ask:
     """Return a call that whoever listens here hears; one that is listened to already stays as it is."""
-    words = _listener.get()
-    return ask if words is None or ask.on_text is not None else replace(ask, on_text=words.of(model()))
+    listener = _listener.get()
+    return ask if listener is None or ask.on_text is not None else replace(ask, on_text=listener.of(model()))
 
 
 class Hearing:

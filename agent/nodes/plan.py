@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 from agent.context import RunContext
 from agent.costing import PlanCost, cost_of
 from agent.events import Planned, Planning
+from agent.llm.hearing import PlanDraft, heard
 from agent.plan import Clarify, Decline, Plan
 from agent.planner import PriorResult
 from agent.pointing import Pointed, asked_plan, with_prompts
@@ -32,13 +33,14 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
         return _given(asked, state, run)
     planner = run.open_planner()
     run.emit(Planning(by=planner.planned_by))
-    made = planner.plan(
-        state["request"],
-        run.workspace.facts(),
-        results=tuple(prior_result(a) for a in run.workspace.artifacts()),
-        first_step=first_step,
-        comment=state.get("comment"),
-    )
+    with heard(PlanDraft(run.emit)):
+        made = planner.plan(
+            state["request"],
+            run.workspace.facts(),
+            results=tuple(prior_result(a) for a in run.workspace.artifacts()),
+            first_step=first_step,
+            comment=state.get("comment"),
+        )
     outcome, unused = with_prompts(made.outcome, pointed)
     notes = (*made.notes, *unused)
     cost = _cost(outcome, run)

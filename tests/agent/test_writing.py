@@ -49,6 +49,62 @@ def test_words_come_before_the_draft_and_what_fails_is_listed(tmp_path) -> None:
     assert all(v.writing == () for v in seen[done:])
 
 
+def test_a_plan_is_told_step_by_step_while_a_language_model_writes_it(tmp_path) -> None:
+    from agent.assistant import Assistant
+    from agent.settings import Settings
+    from knowledge.embed import HashEmbedder
+    from ui.components.turn import progress_html
+    from ui.view import RunView, fold
+
+    volume = chest().volume
+    write_nifti(tmp_path / "chest.nii.gz", volume.array, volume)
+    with writer() as model:
+        model.plan = [
+            {"id": "s1", "tool": "segment", "args": {"image": "@img1", "targets": ["lungs"]}, "when": None},
+            {"id": "s2", "tool": "measure", "args": {"mask": "@s1", "quantities": ["volume"]}, "when": None},
+        ]
+        settings = Settings(
+            readings_dir=tmp_path / "readings", cache_dir=tmp_path / "cache", data_dir=tmp_path / "data",
+            device="cpu", llm_base_url=model.base_url, llm_model="writer", approval="ask-before-running",
+        )  # fmt: skip
+        assistant = Assistant(settings=settings, embedder=HashEmbedder(), knowledge=NoStore())  # type: ignore[arg-type]
+        view, seen, kinds = RunView(), [], []
+
+        def on_event(event) -> None:
+            nonlocal view
+            view = fold(view, event)
+            kinds.append(event.type)
+            if event.type == "plan writing":
+                seen.append((event.tools, progress_html(view, 0.0)))
+                model.go_on.set()  # its last step comes only after the first was told
+
+        answer = assistant.ask(
+            "Segment the lungs and measure their volume.", [tmp_path / "chest.nii.gz"], on_event=on_event
+        )
+    assert answer.outcome == "waiting", answer
+    assert [tools for tools, _ in seen] == [("segment",), ("segment", "measure")]
+    assert "Steps so far: not yet checked" in seen[0][1]
+    assert "<li>segment</li>" in seen[0][1]
+    assert "measure" not in seen[0][1]
+    assert kinds.index("planning") < kinds.index("plan writing") < kinds.index("plan")
+
+
+def test_planning_without_its_sentence_embedding_says_what_is_missing_and_is_no_bug_of_ours(tmp_path) -> None:
+    from agent.assistant import Assistant
+    from agent.errors import RunError
+    from agent.settings import Settings
+
+    (tmp_path / "old.txt").write_text("Clear.", encoding="utf-8")
+    settings = Settings(
+        readings_dir=tmp_path / "readings", cache_dir=tmp_path / "cache", data_dir=tmp_path / "data", device="cpu",
+        llm_base_url="http://127.0.0.1:9/v1", llm_model="none",
+    )  # fmt: skip
+    events = []
+    with pytest.raises(RunError, match="readingroom samples get minilm"):
+        Assistant(settings=settings).ask("Is this report complete?", [tmp_path / "old.txt"], on_event=events.append)
+    assert (events[-1].type, events[-1].kind) == ("error", "unavailable")
+
+
 @pytest.mark.parametrize(
     ("reply", "said"),
     [

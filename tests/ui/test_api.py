@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -98,3 +100,18 @@ def test_the_page_s_own_events_are_no_endpoints(address):
         info = json.loads(raw.get("/gradio_api/info").text)
     assert set(info["named_endpoints"]) == NAMES
     assert info["unnamed_endpoints"] == {}
+
+
+ROW = re.compile(r"^\| `(/\w+)` \|(.*?)\|(.*)\|$", re.MULTILINE)
+
+
+def test_the_documentation_says_what_the_running_server_says(address):
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    documented = {}
+    for name, arguments, gives in ROW.findall(text):
+        plain = re.sub(r"\([^)]*\)", "", arguments)
+        documented[name] = [part.strip() for part in plain.split(",") if part.strip()]
+        assert gives.strip(), name
+    with httpx.Client(base_url=address, trust_env=False) as raw:
+        served = raw.get("/gradio_api/info").json()["named_endpoints"]
+    assert documented == {name: [p["parameter_name"] for p in each["parameters"]] for name, each in served.items()}

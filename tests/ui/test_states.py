@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.answer import StepFailure
+from agent.answer import Answer, StepFailure
 from agent.costing import StepCost
 from agent.events import Failed, Planned, Planning, Progress, StepStarted, Tokens
 from agent.pausing import Pause
@@ -127,6 +127,22 @@ def test_partial_failure_names_each_step_its_reason_and_the_command() -> None:
     assert "readingroom models get x" in html
     assert "Left out" in html
     assert partial_html(()) == ""
+    full = StepFailure(step="s1", tool="segment", kind="unavailable", message="the disk is full: could not write x")
+    assert "The disk is full" in partial_html((full,))
+    assert "Not available here" not in partial_html((full,))
+
+
+def test_a_step_that_failed_is_told_once_not_as_a_sentence_too() -> None:
+    failure = StepFailure(step="s1", tool="segment", kind="unavailable", message="run 'readingroom models get x'")
+    repeated = Claim(text=f"Step s1 (segment) gave no result: {failure.message}", kind="not examined")
+    measured = Claim(text="Volume of the lungs: 3 ml.", evidence=("s4",), kind="measured")
+    answer = Answer(
+        reading="r", request="x", outcome="answered", claims=(repeated, measured), failures=(failure,), folder="/r",
+        seconds=1.0,
+    )  # fmt: skip
+    html = results_html(RunView(request="x", reading="r", answer=answer))
+    assert html.count("readingroom models get x") == 1
+    assert "Volume of the lungs" in html
 
 
 def test_the_graph_puts_what_is_needed_first_and_tells_state_by_sign_and_word() -> None:

@@ -73,7 +73,7 @@ def failure_html(kind: str, message: str) -> str:
         kind: of the event `Failed`.
         message: of the event.
     """
-    found = _DISK_FULL if "disk is full" in message else _KINDS.get(kind, _Kind("Stopped", ""))
+    found = _DISK_FULL if _is_disk_full(message) else _KINDS.get(kind, _Kind("Stopped", ""))
     return element(
         "div",
         element("b", text(found.title)),
@@ -102,7 +102,7 @@ def partial_html(failures: Iterable[StepFailure]) -> str:
         element(
             "li",
             element("b", text(f"{f.step} {f.tool}")),
-            element("em", text(_STEP_KINDS.get(f.kind, "Failed")), css="rr-mark"),
+            element("em", text(_step_kind(f)), css="rr-mark"),
             element("p", text(f.message)),
         )
         for f in failures
@@ -115,6 +115,14 @@ def partial_html(failures: Iterable[StepFailure]) -> str:
         "div", element("h3", text(count)), element("ul", *rows), element("p", text(again), css="rr-advice"),
         css="rr-partial",
     )  # fmt: skip
+
+
+def _step_kind(failure: StepFailure) -> str:
+    return _DISK_FULL.title if _is_disk_full(failure.message) else _STEP_KINDS.get(failure.kind, "Failed")
+
+
+def _is_disk_full(message: str) -> bool:
+    return "disk is full" in message
 
 
 def can_go_on(view: RunView) -> bool:

@@ -72,11 +72,20 @@ def progress_html(view: RunView, now: float) -> str:
 def _pending(view: RunView, now: float) -> str:
     if view.planning_by:
         seconds = seconds_text(max(0.0, now - view.planning_since))
-        return busy_html(f"Planning with {view.planning_by}", seconds)
+        return busy_html(f"Planning with {view.planning_by}", seconds) + _plan_draft(view)
     if view.before:
         others = "one run is" if view.before == 1 else f"{view.before} runs are"
         return busy_html(f"In the queue: {others} before yours" if view.before > 1 else "In the queue: yours is next")
     return busy_html("Reading the files")
+
+
+def _plan_draft(view: RunView) -> str:
+    """The steps that a language model has written so far, marked as unchecked; nothing before the first."""
+    if not view.plan_writing:
+        return ""
+    head = element("h4", text("Steps so far: not yet checked"))
+    rows = element("ol", *(element("li", text(tool)) for tool in view.plan_writing))
+    return element("section", head, rows, css="rr-writing", aria_label="Plan being written, not yet checked")
 
 
 def _tokens(view: RunView) -> str:
@@ -177,7 +186,8 @@ def results_html(view: RunView) -> str:
 
 def _sentences(answer: Answer) -> str:
     marks = {a.id: a.marks for a in answer.artifacts}
-    spoken = [c for c in answer.claims if c.kind != "quoted"]
+    told = [f.message for f in answer.failures]  # in full beside the sentences
+    spoken = [c for c in answer.claims if c.kind != "quoted" and not any(m in c.text for m in told)]
     if not spoken:
         return ""
     title = _ENDINGS.get(answer.outcome)

@@ -1,6 +1,12 @@
 // What a keyboard and a screen reader need and Gradio's components do not give.
 (() => {
+  const WHY_NOT = { "rr-new": "A run goes on here: stop it, or wait for its end" };
   const mend = () => {
+    // what cannot be used says why
+    for (const [id, why] of Object.entries(WHY_NOT)) {
+      const button = document.getElementById(id);
+      if (button && (button.title || button.disabled)) button.title = button.disabled ? why : "";
+    }
     // an upload's accessible name must hold the words that are seen on it
     for (const part of document.querySelectorAll(".upload-container[aria-label]")) part.removeAttribute("aria-label");
     // what scrolls must be reached by keyboard
@@ -8,6 +14,6 @@
   };
   let due = false;
   const soon = () => { if (!due) { due = true; requestAnimationFrame(() => { due = false; mend(); }); } };
-  new MutationObserver(soon).observe(document.documentElement, { childList: true, subtree: true });
+  new MutationObserver(soon).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["disabled"] });
   soon();
 })();

@@ -1,0 +1,149 @@
+"""What people meet, each as a browser shows it: what it is and what to do is said, axe-core finds nothing wrong, a
+control that cannot be used says why. A picture of each is kept among the build's output."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import free_port, unexplained, violations
+from tests.phantoms_ct import chest
+from tests.reading_server import reading_server
+from tools.imaging.nifti import write_nifti
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+SLOW_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with reading_server(tmp_path_factory.mktemp("reading"), free_port(), {"READINGROOM_APPROVAL": "auto"}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory):
+    volume = chest().volume
+    path = tmp_path_factory.mktemp("ct") / "chest.nii.gz"
+    write_nifti(path, volume.array, volume)
+    return path
+
+
+@pytest.fixture
+def come(visit, address, ct):
+    """Somebody who has attached a chest CT."""
+
+    def with_image(at=address):
+        someone = visit(at)
+        someone.page.set_input_files("#rr-uploads input[type=file]", str(ct))
+        someone.page.wait_for_selector("#rr-side >> text=ready to attach", timeout=SLOW_MS)
+        return someone
+
+    return with_image
+
+
+def check(person, state):
+    """Look at a state: keep its picture; everything is readable, and what cannot be used says why."""
+    person.shot(state)
+    assert violations(person.page) == []
+    assert unexplained(person.page) == []
+
+
+def test_nothing_yet(visit, address):
+    person = visit(address)
+    for tab in ("Plan", "Evidence", "Measurements", "Report", "Files"):
+        person.page.get_by_role("tab", name=tab, exact=True).click()
+        person.page.wait_for_selector("#rr-tabs .rr-nothing:visible")
+    check(person, "state-empty")
+
+
+def test_running_says_how_far_it_is(come):
+    person = come()
+    person.ask("Please linger.")
+    person.page.wait_for_selector("#rr-talk .rr-running .rr-bar", timeout=SLOW_MS)
+    check(person, "state-running")
+    person.page.get_by_role("tab", name="Report", exact=True).click()
+    person.page.wait_for_selector("text=A run goes on.")
+    person.page.click("#rr-stop")
+    person.page.wait_for_selector("#rr-talk >> text=Stopped by you", timeout=SLOW_MS)
+    check(person, "state-stopped")
+
+
+def test_who_waits_in_line_sees_the_place(come):
+    going = [come() for _ in range(2)]
+    for person in going:
+        person.ask("Please linger.")
+        person.page.wait_for_selector("#rr-talk .rr-running", timeout=SLOW_MS)
+    third, fourth = come(), come()
+    third.ask("Please linger.")
+    third.page.wait_for_selector("#rr-talk >> text=yours is next", timeout=SLOW_MS)
+    fourth.ask("Please linger.")
+    fourth.page.wait_for_selector("#rr-talk >> text=2 runs are before yours", timeout=SLOW_MS)
+    check(fourth, "state-in-line")
+    for person in (fourth, third, *going):
+        person.page.click("#rr-stop")
+        person.page.wait_for_selector("#rr-talk >> text=Stopped by you", timeout=SLOW_MS)
+
+
+def test_a_part_that_failed_is_shown_beside_the_rest(come):
+    person = come()
+    person.ask("Measure spleen and lungs.")
+    person.page.wait_for_selector("#rr-talk .rr-partial", timeout=SLOW_MS)
+    talk = person.page.locator("#rr-talk").text_content()
+    assert "2 steps gave no result" in talk
+    assert "Not available here" in talk
+    assert "readingroom models get" in talk  # the command
+    assert "Volume of the lungs" in talk
+    person.page.evaluate("document.querySelector('.rr-partial').scrollIntoView()")
+    check(person, "state-partial-failure")
+
+
+def test_a_tool_that_is_not_there_says_what_is_missing_and_the_command(come):
+    person = come()
+    person.ask("Measure the spleen.")
+    person.page.wait_for_selector("#rr-talk .rr-results", timeout=SLOW_MS)
+    talk = person.page.inner_text("#rr-talk")
+    assert "needs weights" in talk
+    assert "readingroom models get" in talk
+    check(person, "state-tool-unavailable")
+
+
+def test_a_full_disk_says_what_to_do(come):
+    person = come()
+    person.ask("Please fill the disk.")
+    person.page.wait_for_selector("#rr-talk .rr-partial >> text=The disk is full", timeout=SLOW_MS)
+    assert "free some space" in person.page.inner_text("#rr-talk")
+    check(person, "state-disk-full")
+
+
+def test_a_file_that_is_refused_says_why_and_the_fix(visit, address, tmp_path):
+    wrong = tmp_path / "scan.dcm"
+    wrong.write_text("no image", encoding="utf-8")
+    person = visit(address)
+    person.page.set_input_files("#rr-uploads input[type=file]", str(wrong))
+    person.page.wait_for_selector("#rr-study .rr-bad >> text=is not DICOM", timeout=SLOW_MS)
+    check(person, "state-file-refused")
+
+
+def test_a_language_model_that_does_not_answer(come, tmp_path):
+    dead = {
+        "READINGROOM_LLM_BASE_URL": "http://127.0.0.1:9/v1",
+        "READINGROOM_LLM_MODEL": "gone",
+        "READINGROOM_PLAN_BY": "llm",
+    }
+    with reading_server(tmp_path, free_port(), dead, planner="own") as address:
+        person = come(address)
+        person.ask("What would be worth a second look here, and why?")
+        person.page.wait_for_selector("#rr-talk >> text=The language model does not answer", timeout=SLOW_MS)
+        talk = person.page.inner_text("#rr-talk")
+        assert "127.0.0.1:9" in talk
+        assert "in the tab Settings" in talk
+        check(person, "state-llm-unreachable")
+
+
+def test_a_plan_that_waits(come, tmp_path):
+    with reading_server(tmp_path, free_port()) as address:
+        person = come(address)
+        person.ask("Measure the lungs.")
+        person.page.wait_for_selector("#rr-approve", timeout=SLOW_MS)
+        check(person, "state-waiting-for-approval")
