@@ -19,7 +19,7 @@ from tools.drafting.regions import Region, in_reading_order, region_of
 from tools.drafting.seeing import Look, opinions
 from tools.drafting.style import Style, style_of, styled
 from tools.drafting.wording import unworded, worded
-from tools.errors import BadInputError, UnavailableError, UnsupportedError
+from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
 from tools.examples import examples_of
 from tools.grounding import LookUp, evidence_in, problem_with
 from tools.grounding.statement import expand
@@ -81,7 +81,7 @@ def draft_report(
     seen = _opinions(making, region)
     draft = Draft(
         summary=_summary(findings),
-        technique=tuple(making.verified(_technique(ctx, artifacts))),
+        technique=tuple(making.verified(_technique(making))),
         findings=(*findings, *seen),
         impression=tuple(_impression(findings, artifacts)),
         similar=tuple(making.verified(_similar(artifacts))),
@@ -117,9 +117,13 @@ def _findings(artifact: Artifact) -> Iterable[Claim]:
     return claims_of(artifact)
 
 
-def _technique(ctx: ToolContext, artifacts: Sequence[Artifact]) -> Iterable[Claim]:
-    for image in _images(ctx, artifacts):
-        volume = ctx.workspace.volume(image)
+def _technique(making: _Making) -> Iterable[Claim]:
+    for image in _images(making.ctx, making.artifacts):
+        try:
+            volume = making.ctx.workspace.volume(image)
+        except (BadInputError, NotFoundError):
+            making.held_back.append(f"What {image} is — held back: its file is gone or cannot be read any more")
+            continue
         size = " × ".join(str(n) for n in volume.shape[: volume.dims])
         what = volume.modality or "Image of unknown modality"
         if volume.spacing_source:
@@ -127,7 +131,7 @@ def _technique(ctx: ToolContext, artifacts: Sequence[Artifact]) -> Iterable[Clai
         else:
             space = "no physical spacing"
         yield Claim(text=f"{what}, {size} voxels, {space}.", evidence=(image,), kind="described")
-    for artifact in artifacts:
+    for artifact in making.artifacts:
         if artifact.kind == "mask":
             yield next(iter(claims_of(artifact)))
 
@@ -182,7 +186,7 @@ def _opinions(making: _Making, region: Region | None) -> tuple[Claim, ...]:
         making.ctx.progress(0.7, f"{llm.name} looks at {images[0]}")
         look = Look(llm, images[0], making.ctx.workspace.volume(images[0]), making.ctx.step_id)
         made = opinions(look, parts)
-    except (BadInputError, UnavailableError, UnsupportedError) as error:
+    except (BadInputError, NotFoundError, UnavailableError, UnsupportedError) as error:
         making.thrown_away.append(f"The opinions of a language model that reads pictures — held back: {error}")
         return ()
     making.thrown_away += made.held_back

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from agent.testing import ScriptedLLM
 from tests.tools.verbs.conftest import REPORT
 from tools.drafting.regions import region_of
 from tools.drafting.style import style_of
-from tools.errors import BadInputError
+from tools.errors import BadInputError, NotFoundError
 from tools.grounding import evidence_in, problem_with
 from tools.results import Claim, Draft, Hits, Measurement, Measurements, ReportHit
 from tools.testing import _keep
@@ -233,6 +234,23 @@ def test_a_model_that_goes_away_is_not_asked_to_mend_each_sentence(make_ctx, wor
     ]  # fmt: skip
     assert len(draft.thrown_away) == 3
     llm.assert_complete()
+
+
+def test_an_image_that_was_deleted_costs_no_measurement(make_ctx, workspace) -> None:
+    whole = draft_report(make_ctx(), evidence=["s1", "s2"])
+    workspace.attachment_path("img1").unlink()
+    workspace._volumes.clear()
+    draft = draft_report(make_ctx(), evidence=["s1", "s2"])
+    assert draft.findings == whole.findings
+    assert draft.impression == whole.impression
+    assert draft.held_back == ("What img1 is — held back: its file is gone or cannot be read any more",)
+    assert draft.technique == whole.technique[1:]
+
+
+def test_a_result_that_was_deleted_is_named_with_what_is_there(make_ctx, workspace) -> None:
+    shutil.rmtree(workspace.root / "artifacts" / "s2")
+    with pytest.raises(NotFoundError, match=r"no result 's2' in this reading; there are: s1, s3"):
+        draft_report(make_ctx(), evidence=["s1", "s2"])
 
 
 def test_an_attachment_alone_is_no_evidence(make_ctx) -> None:
