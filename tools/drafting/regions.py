@@ -44,6 +44,8 @@ class Region:
     structures: tuple[Structure, ...]
     modalities: tuple[str, ...] = ()
     """Whose template it is; empty: of all that have none of their own."""
+    is_joined: bool = False
+    """Whether it is made of several regions."""
 
     def shown_by(self, modality: str) -> tuple[Structure, ...]:
         """Return the parts that an image of a modality shows; an unknown one shows all."""
@@ -53,6 +55,11 @@ class Region:
         """Return where a sentence about these targets or labels stands; what belongs nowhere stands last."""
         places = [i for i, s in enumerate(self.structures) for name in names if s.holds(name)]
         return min(places, default=len(self.structures))
+
+    def fits(self, names: Sequence[str]) -> tuple[bool, int]:
+        """Return how well the region fits what was looked at: whether it holds all as one region, and how much."""
+        held = [max((1 if s.neighbour else 2 for s in self.structures if s.holds(n)), default=0) for n in names]
+        return all(held) and not self.is_joined, sum(held)
 
     def means(self, body_part: str) -> bool:
         """Return whether a BodyPartExamined is of this region."""
@@ -70,6 +77,7 @@ def regions() -> tuple[Region, ...]:
             tuple(entry.get("also", ())),
             _joined(entry["parts"], own) if "parts" in entry else own[name],
             tuple(entry.get("modalities", ())),
+            "parts" in entry,
         )
         for name, entry in table.items()
     )
@@ -103,7 +111,7 @@ def region_of(body_part: str, targets: Iterable[str], modality: str = "") -> Reg
 
     Args:
         body_part: BodyPartExamined; empty: not said.
-        targets: what was looked at; the region that holds most of it, the first of equals, is then meant.
+        targets: what was looked at: one region that holds all of it is then meant, else the one that holds most.
         modality: DICOM code; empty: unknown.
     """
     known = [r for r in regions() if not r.modalities or modality in r.modalities]
@@ -111,8 +119,8 @@ def region_of(body_part: str, targets: Iterable[str], modality: str = "") -> Reg
     if found := next((r for r in known if r.means(body_part)), None):
         return found
     named = tuple(targets)
-    held = [sum(any(s.holds(n) for s in r.structures if not s.neighbour) for n in named) for r in known]
-    return known[held.index(max(held))] if max(held) else None
+    best = max(known, key=lambda region: region.fits(named))
+    return best if any(s.holds(n) for s in best.structures for n in named) else None
 
 
 def in_reading_order(claims: Sequence[Claim], region: Region | None, names: Sequence[str]) -> list[Claim]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tools.drafting.regions import Region, region_of, regions
+from tools.grounding.statement import read_statement
 from tools.imaging.anatomy import may_show
 from tools.imaging.terms import body_part_term
 from tools.models.hub import Hub
@@ -12,12 +13,12 @@ from tools.models.hub import Hub
 CHEST_CT = "lungs, airways, pleura, heart, mediastinum, diaphragm, bones, upper abdomen"
 CASES = {
     ("CT", "CHEST"): CHEST_CT,
-    ("CR", "CHEST"): "lines, lungs, pleura, heart, mediastinum, diaphragm, bones",
-    ("DX", "CHEST"): "lines, lungs, pleura, heart, mediastinum, diaphragm, bones",
+    ("CR", "CHEST"): "devices, lungs, pleura, heart, mediastinum, diaphragm, bones",
+    ("DX", "CHEST"): "devices, lungs, pleura, heart, mediastinum, diaphragm, bones",
     (
         "CT",
         "ABDOMEN",
-    ): "liver, gallbladder, pancreas, spleen, adrenal, kidneys, urinary bladder, stomach, peritoneum, free gas, "
+    ): "liver, gallbladder, pancreas, spleen, adrenal, kidneys, urinary bladder, stomach, peritoneum, "
     "vessels, lymph nodes, bones, lung bases",
     (
         "MR",
@@ -25,7 +26,7 @@ CASES = {
     ): "liver, gallbladder, pancreas, spleen, adrenal, kidneys, urinary bladder, stomach, peritoneum, vessels, "
     "lymph nodes, bones, lung bases",
     ("US", "ABDOMEN"): "liver, gallbladder, pancreas, spleen, kidneys, urinary bladder, peritoneum, vessels",
-    ("CR", "ABDOMEN"): "kidneys, stomach, free gas, bones",
+    ("CR", "ABDOMEN"): "kidneys, stomach, peritoneum, bones",
     (
         "CT",
         "PELVIS",
@@ -44,13 +45,13 @@ CASES = {
     ("MR", "LSPINE"): "alignment, vertebral, bone marrow, discs, facet, spinal canal, spinal cord, paraspinal, other",
     ("CR", "CSPINE"): "alignment, vertebral, discs, facet, paraspinal",
     ("MR", "KNEE"): "menisci, cruciate, collateral, extensor, cartilage, bones, joint fluid, popliteal",
-    ("CR", "KNEE"): "bones, joints, soft tissues, implants",
+    ("CR", "KNEE"): "bones, joints, soft tissues, devices",
     ("MR", "SHOULDER"): "rotator, biceps, acromioclavicular, glenohumeral, bones, muscles, bursa",
-    ("DX", "HAND"): "bones, joints, soft tissues, implants",
+    ("DX", "HAND"): "bones, joints, soft tissues, devices",
     ("MR", "ANKLE"): "bones, bone marrow, joints, ligaments, muscles, vessels, soft tissues",
-    ("MG", "BREAST"): "breast composition, masses, calcifications, asymmetries, skin, axillary, implants",
-    ("US", "BREAST"): "breast composition, masses, skin, axillary, implants",
-    ("MR", "BREAST"): "breast composition, masses, non-mass, skin, axillary, implants",
+    ("MG", "BREAST"): "breast composition, focal, microcalcifications, asymmetries, skin, axillary, devices",
+    ("US", "BREAST"): "breast composition, focal, skin, axillary, devices",
+    ("MR", "BREAST"): "breast composition, focal, enhancement, skin, axillary, devices",
     ("CT", "HEART"): "chambers, myocardium, valves, coronary, pericardium, great vessels, other structures",
     ("US", "HEART"): "chambers, myocardium, valves, pericardium, great vessels",
     ("PT", "WHOLEBODY"): "head and neck, chest, abdomen and pelvis, skeleton, skin",
@@ -87,10 +88,16 @@ def _region(body_part: str, modality: str) -> Region:
 
 
 def test_where_the_header_is_silent_what_was_looked_at_says_the_region() -> None:
-    looked_at = ("lungs", "liver", "brain", "femur_left", "tail")
-    assert [getattr(region_of("", [target], "CT"), "name", "") for target in looked_at] == [
-        "CHEST", "ABDOMEN", "HEAD", "PELVIS", "",
+    looked_at = ("lungs", "liver", "brain", "femur_left", "tail", "lungs liver", "liver kidney_left", "brain liver")
+    assert [getattr(region_of("", targets.split(), "CT"), "name", "") for targets in looked_at] == [
+        "CHEST", "ABDOMEN", "HEAD", "PELVIS", "", "CHEST", "ABDOMEN", "WHOLEBODY",
     ]  # fmt: skip
+
+
+def test_no_part_is_called_by_a_finding() -> None:
+    """Where scores are evidence, a finding that is named is one that is stated."""
+    for name in {s.name for r in regions() for s in r.structures}:
+        assert read_statement(f"Not examined by any tool: {name}.").mentions == (), name
 
 
 def test_every_body_part_of_the_standard_that_a_template_names_is_a_term() -> None:
