@@ -55,6 +55,8 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if not statuses:
         return
     labels = [s for s in statement.structures if any(n in statuses for n in s.names)]
+    if statement.not_examined and not labels:
+        return  # "not examined: lines, tubes and devices" states nothing
     if (labels or statement.mentions) and not is_told_of_a_model(statement):
         name = labels[0].text if labels else statement.text[statement.mentions[0].start : statement.mentions[0].end]
         yield Problem("contradicted", f"a model's score for {name} is stated as a finding")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.tools.grounding.one_reading import three_scores
 from tools.claims import claims_of, readable, shown
 from tools.drafting.wording import says_the_same
-from tools.grounding import Evidence, Quantity, problem_with, quantities_in
+from tools.grounding import Evidence, Quantity, judge, problem_with, quantities_in
 from tools.grounding.lookup import of_artifact
 from tools.results import Claim, MaskEntry, Masks
 from tools.workspace import Artifact, Provenance
@@ -135,3 +136,10 @@ def test_a_tools_own_summary_may_count_and_nobody_else_may_use_its_count() -> No
     assert problem_with(said, {"s1": evidence}.get) is None
     used = Claim(text="The liver has 104 voxels.", evidence=("s1",), kind="described")
     assert problem_with(used, {"s1": evidence}.get) is not None
+
+
+def test_what_was_not_examined_is_no_score_told_as_a_finding() -> None:
+    """The words "tubes" and "devices" name findings too; the sentence states none."""
+    text = "Not examined by any tool: lines, tubes and devices, airways."
+    assert judge(text, [three_scores()], "not examined").verdict == "supported"
+    assert judge("Tubes and devices are seen.", [three_scores()]).verdict == "contradicted"
