@@ -57,7 +57,7 @@ bench: $(INSTALLED_DEV) samples
 	@echo '== retrieval'; folder=$$(mktemp -d); \
 	  $(BIN)/python benchmarks/retrieval.py --cache "$(CACHE)" --folder "$$folder" benchmarks/retrieval_last.jsonl; \
 	  status=$$?; rm -rf "$$folder"; exit $$status
-	@for name in export pacs page; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in export pacs page viewer; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 bench-scale: $(INSTALLED_DEV) samples
 	@folder=$$(mktemp -d); $(BIN)/python benchmarks/retrieval_scale.py --cache "$(CACHE)" --folder "$$folder"; \

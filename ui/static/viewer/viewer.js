@@ -142,6 +142,7 @@ export class Viewer {
       this.host.dataset.open = id;
       const seconds = (from, to) => ((to - from) / 1000).toFixed(2);
       this.host.dataset.seconds = seconds(started, performance.now());
+      if (this.pane.first) this.host.dataset.firstAfter = seconds(started, this.pane.first);
       if (this.pane.drawn) this.host.dataset.drawnAfter = seconds(this.pane.arrived, this.pane.drawn);
     } catch (error) {
       if (this.opening === opening) this.say(`${image.name} cannot be shown: ${error.message}`);

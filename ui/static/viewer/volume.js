@@ -89,6 +89,7 @@ export class VolumePane {
       tileMargin: 2,
     }));
     nv.addColormap(HEAT, HEAT_COLOURS);
+    const first = this.isSlow ? await this.#firstSlice(image, info) : null;
     await nv.attachToCanvas(this.canvas, false);
     this.canvas.tabIndex = -1; // the group around it takes the focus: what is hidden from readers must not
     const answer = await fetch(`${image.address}/volume.nii`);
@@ -118,6 +119,28 @@ export class VolumePane {
     nv.drawScene();
     nv.gl.finish();
     this.drawn = performance.now();
+    first?.remove();
+  }
+
+  /** A slice from the server, where a processor needs seconds for the planes: there is something to look at meanwhile. */
+  async #firstSlice(image, info) {
+    const [low, high] = info.window;
+    const { across } = info.planes.axial;
+    const asked = new URLSearchParams({ plane: "axial", index: Math.floor(info.shape[across] / 2), low, high });
+    const picture = document.createElement("img");
+    picture.className = "rv-first";
+    picture.alt = "One slice; the planes follow";
+    picture.src = `${image.address}/slice.png?${asked}`;
+    if (this.layout === "planes") picture.style.width = `${100 * PLANES[0].position[2]}%`;
+    try {
+      await picture.decode();
+    } catch {
+      return null; // what is wrong with the image is said where its voxels are fetched
+    }
+    this.element.append(picture);
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    this.first = performance.now();
+    return picture;
   }
 
   get voxel() {
