@@ -206,7 +206,9 @@ class Composer:
         targets = targets or implied_targets_in(wish.text) or self._arguments.spoken_targets or targets_in(wish.request)
         unknown = "" if targets else unknown_structure(wish.text, tool)
         if not targets and not unknown:
-            raise NeedsAnswerError("What shall be measured? Name a structure, for instance lungs, liver or brain.")
+            boxes = self._refs.latest(("boxes",))
+            known = f"The boxes of {boxes} have their sizes already. " if boxes else ""
+            raise NeedsAnswerError(f"{known}What shall be measured? Name a structure, for instance lungs or liver.")
         if _PAIRED_QUANTITIES & set(args.get("quantities") or ()) and "lungs" in targets:
             targets = ["lung_left", "lung_right"]
         return [self._make("mask", wish, targets=targets or [unknown])]
@@ -239,7 +241,16 @@ class Composer:
         if "measurements" in takes and (targets or self._refs.latest(("mask",))):
             self.add(Wish(self._maker("measurements").name, wish.text, wish.request))
             return self.steps[-1].id
+        self._suits_another(kinds, str(args.get("format", "")))
         raise NeedsAnswerError(missing(takes or kinds))
+
+    def _suits_another(self, kinds: Sequence[str], wanted: str) -> None:
+        """Say in which formats what there is can be had, where it cannot be had in the one that is wanted."""
+        if there := self._refs.latest(kinds):
+            made = {r.id: r.kind for r in self._situation.results}
+            kind = made.get(there) or next((self._registry.get(s.tool).kind for s in self.steps if s.id == there), "")
+            if formats := [name for name, takes in words()["takes"].items() if kind in takes]:
+                raise NeedsAnswerError(f"{there} ({kind}) cannot be had as {wanted}. As which of {', '.join(formats)}?")
 
     def _evidence(self, kinds: Sequence[str], wish: Wish, *, is_required: bool) -> list[str] | None:
         usable = [k for k in kinds if k not in ("image", "report")]

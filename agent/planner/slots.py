@@ -32,7 +32,7 @@ _DATE_FORMS = (
 _MM = re.compile(r"(\d+(?:\.\d+)?)\s*(?:mm|millimet\w+)\b", re.I)
 _EACH_SIDE = re.compile(
     r"\b(?:left and right|right and left|left vs\.? right|each (?:lung|side|one)|sep[ae]rate(?:ly)?|individual(?:ly)?|"
-    r"per (?:lung|side)|(?:on )?(?:each|both) sides?)\b",
+    r"per (?:lung|side)|which (?:of the (?:two )?)?(?:lungs?|side)|(?:on )?(?:each|both) sides?)\b",
     re.I,
 )
 

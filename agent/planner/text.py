@@ -247,8 +247,11 @@ def is_english(text: str) -> bool:
     return foreign < 2 or foreign <= sum(t in lists["english"] for t in tokens)
 
 
-_OTHER_ONE = re.compile(
-    r"\b(left|right)\s+([a-z]+)\b(.{1,80}?)\b(?!\1)(left|right)(?:\s+one\b|['’]s\b)", re.IGNORECASE | re.DOTALL
+_SIDED = r"\b(left|right)\s+([a-z]+)\b(.{1,80}?)\b"
+_OTHER_ONE = re.compile(rf"{_SIDED}(?!\1)(left|right)(?:\s+one\b|['’]s\b)", re.IGNORECASE | re.DOTALL)
+_OTHER_SIDE = re.compile(
+    rf"{_SIDED}((?:than|or|and|with|versus|vs\.?)\s+(?:the\s+)?)(?!\1)(left|right)(?=\W*$|[,;.?!])",
+    re.IGNORECASE | re.DOTALL,
 )
 _TO_OTHER = re.compile(
     r"\b(left|right)(\s+(?:to|versus|vs\.?|over|by|against|with|than)\s+(?:the\s+)?)(?!\1)(left|right)\s+([a-z]+)\b",
@@ -258,4 +261,5 @@ _TO_OTHER = re.compile(
 
 def with_sides_named(text: str) -> str:
     """Name what has the other side too: "the left lung and the right one", "left to right lung"."""
-    return _TO_OTHER.sub(r"\1 \4\2\3 \4", _OTHER_ONE.sub(r"\1 \2\3\4 \2", text))
+    text = _OTHER_SIDE.sub(r"\1 \2\3\4\5 \2", _OTHER_ONE.sub(r"\1 \2\3\4 \2", text))
+    return _TO_OTHER.sub(r"\1 \4\2\3 \4", text)

@@ -207,7 +207,11 @@ def _ends_well(words: list[str], count: int) -> bool:
     last, rest = words[count - 1], words[count:]
     if last in _FILLERS | _JOINERS or (count == 1 and last in _LEFT | _RIGHT):
         return False
-    return last not in _LEFT | _RIGHT or not rest or rest[0] in _JOINERS | vocabulary().before
+    if last in _LEFT | _RIGHT and rest[:1] and rest[0] in _JOINERS and set(rest[1:2]) <= _LEFT | _RIGHT:
+        return not set(rest[2:3]) & _known_words()  # "the lungs, left and right kidney": the sides are the kidney's
+    has_both = any(w in _LEFT for w in words[:count]) and any(w in _RIGHT for w in words[:count])
+    is_over = not rest or rest[0] in _JOINERS | vocabulary().before or (has_both and rest[0] not in _known_words())
+    return last not in _LEFT | _RIGHT or is_over
 
 
 def _look_up(tokens: list[str]) -> tuple[str, ...] | None:

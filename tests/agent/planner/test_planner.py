@@ -209,6 +209,31 @@ LEFT_LUNG = (
         ("save the mask as nifti", [("export", {"artifacts": ["@s1"], "format": "nifti"})]),
         ("now its density", [("measure", {"mask": "@s1", "quantities": ["intensity"]})]),
         ("draft a report", [("draft_report", {"evidence": ["@s1", "@s2"]})]),
+        ("Is there emphysema in it?", [("measure", {"mask": "@s1", "quantities": ["hu_classes"]})]),
+        ("what's the surface?", [("measure", {"mask": "@s1", "quantities": ["surface_area"]})]),
+        ("Save the left one as STL.", [("export", {"artifacts": ["@s1"], "format": "stl"})]),
+        (
+            "How much larger is the right one, in percent?",
+            [
+                ("segment", {"image": "@img1", "targets": ["lung_left", "lung_right"]}),
+                ("measure", {"mask": "@s3", "quantities": ["volume", "ratio"]}),
+            ],
+        ),
+        (
+            "the heart too please",
+            [
+                ("segment", {"image": "@img1", "targets": ["heart"]}),
+                ("measure", {"mask": "@s3", "quantities": ["volume"]}),
+            ],
+        ),
+        (
+            "reduce the noise and do it again",
+            [
+                ("enhance", {"image": "@img1", "operation": "denoise"}),
+                ("segment", {"image": "@s3", "targets": ["lung_left"]}),
+                ("measure", {"mask": "@s4", "quantities": ["volume"]}),
+            ],
+        ),
     ],
 )
 def test_follow_ups_go_on_from_earlier_results(default_planner: Planner, follow_up: str, steps: list[Any]) -> None:
@@ -295,6 +320,75 @@ def test_plans_are_the_same_every_time(default_planner: Planner) -> None:
     attached = planning.facts(planning.CHEST_CT)
     first = default_planner.plan(DEMO, attached).outcome
     assert all(default_planner.plan(DEMO, attached).outcome == first for _ in range(3))
+
+
+SEARCH = PriorResult("s1", "search_reports", "hits", (), {"query": "pleural effusion"})
+SCORES = PriorResult("s1", "classify", "scores", (), {"labels": ["effusion"]})
+BOTH = PriorResult("s1", "segment", "mask", ("lungs",), {"targets": ["lungs"]})
+BRAIN = PriorResult("s1", "segment", "mask", ("brain",), {"targets": ["brain"]})
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize(
+    ("earlier", "attached", "follow_up", "first"),
+    [
+        (SEARCH, planning.FILM, "more of them", ("search_reports", {"query": "pleural effusion", "k": 10})),
+        (SEARCH, planning.FILM, "only the first three", ("search_reports", {"query": "pleural effusion", "k": 3})),
+        (
+            SEARCH,
+            planning.FILM,
+            "and without cardiomegaly?",
+            ("search_reports", {"query": "pleural effusion, without cardiomegaly"}),
+        ),
+        (SEARCH, planning.FILM, "what about pneumonia?", ("search_reports", {"query": "pneumonia"})),
+        (SCORES, planning.FILM, "why?", ("explain", {"image": "@img1", "finding": "effusion"})),
+        (SCORES, planning.FILM, "what about pneumonia?", ("classify", {"image": "@img1", "labels": ["pneumonia"]})),
+        (
+            BOTH,
+            planning.CHEST_CT,
+            "split them into left and right",
+            ("segment", {"image": "@img1", "targets": ["lung_left", "lung_right"]}),
+        ),
+        (
+            BRAIN,
+            planning.BRAIN_MR,
+            "and the ventricles",
+            ("segment", {"image": "@img1", "targets": ["brain_ventricles"]}),
+        ),
+    ],
+)
+def test_a_follow_up_means_what_was_done_last(
+    default_planner: Planner, earlier: PriorResult, attached: Any, follow_up: str, first: tuple[str, dict[str, Any]]
+) -> None:
+    made = default_planner.plan(follow_up, planning.facts(attached), results=(earlier,), first_step=2)
+    assert planning.steps_of(made.outcome)[0] == first
+
+
+def test_a_result_that_a_format_does_not_hold_is_named_with_those_that_do(default_planner: Planner) -> None:
+    boxes = PriorResult("s1", "detect", "boxes", (), {"target": "nodule"})
+    outcome = default_planner.plan("as csv please", planning.facts(planning.CHEST_CT), results=(boxes,)).outcome
+    assert isinstance(outcome, Clarify)
+    assert outcome.question == "s1 (boxes) cannot be had as csv. As which of json, png?"
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize(
+    ("request_text", "targets", "quantities"),
+    [
+        ("Which lung is bigger?", ["lung_left", "lung_right"], ["volume"]),
+        ("Is the left lung smaller than the right?", ["lung_left", "lung_right"], ["volume"]),
+        ("How big are the lungs, left and right apart?", ["lung_left", "lung_right"], ["volume"]),
+        ("Is there emphysema?", ["lungs"], ["hu_classes"]),
+    ],
+)
+def test_a_question_that_compares_or_rates_is_measured(
+    default_planner: Planner, request_text: str, targets: list[str], quantities: list[str]
+) -> None:
+    made = default_planner.plan(request_text, planning.facts(planning.CHEST_CT))
+    assert planning.steps_of(made.outcome) == [
+        ("segment", {"image": "@img1", "targets": targets}),
+        ("measure", {"mask": "@s1", "quantities": quantities}),
+    ]
 
 
 @pytest.mark.parametrize(
