@@ -75,7 +75,7 @@ def draft_report(
         raise BadInputError(f"evidence must name results of steps, such as 's2', got {evidence!r}; measure first")
     making = _Making(ctx, artifacts, evidence_in(ctx.workspace, ctx.open_knowledge))
     region = _region(making)
-    findings = making.verified(c for a in artifacts for c in _findings(a))
+    findings = making.verified(_said_once(c for a in artifacts for c in _findings(a)))
     findings = in_reading_order(findings, region, _names(artifacts))
     findings, worded_by = _written(making, findings)
     seen = _opinions(making, region)
@@ -85,7 +85,7 @@ def draft_report(
         findings=(*findings, *seen),
         impression=tuple(_impression(findings, artifacts)),
         similar=tuple(making.verified(_similar(artifacts))),
-        limitations=tuple(_limitations(making, region)),
+        limitations=tuple(_said_once(_limitations(making, region))),
         worded_by=worded_by,
         held_back=tuple(making.held_back),
         thrown_away=tuple(making.thrown_away),
@@ -115,6 +115,16 @@ def _findings(artifact: Artifact) -> Iterable[Claim]:
     if artifact.kind == "mask":
         return [c for c in claims_of(artifact) if "not found" in c.text]
     return claims_of(artifact)
+
+
+def _said_once(claims: Iterable[Claim]) -> list[Claim]:
+    """Return claims without repeats: what several steps say in the same words is said once, with all of them."""
+    found: dict[str, Claim] = {}
+    for claim in claims:
+        before = found.get(claim.text, claim)
+        evidence = tuple(dict.fromkeys((*before.evidence, *claim.evidence)))
+        found[claim.text] = before.model_copy(update={"evidence": evidence})
+    return list(found.values())
 
 
 def _technique(making: _Making) -> Iterable[Claim]:

@@ -34,6 +34,18 @@ def test_every_sentence_follows_from_its_evidence(make_ctx, workspace) -> None:
     assert draft.findings[0].text == f"Volume of the lungs: {ml:,.0f} ml."
 
 
+def test_what_was_measured_twice_is_said_once_with_both_steps(make_ctx, workspace) -> None:
+    again = Measurements.model_validate(workspace.artifact("s2").data)
+    _keep(workspace, "s4", again)
+    ctx = make_ctx()
+    draft = draft_report(ctx, evidence=["s1", "s2", "s4"])
+    for part in (draft.findings, draft.impression, draft.limitations):
+        assert len({claim.text for claim in part}) == len(part) > 0
+    assert draft.findings[0].evidence == ("s2", "s4")
+    assert draft.held_back == ()
+    assert problem_with(draft.findings[0], evidence_in(workspace, ctx.open_knowledge)) is None
+
+
 def keep_hits(workspace, *sentences: str, report: str = "CXR7") -> None:
     places = [(s, max(REPORT.find(s), 0)) for s in sentences]
     hits = tuple(
