@@ -39,6 +39,8 @@ class State(TypedDict, total=False):
     attachments: list[str]
     given: dict[str, Any] | None
     pointed: list[dict[str, Any]]
+    taken_as: str
+    """What is planned: the request, or the one before it with the person's answer to the question it raised."""
     outcome: dict[str, Any]
     """The plan, question or refusal, as agent/plan.py has it."""
     decided_by: str

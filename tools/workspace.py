@@ -164,6 +164,8 @@ class Workspace:
         attachment = self._attachment(facts.id).model_copy(update={"facts": facts})
         path = self.root / "attachments" / facts.id / "attachment.json"
         write_atomically(path, attachment.model_dump_json(indent=1))
+        with self._lock:
+            self._volumes.pop(facts.id, None)  # it was read with what was known before
 
     def attachment_path(self, attachment_id: str) -> Path:
         """Return the attached file or folder itself."""

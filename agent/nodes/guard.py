@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 from agent.attach import attach
 from agent.context import RunContext
 from agent.plan import Clarify, Decline
+from agent.planner.followups import with_answer
 from agent.state import State
 
 MAX_REQUEST_CHARACTERS = 4000  # far above any real request; a pasted book would only slow the LLM down
@@ -26,6 +27,7 @@ def guard(state: State, runtime: Runtime[RunContext]) -> State:
     request = state["request"].strip()
     fresh: State = {
         "request": request,
+        "taken_as": _taken_as(request, state),
         "attachments": [],
         "outcome": {},
         "all_steps": [],
@@ -46,8 +48,15 @@ def guard(state: State, runtime: Runtime[RunContext]) -> State:
     for path in state.get("attachments", []):
         attach(runtime.context.workspace, path)
     _take_stated_modality(request, runtime.context)
+    notes = [f"taken as: {fresh['taken_as']}"] if fresh["taken_as"] != request else []
     every = runtime.context.workspace.facts().values()
-    return {**fresh, "notes": [f"About {facts.id}: {doubt}" for facts in every for doubt in facts.doubts]}
+    return {**fresh, "notes": notes + [f"About {facts.id}: {doubt}" for facts in every for doubt in facts.doubts]}
+
+
+def _taken_as(request: str, state: State) -> str:
+    """Return a request with what it answers: the one before, where a question came back for it."""
+    was_asked_back = state.get("outcome", {}).get("outcome") == "clarify"
+    return with_answer(state.get("taken_as", ""), request) if was_asked_back else request
 
 
 def _take_stated_modality(request: str, run: RunContext) -> None:

@@ -35,7 +35,7 @@ def plan(state: State, runtime: Runtime[RunContext]) -> State:
     run.emit(Planning(by=planner.planned_by))
     with heard(PlanDraft(run.emit)):
         made = planner.plan(
-            state["request"],
+            state["taken_as"],
             run.workspace.facts(),
             results=tuple(prior_result(a) for a in run.workspace.artifacts()),
             first_step=first_step,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from agent.planner.queries import count_in
 from agent.planner.situation import PriorResult, Situation
 from agent.planner.slots import enumerated, is_only_structures, labels_in, targets_in
-from agent.planner.text import clauses
+from agent.planner.text import begins_anew, clauses, without_courtesy
 
 _ELLIPSIS = re.compile(
     r"^\s*(?:and|now|and now|then|what about|how about|also|same for|the same for|do the same (?:for|with|on|in)|"
@@ -60,6 +60,19 @@ def resolve_follow_up(request: str, situation: Situation) -> FollowUp:
             said = said.replace(clause.text, whole, 1)
             notes.append(f"taken as: {whole}.")
     return FollowUp(said, said != request, tuple(notes))
+
+
+def with_answer(asked: str, reply: str) -> str:
+    """Return a request with a person's answer to the question that it raised; the reply alone where it asks itself.
+
+    Args:
+        asked: the request that a question came back for; empty: there was none.
+        reply: what the person says next.
+    """
+    parts = [without_courtesy(clause.text) for clause in clauses(reply)]
+    if not asked or "?" in reply or any(begins_anew(part) for part in parts):
+        return reply
+    return f"{asked.rstrip()}{'' if asked.rstrip().endswith(('.', '?', '!')) else '.'} {reply}"
 
 
 def spoken(target: str) -> str:

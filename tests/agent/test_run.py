@@ -317,6 +317,25 @@ def test_the_person_may_state_a_modality_that_the_file_does_not_hold(make_assist
     assert (facts.modality, facts.modality_source) == ("MR", "stated by the person")
 
 
+def test_what_a_person_says_to_a_question_goes_with_what_was_asked(make_assistant, nifti) -> None:
+    assistant = make_assistant(Clarify(question="Which modality?"), plan_of(("wait", {})), plan_of(("wait", {})))
+    reading = assistant.ask("Outline the brain", [nifti]).reading
+    assistant.ask("It's an MRI.", reading=reading)
+    assistant.ask("wait", reading=reading)
+    asked = assistant.open_planner().asked
+    assert [a["request"] for a in asked] == ["Outline the brain", "Outline the brain. It's an MRI.", "wait"]
+    assert asked[1]["facts"]["img1"].modality == "MR"
+    assert assistant.workspace(reading).volume("img1").modality == "MR"
+
+
+@pytest.mark.parametrize("words", ["What is this?", "never mind, describe the image", "OK, measure it then."])
+def test_who_asks_for_something_else_instead_of_answering_is_heard(make_assistant, nifti, words) -> None:
+    assistant = make_assistant(Clarify(question="Which modality?"), plan_of(("wait", {})))
+    reading = assistant.ask("Outline the brain", [nifti]).reading
+    assistant.ask(words, reading=reading)
+    assert assistant.open_planner().asked[1]["request"] == words
+
+
 def test_a_missing_file_is_one_line_and_leaves_no_reading(make_assistant, tmp_path) -> None:
     assistant = make_assistant()
     with pytest.raises(AttachmentError) as caught:
