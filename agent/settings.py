@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     """An OpenAI-compatible endpoint, for instance of vLLM, Ollama or llama.cpp; None: see `llm_api_key`."""
     llm_model: str | None = None
     """The model to ask at that endpoint."""
-    llm_sees_images: bool | None = None
-    """Whether that model reads pictures; None: yes for OpenAI, no for an endpoint of your own."""
+    llm_sees_images: bool = False
+    """Whether that model reads pictures and may get them, as far as its egress policy lets them out; never by itself."""
     llm_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("READINGROOM_LLM_API_KEY", "OPENAI_API_KEY")
     )

@@ -46,7 +46,7 @@ def open_llm(settings: Settings, assets: Assets, workspaces: Mapping[str, Worksp
         egress_by_endpoint=settings.egress_by_endpoint,
         identifiers=Identifiers(workspaces or {}),
         audit=AuditLog(settings.audit_path),
-        sees_images=asks_openai if settings.llm_sees_images is None else settings.llm_sees_images,
+        sees_images=settings.llm_sees_images,
     )
     return LLM(endpoint)
 

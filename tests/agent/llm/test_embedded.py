@@ -43,7 +43,9 @@ def test_settings_choose_the_endpoint(tmp_path: Path) -> None:
     chosen = open_llm(Settings(llm_base_url="http://127.0.0.1:1/v1", llm_model="m"), assets)
     assert isinstance(chosen, LLM)
     assert (chosen.name, chosen.can_write) == ("m", True)
-    assert open_llm(Settings.model_validate({"llm_api_key": "sk-x"}), assets).name == "gpt-4.1-mini"
+    openai = open_llm(Settings.model_validate({"llm_api_key": "sk-x"}), assets)
+    assert isinstance(openai, LLM)
+    assert (openai.name, openai.sees_images) == ("gpt-4.1-mini", False)
 
 
 @pytest.mark.llm
