@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     llm_model: str | None = None
     """The model to ask at that endpoint."""
     llm_sees_images: bool = False
-    """Whether that model reads pictures and may get them, as far as its egress policy lets them out; never by itself."""
+    """Whether that model reads pictures and may get them, as far as its egress policy lets them out."""
     llm_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("READINGROOM_LLM_API_KEY", "OPENAI_API_KEY")
     )
