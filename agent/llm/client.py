@@ -82,6 +82,7 @@ class LLM:
         self._sleep = sleep
         self._policy = policy_for(endpoint.base_url, endpoint.egress, endpoint.egress_by_endpoint)
         self._pseudonyms = Pseudonyms()
+        self._streams = True  # until it is seen that it does not: then no answer is asked for twice
 
     @cached_property
     def name(self) -> str:
@@ -177,7 +178,7 @@ class LLM:
             "seed": ask.seed,
             limit: ask.max_tokens,
         }
-        if ask.on_text is not None:
+        if ask.on_text is not None and self._streams:
             parameters |= {"stream": True, "stream_options": {"include_usage": True}}
         if ask.needs_likelihood:
             parameters["logprobs"] = True
@@ -211,6 +212,7 @@ class LLM:
                 raise openai.APIConnectionError(request=stream.response.request) from error
         if not whole["choices"]:
             notes.append("endpoint does not stream")
+            self._streams = False
             parameters.pop("stream")
             parameters.pop("stream_options", None)
             return self._call(parameters, notes, None)

@@ -110,7 +110,7 @@ def test_a_dead_and_a_dripping_endpoint_are_one_line_within_seconds(ask) -> None
     ],
 )
 def test_an_answer_that_cannot_be_used_is_a_question_back_after_one_repair(ask, box, answer, said) -> None:
-    with endpoint(answer) as stub:
+    with endpoint(answer, streams=True) as stub:
         done = ask(stub.base_url).ask("wait")
         assert len(stub.requests) == 2
     assert done.outcome in ("clarify", "declined")
@@ -119,7 +119,7 @@ def test_an_answer_that_cannot_be_used_is_a_question_back_after_one_repair(ask, 
 
 
 def test_one_bad_answer_is_repaired(ask) -> None:
-    with endpoint(says('{"outcome": '), says(json.dumps(PLAN))) as stub:
+    with endpoint(says('{"outcome": '), says(json.dumps(PLAN)), streams=True) as stub:
         assert ask(stub.base_url).ask("wait").outcome == "answered"
         assert "not JSON" in json.dumps(stub.requests[1]["messages"])
 

@@ -47,8 +47,23 @@ class Stub:
         return answer() if callable(answer) else answer
 
 
+def as_stream(body: dict[str, Any]) -> str:
+    """Return an answer as an endpoint that streams sends it: in one piece, then what it cost."""
+    (choice,) = body["choices"]
+    said = {"index": 0, "delta": choice["message"], "finish_reason": choice["finish_reason"]}
+    pieces = ({**body, "choices": [said], "usage": None}, {**body, "choices": []})
+    events = [json.dumps({**piece, "object": "chat.completion.chunk"}) for piece in pieces]
+    return "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
+
+
 @contextmanager
-def endpoint(*answers: Answer | Callable[[], Answer]) -> Iterator[Stub]:
+def endpoint(*answers: Answer | Callable[[], Answer], streams: bool = False) -> Iterator[Stub]:
+    """Yield an endpoint that gives answers in order.
+
+    Args:
+        answers: what it answers; the last one again and again.
+        streams: whether it streams whole answers to who asks for it; else only an answer written as a stream is one.
+    """
     stub = Stub(*answers)
 
     class Handler(Quiet, BaseHTTPRequestHandler):
@@ -62,6 +77,8 @@ def endpoint(*answers: Answer | Callable[[], Answer]) -> Iterator[Stub]:
             self._send(*stub.next(), streamed=False)
 
         def _send(self, status: int, body: dict[str, Any] | str, headers: dict[str, str], *, streamed: bool) -> None:
+            if streamed and streams and isinstance(body, dict) and "choices" in body:
+                body = as_stream(body)
             data = (body if isinstance(body, str) else json.dumps(body)).encode()
             kind = "text/event-stream" if streamed and isinstance(body, str) else "application/json"
             try:

@@ -72,6 +72,14 @@ def test_an_endpoint_that_does_not_stream_answers_at_once_and_it_is_noted(first:
     assert reply.notes == (note,)
 
 
+def test_an_endpoint_that_does_not_stream_is_asked_to_once() -> None:
+    with endpoint(says("hello")) as stub:
+        llm = llm_at(stub.base_url)
+        for _ in range(3):
+            llm.chat(Ask("hi", on_text=lambda text: None))
+    assert ["stream" in request for request in stub.requests] == [True, False, False, False]
+
+
 def test_an_answer_that_breaks_off_is_no_answer() -> None:
     body = chunk("The lungs measure 2")
     with endpoint((200, body, {})) as stub, pytest.raises(ModelBehaviorError, match="broke off after 19 characters"):
