@@ -210,6 +210,11 @@ class Knowledge:
                 self._images[encoder.hash] = ImageIndex(self._location, encoder)
             return self._images[encoder.hash]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the store holds no report yet."""
+        return self._vectors.count() == 0
+
     def stats(self) -> Stats:
         """Return how much the store holds."""
         reports = self._database.all_reports()

@@ -51,6 +51,11 @@ def search_reports(
         summary = (
             f"{len(hits)} report{'' if one else 's'} of other patients match{'es' if one else ''} the query “{query}”."
         )
+    elif knowledge.is_empty:
+        summary = (
+            "The report store is empty, so nothing was searched: 'readingroom knowledge ingest PATH' puts reports into "
+            "it, without PATH the sample reports."
+        )
     else:
         summary = f"No stored report is close enough to the query “{query}”."
     return Hits(summary=summary, query=query, hits=hits, notes=(NOTE,) if hits else ())

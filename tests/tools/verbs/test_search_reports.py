@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
+
 from tools.verbs.search_reports import NOTE, search_reports
 
 
@@ -18,3 +21,11 @@ def test_no_hit_is_said_and_not_filled_up(make_ctx) -> None:
     result = search_reports(make_ctx(), query="nothing like it", k=3)
     assert result.hits == ()
     assert result.summary == "No stored report is close enough to the query “nothing like it”."
+
+
+def test_an_empty_store_is_not_told_as_nothing_like_it(make_ctx) -> None:
+    empty = SimpleNamespace(is_empty=True, search=lambda *args, **kwargs: [])
+    result = search_reports(dataclasses.replace(make_ctx(), open_knowledge=lambda: empty), query="effusion", k=3)
+    assert result.hits == ()
+    assert result.summary.startswith("The report store is empty, so nothing was searched")
+    assert "readingroom knowledge ingest" in result.summary
