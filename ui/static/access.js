@@ -8,7 +8,17 @@
       if (button && (button.title || button.disabled)) button.title = button.disabled ? why : "";
     }
     // an upload's accessible name must hold the words that are seen on it
-    for (const part of document.querySelectorAll(".upload-container[aria-label]")) part.removeAttribute("aria-label");
+    for (const part of document.querySelectorAll(".upload-container[aria-label]:not(.icon-button *)")) part.removeAttribute("aria-label");
+    // beside files it is a button without words within another one that does nothing
+    for (const part of document.querySelectorAll(".icon-button:not([role]) .upload-container")) {
+      const around = part.closest(".icon-button");
+      around.setAttribute("role", "group");
+      around.setAttribute("aria-label", "More files");
+      around.removeAttribute("title");
+      around.tabIndex = -1;
+      part.setAttribute("aria-label", "Bring more files");
+      part.title = "Bring more files";
+    }
     // what scrolls must be reached by keyboard
     for (const part of document.querySelectorAll("#rr-tabs [role=tabpanel]:not([tabindex]), #rr-talk:not([tabindex])")) part.tabIndex = 0;
   };
