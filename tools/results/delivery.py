@@ -21,7 +21,7 @@ class StudyRow(Record):
 
 
 class Studies(ToolResult):
-    """Studies that match a query. The summary holds counts only, so that it may be shown to a language model."""
+    """Studies that match a query. The summary holds counts only: it is shown where names may not be."""
 
     kind: ClassVar[ArtifactKind] = "studies"
 
