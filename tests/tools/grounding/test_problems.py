@@ -139,7 +139,7 @@ def test_a_tools_own_summary_may_count_and_nobody_else_may_use_its_count() -> No
 
 
 def test_what_was_not_examined_is_no_score_told_as_a_finding() -> None:
-    """The words "tubes" and "devices" name findings too; the sentence states none."""
-    text = "Not examined by any tool: lines, tubes and devices, airways."
+    """The word "devices" names findings too; the sentence states none."""
+    text = "Not examined by any tool: devices, airways."
     assert judge(text, [three_scores()], "not examined").verdict == "supported"
-    assert judge("Tubes and devices are seen.", [three_scores()]).verdict == "contradicted"
+    assert judge("Devices are seen.", [three_scores()]).verdict == "contradicted"
