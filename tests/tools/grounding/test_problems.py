@@ -142,4 +142,4 @@ def test_what_was_not_examined_is_no_score_told_as_a_finding() -> None:
     """The word "devices" names findings too; the sentence states none."""
     text = "Not examined by any tool: devices, airways."
     assert judge(text, [three_scores()], "not examined").verdict == "supported"
-    assert judge("Devices are seen.", [three_scores()]).verdict != "supported"
+    assert judge("Tubes and devices are seen.", [three_scores()]).verdict == "contradicted"
