@@ -52,19 +52,9 @@ class LentLLM:
             return self._open().chat(Ask(prompt, schema=schema, max_tokens=max_tokens)).text
 
     def look(
-        self,
-        prompt: str,
-        pictures: Sequence[bytes],
-        *,
-        schema: Mapping[str, Any] | None = None,
-        max_tokens: int = 512,
+        self, prompt: str, pictures: Sequence[bytes], *, schema: Mapping[str, Any] | None = None, max_tokens: int = 512
     ) -> Seen:
-        """Return the answer to a prompt about pictures, each the bytes of a PNG file.
-
-        Raises:
-            UnavailableError: it cannot be reached, its budget is used up, or its policy lets no pixels out.
-            UnsupportedError: its answer is empty, refused or cut off.
-        """
+        """Return the answer to a prompt about pictures; what goes wrong is raised as for `complete`."""
         with _in_tools_words():
             return look(self._open().chat, Ask(prompt, schema=schema, max_tokens=max_tokens, purpose="look"), pictures)
 

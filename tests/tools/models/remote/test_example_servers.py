@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tools.models.remote.test_remote import silent, started
+from tests.tools.models.remote.processes import running
+from tests.tools.models.remote.test_remote import silent
 from tools.errors import UnavailableError, UnsupportedError
 from tools.imaging.geometry import to_orientation
 from tools.imaging.raster import PICTURE_AFFINE
@@ -100,13 +101,8 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "chexagent-2-3b": (*film, "chexagent-2-3b", "FOLDER", "0"),
         "maira-2": (*film, "maira-2", "FOLDER", "0"),
     }  # fmt: skip
-    pairs = {name: started(sys.executable, *command) for name, command in commands.items()}
-    yield {name: url for name, (_process, url) in pairs.items()}
-    for process, _url in pairs.values():
-        process.terminate()
-        process.wait(10)
-        assert process.stdout is not None
-        process.stdout.close()
+    with running({name: (sys.executable, *command) for name, command in commands.items()}) as addresses:
+        yield addresses
 
 
 def head() -> Volume:

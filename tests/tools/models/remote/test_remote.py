@@ -5,13 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any, ClassVar
 
 import nibabel as nib
@@ -19,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.loopback import Quiet, listening
+from tests.tools.models.remote.processes import ROOT, running
 from tools.errors import BadInputError, CancelledError, UnavailableError, UnsupportedError
 from tools.imaging.volume import Volume
 from tools.models.card import ModelCard
@@ -29,7 +27,6 @@ from tools.models.remote.wire import WireRequest, image_in, image_out
 from tools.models.runtimes.base import Prompt
 from tools.testing import chest_phantom
 
-ROOT = Path(__file__).parents[4]
 EXAMPLE = ROOT / "docs" / "examples" / "remote_server.py"
 
 
@@ -69,18 +66,6 @@ def oblique_ct() -> Volume:
 # --- real processes
 
 
-def started(*command: str) -> tuple[subprocess.Popen[str], str]:
-    """Start a server and return it with the address that it prints."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if found := re.search(r"http://[\d.:]+/\w*", said.replace("\n", "")):
-            return process, found.group()
-    raise AssertionError(f"the server did not start: {said}")
-
-
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, str]]:
     """The reference server as HTTP and as MCP, and the example of the docs."""
@@ -94,13 +79,8 @@ def servers() -> Iterator[dict[str, str]]:
         "--port=0",
     )
     commands = {"http": lend, "mcp": (*lend, "--mcp"), "example": (sys.executable, str(EXAMPLE), "0")}
-    pairs = {name: started(*command) for name, command in commands.items()}
-    yield {name: url for name, (_process, url) in pairs.items()}
-    for process, _url in pairs.values():
-        process.terminate()
-        process.wait(10)
-        assert process.stdout is not None
-        process.stdout.close()
+    with running(commands) as urls:
+        yield urls
 
 
 @pytest.mark.parametrize(("kind", "runtime"), [("http", "remote_http"), ("mcp", "remote_mcp")])
