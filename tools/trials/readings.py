@@ -98,7 +98,7 @@ def make_reading(seed: int) -> MadeReading:
             summary="A model answered.", image="img1", question="What is seen?", answer=opinion, marks=("opinion",)
         ),
     }
-    evidence = {i: of_artifact(_artifact(i, r), facts) for i, r in results.items()}
+    evidence = {i: of_artifact(artifact_of(i, r, image="img1"), facts) for i, r in results.items()}
     evidence["img1"] = Evidence(
         id="img1", source="attachment", images=("img1",), modalities=frozenset({modality}), kind="image",
         sequences=(("", (512.0, 512.0, 133.0)), ("mm", (0.703, 0.703, 2.5))),
@@ -111,6 +111,15 @@ def make_reading(seed: int) -> MadeReading:
         text=text, id="rep1", source="own report", kind="report", assertions=tuple(assertions_of(text))
     )
     return MadeReading(evidence, rows, scores, targets, missing, foreign, own, opinion, modality)
+
+
+def artifact_of(step: str, result: ToolResult, *, image: str, tool: str = "made") -> Artifact:
+    """Return a result as the artifact of a step, as if a tool had made it from an image."""
+    made = Provenance(tool=tool, tool_version="0", params={}, inputs=(image,))
+    return Artifact(
+        id=step, kind=result.kind, summary=result.summary, data=result.model_dump(mode="json"), marks=result.marks,
+        provenance=made,
+    )  # fmt: skip
 
 
 def _rows(rng: Random, target: str, modality: str) -> list[Measurement]:
@@ -146,12 +155,4 @@ def _hit(item: tuple[str, str]) -> ReportHit:
     return ReportHit(
         report_id=report_id, section="findings", sentence=sentence, start=10, end=10 + len(sentence), score=1.0,
         why="said",
-    )  # fmt: skip
-
-
-def _artifact(step: str, result: ToolResult) -> Artifact:
-    made = Provenance(tool="made", tool_version="0", params={}, inputs=("img1",))
-    return Artifact(
-        id=step, kind=result.kind, summary=result.summary, data=result.model_dump(mode="json"), marks=result.marks,
-        provenance=made,
     )  # fmt: skip

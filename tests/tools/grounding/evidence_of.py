@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from tools.changes import Change, ChangeRow
 from tools.facts import AttachmentFacts
 from tools.grounding.evidence import Evidence
-from tools.grounding.lookup import of_artifact
+from tools.grounding.lookup import of_artifact, of_report
 from tools.results import (
     Assessment,
     Box,
@@ -22,19 +23,34 @@ from tools.results import (
     Scores,
     ToolResult,
 )
-from tools.workspace import Artifact, Provenance
+from tools.trials.readings import artifact_of
 
 Row = tuple[str, str, float, str, float | None, str]
 """Target, quantity, value, unit, uncertainty, method."""
 
 
+@dataclass(frozen=True)
+class MadeReading:
+    """One reading with evidence of every kind: results by step, and two reports."""
+
+    facts: Mapping[str, AttachmentFacts]
+    results: Mapping[str, tuple[ToolResult, str, str]]
+    """Step → result, the image that it is of, the tool that made it."""
+    other_id: str
+    other: str
+    """A stored report of another patient."""
+    own: str
+    """The patient's own report, rep1."""
+
+    def evidence(self) -> dict[str, Evidence]:
+        """Return everything that a sentence may cite, by id."""
+        found = {step: kept(step, *made, self.facts) for step, made in self.results.items()}
+        other = Evidence(text=self.other, id=self.other_id, source="other report", kind="report")
+        return found | {self.other_id: other, "rep1": of_report("rep1", self.own)}
+
+
 def kept(step: str, result: ToolResult, image: str, tool: str, facts: Mapping[str, AttachmentFacts]) -> Evidence:
-    made = Provenance(tool=tool, tool_version="0", params={}, inputs=(image,))
-    data = result.model_dump(mode="json")
-    artifact = Artifact(
-        id=step, kind=result.kind, summary=result.summary, data=data, marks=result.marks, provenance=made
-    )
-    return of_artifact(artifact, facts)
+    return of_artifact(artifact_of(step, result, image=image, tool=tool), facts)
 
 
 def measured(rows: Iterable[Row], image: str) -> Measurements:
@@ -91,7 +107,17 @@ def none_found(target: str) -> Boxes:
     return Boxes(summary=summary, image="img1", looked_for=target, boxes=(), operating_point=0.5)
 
 
-def judged(summary: str, *quality: QualityRow) -> Assessment:
+def judged(summary: str, rows: Iterable[tuple[str, float, str, str, str]]) -> Assessment:
+    """Return a judgement of quality.
+
+    Args:
+        summary: what the tool says in one sentence.
+        rows: aspect, value, unit, verdict, method.
+    """
+    quality = tuple(
+        QualityRow(aspect=aspect, value=value, unit=unit, verdict=verdict, method=method)
+        for aspect, value, unit, verdict, method in rows
+    )
     return Assessment(summary=summary, image="img1", quality=quality)
 
 

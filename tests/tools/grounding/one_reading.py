@@ -6,7 +6,7 @@ from tools.facts import AttachmentFacts
 from tools.grounding.evidence import Evidence
 from tools.grounding.lookup import of_artifact
 from tools.results import LabelScore, Measurement, Measurements, Scores
-from tools.workspace import Artifact, Provenance
+from tools.trials.readings import artifact_of
 
 ROWS = (
     ("lung_left", "volume", 1712.3, "ml", ""),
@@ -29,8 +29,7 @@ def three_scores() -> Evidence:
         LabelScore(label="Pneumothorax", score=0.04, operating_point=0.3),
     )
     result = Scores(summary="Scored.", image="img1", rows=rows)
-    made = Provenance(tool="classify", tool_version="0", params={}, inputs=("img1",))
-    artifact = Artifact(id="s3", kind="scores", summary="Scored.", data=result.model_dump(mode="json"), provenance=made)
+    artifact = artifact_of("s3", result, image="img1", tool="classify")
     return of_artifact(artifact, {"img1": AttachmentFacts(id="img1", modality="CR", body_part="CHEST", dims=2)})
 
 
@@ -43,8 +42,5 @@ def lungs_liver_spleen() -> Evidence:
         for target, quantity, value, unit, method in ROWS
     )  # fmt: skip
     result = Measurements(summary="Measured.", rows=rows)
-    made = Provenance(tool="measure", tool_version="0", params={}, inputs=("s1", "img1"))
-    artifact = Artifact(
-        id="s2", kind="measurements", summary=result.summary, data=result.model_dump(mode="json"), provenance=made
-    )
+    artifact = artifact_of("s2", result, image="img1", tool="measure")
     return of_artifact(artifact, {"img1": AttachmentFacts(id="img1", modality="CT", body_part="CHEST", dims=3)})

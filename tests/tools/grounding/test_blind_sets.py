@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from knowledge.findings import analyse
-from tests.tools.grounding import many_kinds, more_readings, other_readings, several_readings
+from tests.tools.grounding.many_kinds import MANY_KINDS
+from tests.tools.grounding.readings import ABDOMEN, NODULES, OPACITY
 from tools.grounding import judge
 
 EVALS = Path(__file__).parents[2] / "evals"
@@ -20,13 +21,13 @@ def read(name: str) -> list[tuple[bool, list[str], str]]:
 
 
 SETS = (
-    ("sentences_first.tsv", many_kinds),
-    ("sentences_second.tsv", many_kinds),
-    ("sentences_third.tsv", many_kinds),
-    ("sentences_fourth.tsv", several_readings),
-    ("sentences_fifth.tsv", other_readings),
-    ("sentences_sixth.tsv", more_readings),
-    ("sentences_seventh.tsv", more_readings),
+    ("sentences_first.tsv", MANY_KINDS),
+    ("sentences_second.tsv", MANY_KINDS),
+    ("sentences_third.tsv", MANY_KINDS),
+    ("sentences_fourth.tsv", NODULES),
+    ("sentences_fifth.tsv", ABDOMEN),
+    ("sentences_sixth.tsv", OPACITY),
+    ("sentences_seventh.tsv", OPACITY),
 )
 
 
