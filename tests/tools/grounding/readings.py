@@ -302,7 +302,8 @@ OPACITY = MadeReading(
     ),
     own=(
         "FINDINGS: Patchy opacity in the left lower lobe. The heart is not enlarged. "
-        "No pleural effusion or pneumothorax. Suspected hiatal hernia. Nodule of 9 mm in the right middle lobe. Mild scoliosis.\n"
+        "No pleural effusion or pneumothorax. Suspected hiatal hernia. "
+        "Nodule of 9 mm in the right middle lobe. Mild scoliosis.\n"
         "IMPRESSION: Left lower lobe opacity, possibly pneumonia. Chest CT in 3 months recommended."
     ),
 )
