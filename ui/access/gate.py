@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from ui.access.cookies import ANONYMOUS_S, SIGNED_IN_S, Session, Signer, cookie_in, set_cookie
-from ui.access.uploads import HANG_UP, declared_bytes, is_upload
+from ui.access.early import answering_early
+from ui.access.uploads import declared_bytes, is_upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -274,5 +275,5 @@ async def _sign_in_first(scope: Scope, receive: Receive, send: Send) -> None:
 async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
     from starlette.responses import JSONResponse
 
-    headers = {} if scope["method"] in _SAFE_METHODS else HANG_UP
-    await JSONResponse({"detail": refusal.message}, refusal.status, headers=headers)(scope, receive, send)
+    sending = send if scope["method"] in _SAFE_METHODS else answering_early(receive, send)
+    await JSONResponse({"detail": refusal.message}, refusal.status)(scope, receive, sending)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ui.access.early import answering_early
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,10 +17,6 @@ UPLOAD = "/gradio_api/upload"
 KEEP_FREE_BYTES = 512 * 2**20  # readings, checkpoints and the log must still be written
 LOOK_EVERY_BYTES = 64 * 2**20  # how often the free space is looked at while an upload comes in
 MB = 1_000_000
-
-
-HANG_UP = {"connection": "close"}
-"""Of an answer that comes before the whole body: the server would read the rest only to throw it away."""
 
 
 def is_upload(scope: Scope) -> bool:
@@ -96,11 +94,12 @@ class LimitUploads:
                     raise MultiPartException(refusal[1])
             return message
 
+        early = answering_early(receive, send)
+
         async def sending(message: Message) -> None:
             if refused and message["type"] == "http.response.start":
                 message["status"] = refused[0][0]
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-            await send(message)
+            await (early if refused else send)(message)
 
         await self._app(scope, counting, sending)
 
@@ -109,4 +108,4 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: tuple[int
     from starlette.responses import PlainTextResponse
 
     status, words = refusal
-    await PlainTextResponse(words, status, headers=HANG_UP)(scope, receive, send)
+    await PlainTextResponse(words, status)(scope, receive, answering_early(receive, send))

@@ -32,22 +32,28 @@ class Behind:
 
 
 async def _upload(limits, chunks, said=None):
-    sent, behind = [], Behind()
+    """Return the answer's status and words, what took the upload, and how many pieces were unread when it came."""
+    sent, unread, behind = [], [], Behind()
     parts = [{"type": "http.request", "body": c, "more_body": True} for c in chunks]
     parts.append({"type": "http.request", "body": b"", "more_body": False})
-    waiting = iter(parts)
 
     async def receive():
-        return next(waiting)
+        return parts.pop(0)
 
     async def send(message):
         sent.append(message)
+        unread.append(len(parts))
 
     headers = [(b"content-length", str(said).encode())] if said is not None else []
     scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": headers}
     await LimitUploads(behind, limits)(scope, receive, send)
     text = b"".join(m.get("body", b"") for m in sent[1:]).decode()
-    return sent[0]["status"], text, behind, len(list(waiting))
+    return sent[0]["status"], text, behind, unread[1]
+
+
+@pytest.fixture(autouse=True)
+def _no_wait(monkeypatch):
+    monkeypatch.setattr("ui.access.early.LINGER_S", 0.0)
 
 
 @pytest.fixture
