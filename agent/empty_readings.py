@@ -1,4 +1,4 @@
-"""Readings that were begun and never used: a page begins one as soon as a file is brought to it."""
+"""Readings that were begun and never used: a page begins one as soon as a file is brought to it, MCP with a session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from agent.running import OWNER_FILE
 logger = logging.getLogger(f"readingroom.{__name__}")
 
 KEEP_S = 86_400.0  # a tab that was opened yesterday may still ask its first question
-_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # as `agent.assistant.new_reading_id` makes them
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}|mcp-[0-9a-f]{32}")
+"""As `agent.assistant.new_reading_id` and `ui.mcp.readings` make them; a name that somebody chose is left alone."""
 _BARE = frozenset({OWNER_FILE, "attachments", "artifacts", "view"})
 """What a new reading consists of, and pictures of what was only looked at; all else somebody may want."""
 

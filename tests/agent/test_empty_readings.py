@@ -55,6 +55,30 @@ def test_a_link_is_left_alone_and_no_folder_is_fine(tmp_path):
     assert remove_empty_readings(tmp_path / "none", now=NOW) == 0
 
 
+def test_a_reading_of_an_mcp_session_goes_too_unless_something_was_attached(tmp_path):
+    from agent.assistant import Assistant
+    from agent.settings import Settings
+    from tests.phantoms import phantom_volume
+    from tools.imaging.nifti import write_nifti
+    from ui.mcp.readings import Readings
+
+    settings = Settings(
+        readings_dir=tmp_path / "readings", cache_dir=tmp_path / "cache", data_dir=tmp_path / "data", device="cpu"
+    )
+    readings = Readings(Assistant(settings=settings), (tmp_path,))
+    empty, used = readings.of("one", None), readings.of("another", None)
+    volume = phantom_volume()
+    write_nifti(tmp_path / "ct.nii.gz", volume.array, volume)
+    readings.take(used, {"path": "ct.nii.gz", "modality": "CT"})
+    assert remove_empty_readings(settings.readings_dir) == 0
+    assert remove_empty_readings(settings.readings_dir, now=time.time() + KEEP_S + 60) == 1
+    assert [f.name for f in settings.readings_dir.iterdir()] == [used]
+    assert readings.of("another", None) == used
+    begun = readings.of("one", None)  # a session that lives longer than its empty reading has a new one
+    assert begun not in (empty, used)
+    assert (settings.readings_dir / begun).is_dir()
+
+
 @pytest.mark.timeout(120)
 def test_a_server_removes_them_when_it_starts(tmp_path):
     from tests.page_server import serving

@@ -42,12 +42,14 @@ def mcp(
     """Lend every registered tool to an MCP client, over standard input and output. See docs/mcp.md."""
     import importlib.util
 
+    from agent.empty_readings import remove_empty_readings
     from ui.assistants import open_assistant
     from ui.console import Terminal
 
     if importlib.util.find_spec("mcp") is None:
         raise MisuseError("this needs the package mcp: pip install 'readingroom[mcp]'")
     assistant = open_assistant()
+    remove_empty_readings(assistant.settings.readings_dir)
     lending = lending_of(folder or (), allow or (), egress or assistant.settings.egress, assistant.registry.names)
     if not http:
         from ui.mcp.server import serve_stdio

@@ -51,14 +51,13 @@ class Readings:
             NotFoundError: no such reading.
         """
         if named is not None:
-            folder = self.assistant.settings.readings_dir.absolute() / named
-            if not _HANDLE.fullmatch(named) or not folder.is_dir():
+            if not _HANDLE.fullmatch(named) or not self._is_there(named):
                 raise NotFoundError(f"no reading {named!r}: send back the one that 'attach' gave, or leave it out")
             return named
         if session is None:
             return self._begin()
         with self._lock:
-            if session not in self._of_session:
+            if not self._is_there(self._of_session.get(session, "")):  # an empty one may have been removed
                 while len(self._of_session) >= MAX_SESSIONS:
                     self._of_session.pop(next(iter(self._of_session)))
                 self._of_session[session] = self._begin()
@@ -67,6 +66,9 @@ class Readings:
     def known(self, session: str | None) -> str | None:
         """Return a session's reading, where it has one already."""
         return self._of_session.get(session or "")
+
+    def _is_there(self, reading: str) -> bool:
+        return bool(reading) and (self.assistant.settings.readings_dir.absolute() / reading).is_dir()
 
     def _begin(self) -> str:
         return self.assistant.begin(f"mcp-{secrets.token_hex(16)}")
