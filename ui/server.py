@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,7 +106,7 @@ def guard(app: FastAPI, settings: Settings, host: str) -> None:
     proxy = Proxy.of(settings.auth_header, settings.trusted_proxies) if settings.auth_header else None
     if users is not None:
         add_sign_in(app, users, signer)
-    app.add_middleware(LimitUploads, limits=UploadLimits(settings.max_upload_mb * MB, Path(tempfile.gettempdir())))
+    app.add_middleware(LimitUploads, limits=UploadLimits.of(settings))
     app.add_middleware(Gate, signer=signer, users=users, proxy=proxy)
     app.add_middleware(_SafeHeaders)
     if is_loopback_host(host):

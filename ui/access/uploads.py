@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from ui.access.early import answering_early
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from agent.settings import Settings
 
 UPLOAD = "/gradio_api/upload"
 KEEP_FREE_BYTES = 512 * 2**20  # readings, checkpoints and the log must still be written
@@ -30,15 +32,28 @@ def declared_bytes(scope: Scope) -> int:
     return int(said) if said.isdigit() else 0
 
 
+def _free_bytes(folder: Path) -> int:
+    """Return how much room the disk of a folder has; the folder itself may still have to be made."""
+    return shutil.disk_usage(next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())).free
+
+
 @dataclass(frozen=True)
 class UploadLimits:
     """What may be uploaded."""
 
     max_bytes: int
     """At once; a study that is larger is attached by its path on the command line."""
-    folder: Path
-    """Where it is written."""
-    free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    folders: Mapping[str, Path]
+    """Where it is written, one place after the other: what each is called, and where it lies. The disks may differ."""
+    free_bytes: Callable[[Path], int] = _free_bytes
+
+    @classmethod
+    def of(cls, settings: Settings) -> UploadLimits:
+        """Return what the settings allow: Gradio writes an upload, then it is copied into its reading."""
+        from gradio.utils import get_upload_folder
+
+        places = {"uploads": Path(get_upload_folder()), "readings": settings.readings_dir}
+        return cls(settings.max_upload_mb * MB, places)
 
     def refusal(self, size: int) -> tuple[int, str] | None:
         """Return status and words for an upload of a size that is not taken; None: it is."""
@@ -47,8 +62,10 @@ class UploadLimits:
                 f"the upload has more than {self.max_bytes / MB:,.0f} MB, which is the limit here "
                 "(READINGROOM_MAX_UPLOAD_MB): zip one series only, or attach it by its path with 'readingroom ask -i'"
             )
-        if size + KEEP_FREE_BYTES > self.free_bytes(self.folder):
-            return 507, f"the disk has no room for {size / MB:,.0f} MB more: free some space and upload again"
+        for name, folder in self.folders.items():
+            if size + KEEP_FREE_BYTES > self.free_bytes(folder):
+                room = f"for {size / MB:,.0f} MB more" if size >= MB else "for more"
+                return 507, f"the disk with the {name} has no room {room}: free some space and upload again"
         return None
 
 

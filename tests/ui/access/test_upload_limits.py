@@ -58,7 +58,7 @@ def _no_wait(monkeypatch):
 
 @pytest.fixture
 def limits(tmp_path):
-    return UploadLimits(10 * MB, tmp_path, free_bytes=lambda folder: 10**12)
+    return UploadLimits(10 * MB, {"uploads": tmp_path}, free_bytes=lambda folder: 10**12)
 
 
 async def test_three_gigabytes_are_refused_before_a_byte_is_read(limits):
@@ -87,9 +87,23 @@ async def test_what_is_within_the_limit_passes(limits):
     assert (status, behind.taken) == (200, 10 * MB)
 
 
-async def test_a_full_disk_is_said_before_it_is_full(tmp_path):
-    limits = UploadLimits(10 * MB, tmp_path, free_bytes=lambda folder: 512 * 2**20 + MB)
+@pytest.mark.parametrize("full", ["uploads", "readings"])
+async def test_a_full_disk_is_said_before_it_is_full(tmp_path, full):
+    folders = {name: tmp_path / name for name in ("uploads", "readings")}
+    limits = UploadLimits(10 * MB, folders, lambda folder: 512 * 2**20 + (MB if folder.name == full else 9 * MB))
     status, text, behind, _ = await _upload(limits, [b"x"], said=5 * MB)
     assert status == 507
-    assert "no room for 5 MB" in text
+    assert f"the disk with the {full} has no room for 5 MB" in text
     assert behind.taken == 0
+    status, _, _, _ = await _upload(limits, [b"x"], said=MB)
+    assert status == 200
+
+
+def test_the_disks_looked_at_are_those_that_uploads_are_really_written_to(tmp_path, monkeypatch):
+    from agent.settings import Settings
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "large disk" / "uploads"))  # as Gradio itself reads it
+    limits = UploadLimits.of(Settings(readings_dir=tmp_path / "readings", max_upload_mb=7))
+    assert limits.max_bytes == 7 * MB
+    assert limits.folders == {"uploads": tmp_path / "large disk" / "uploads", "readings": tmp_path / "readings"}
+    assert limits.refusal(MB) is None  # neither is there yet: the disk of the nearest folder counts
