@@ -58,7 +58,7 @@ def build_page(page: Page, owners: Owners, pictures: Pictures) -> gr.Blocks:
                 with gr.Tabs(elem_id="rr-tabs"):
                     tabs = tuple(tab(page) for tab in (PlanTab, EvidenceTab, MeasurementsTab, ReportTab, FilesTab))
                     settings = SettingsTab()
-            conversation = Conversation(page)
+            conversation = Conversation(page, pictures)
         shared = Shared(
             page=page,
             owners=owners,

@@ -194,7 +194,7 @@ class Page:
             ReadingError: the reading is running already.
         """
         request, attachments = state.asked, state.attaches
-        pointed = prompts_of(state.pointed, self._ids(state))
+        pointed = prompts_of(state.pointed, self.becomes(state))
         state = replace(state, reading=state.reading or self._assistant.begin())
         state = replace(state, asked="", attaches=(), waited=(), pointed=())
 
@@ -203,9 +203,9 @@ class Page:
 
         return self._started(state, RunView(request=request, reading=state.reading), start)
 
-    def _ids(self, state: PageState) -> dict[str, str]:
+    def becomes(self, state: PageState) -> dict[str, str]:
         """Return the ids that uploads get when they are attached, by the ids that the viewer gave them."""
-        if not state.pointed:
+        if not state.waited:  # nothing was brought on the page
             return {}
         known = self._assistant.workspace(state.reading).attachments() if state.reading else []
         first = 1 + sum(a.facts.kind == "image" for a in known)

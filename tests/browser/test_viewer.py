@@ -480,6 +480,42 @@ def test_another_image_beside_follows_and_leads(driver, address, tmp_path):
     page.context.browser.close()
 
 
+PLACE = """() => { const { pane, host, controls } = window.readingroom.viewer; return {
+    voxel: host.dataset.voxel, window: pane.window, zoom: Array.from(pane.nv.scene.pan2Dxyzmm),
+    layout: pane.layout, images: [...controls.images.options].map((one) => one.value)}; }"""
+
+
+def test_what_waited_is_attached_without_being_opened_anew(driver, address, tmp_path):
+    page = _open(driver, address, FLAGS)
+    fetched = []
+    page.on("request", lambda request: fetched.append(request.url) if request.url.endswith("volume.nii") else None)
+    files = [write_ct(tmp_path / name) for name in ("now.nii.gz", "before.nii.gz")]
+    page.set_input_files("#rr-uploads input[type=file]", [str(file) for file in files])
+    page.wait_for_selector('#rr-stage[data-open="new1"]')
+    page.click('#rr-stage button:text-is("Axial")')
+    page.click('#rr-stage button:text-is("Compare")')
+    page.wait_for_selector(".rv-caption >> text=not attached yet")
+    page.click('#rr-stage button:text-is("bone")')
+    page.evaluate("window.readingroom.viewer.pane.goVoxel([41, 13, 30])")
+    page.focus(".rv-panes")
+    page.keyboard.press("+")
+    _settle(page)
+    before = page.evaluate(PLACE)
+    assert (before["voxel"], before["window"], before["images"]) == ("41,13,30", [-500, 1300], ["new1", "new2"])
+    assert before["zoom"][3] == pytest.approx(1.2)
+    _ask(page)
+    _wait_for_overlays(page)
+    assert page.evaluate(PLACE) == before | {"images": ["img1", "img2"]}
+    assert "img2" in page.inner_text(".rv-caption")
+    assert len(fetched) == 2
+    assert page.input_value(".rv-images") == "img1"
+    assert "value 40 HU" in page.inner_text(".rv-status")
+    page.click("li[data-region='s1/lesion'] button")
+    page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 300 HU')")
+    assert page.problems == []
+    page.context.browser.close()
+
+
 def test_a_film_with_its_box(driver, tmp_path):
     with serving(tmp_path, "film") as address:
         _film(_open(driver, address, FLAGS), tmp_path)
@@ -531,7 +567,11 @@ def test_without_webgl_slices_come_from_the_server(driver, address, tmp_path):
     assert said["y"] >= picture["y"] + picture["height"]  # it does not lie over the picture
     assert violations(page, "#rr-stage") == []
     assert page.get_attribute('#rr-stage button:text-is("3-D")', "aria-disabled") == "true"
+    page.focus(".rv-panes")
+    page.keyboard.press("ArrowUp")
+    place = page.get_attribute("#rr-stage", "data-voxel")
     _ask(page)
+    assert page.get_attribute("#rr-stage", "data-voxel") == place  # attached, it stays as it was seen
     _wait_for_overlays(page)
     _overlays(page, on=False)
     page.click("li[data-region='s1/lesion'] button")

@@ -17,6 +17,7 @@ from ui.room import FOLLOWS, PRIVATE, Shared, Updates
 from ui.rooms.deciding import Deciding
 from ui.runs import Runs
 from ui.view import RunView
+from ui.viewing.pictures import Pictures
 
 ASK = "Ask about the study …"
 ASK_MORE = "Ask a follow-up question …"
@@ -34,8 +35,9 @@ EXAMPLES = (
 class Conversation:
     """The column at the right."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, pictures: Pictures) -> None:
         self._page = page
+        self._pictures = pictures
         with gr.Column(elem_id="rr-main", scale=0, min_width=360):
             with gr.Column(elem_id="rr-talk"):
                 self.history = gr.HTML(EMPTY, elem_id="rr-history", apply_default_css=False)
@@ -96,6 +98,7 @@ class Conversation:
             if not request.strip():
                 return {self.request: gr.Textbox(value="", placeholder=NOTHING_ASKED)}
             asked = self._page.asked(shared.opened(state, who), request, brought, modality)
+            self._pictures.attaching(asked.reading, self._page.becomes(asked))
             shown = runs.start(StudyState(), asked, self._page.ask)
             return shown | {self.request: gr.Textbox(value="", placeholder=ASK_MORE)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ class Preview:
     """Whether it is an earlier study."""
     goes: bool = True
     """Whether it goes with the next request: of several series only those that are ticked do."""
+    becomes: str = ""
+    """The id that it gets in the reading; empty until its request was made."""
 
 
 class Pictures:
@@ -65,6 +67,16 @@ class Pictures:
             self._previews.move_to_end(reading)
             while len(self._previews) > MAX_READINGS:
                 self._previews.popitem(last=False)
+
+    def attaching(self, reading: str, becomes: Mapping[str, str]) -> None:
+        """Remember what goes with a request that was made; what did not go with it is forgotten.
+
+        Args:
+            reading: its id.
+            becomes: the ids that images will have in the reading, by those of their previews.
+        """
+        known = self.previews(reading)
+        self.expect(reading, [replace(p, becomes=becomes[p.id]) for p in known if p.id in becomes])
 
     def previews(self, reading: str) -> tuple[Preview, ...]:
         """Return what is about to be attached."""

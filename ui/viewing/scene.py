@@ -29,14 +29,17 @@ def scene_of(reading: str, workspace: Workspace, previews: tuple[Preview, ...] =
     """
     kinds = ("images", "masks", "boxes", "points", "heats", "lines")
     scene: dict[str, Any] = {"reading": reading, **{kind: [] for kind in kinds}}
+    waited = {preview.becomes: preview.id for preview in previews if preview.becomes}
+    attached = set()
     for attachment in workspace.attachments():
         facts = attachment.facts
         if facts.kind == "image":
+            attached.add(facts.id)
             image = _image(reading, facts.id, attachment.file, facts.modality, prior=facts.prior)
-            scene["images"].append(image)
+            scene["images"].append(image | {"was": waited.get(facts.id, "")})
         elif facts.kind == "mask" and facts.of:
             scene["masks"].append(_mask(reading, facts.id, facts.of, facts.label or facts.id))
-    for preview in previews:
+    for preview in (p for p in previews if p.becomes not in attached):
         image = _image(reading, preview.id, preview.name, preview.modality, prior=preview.prior)
         scene["images"].append(image | {"waits": True, "goes": preview.goes})
     for artifact in workspace.artifacts():

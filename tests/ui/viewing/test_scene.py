@@ -16,7 +16,7 @@ from tools.measuring.structure import Structure
 from tools.results import Measurements, ToolResult
 from tools.workspace import Artifact, Provenance
 from ui.viewing.layers import Layers
-from ui.viewing.pictures import Pictures
+from ui.viewing.pictures import Pictures, Preview
 from ui.viewing.scene import scene_of
 
 
@@ -37,6 +37,23 @@ def add(pictures: tuple[Pictures, str], step: str, result: ToolResult) -> None:
     pictures[0].workspace(pictures[1]).add_artifact(
         Artifact(id=step, kind=result.kind, summary=result.summary, data=data, provenance=made_by)
     )
+
+
+def test_what_waited_is_seen_once_under_its_id_in_the_reading(pictures: tuple[Pictures, str], tmp_path: Path) -> None:
+    found, reading = pictures
+    workspace = found.workspace(reading)
+    waiting = [Preview(f"new{n}", f"{n}.nii.gz", tmp_path / "ct.nii.gz") for n in (1, 2, 3)]
+    found.expect(reading, waiting)
+
+    def seen() -> list[tuple[str, str, bool]]:
+        images = scene_of(reading, workspace, found.previews(reading))["images"]
+        return [(image["id"], image.get("was", ""), image.get("waits", False)) for image in images]
+
+    assert seen() == [("img1", "", False), ("new1", "", True), ("new2", "", True), ("new3", "", True)]
+    found.attaching(reading, {"new1": "img2", "new3": "img3"})  # new2 was not ticked
+    assert seen() == [("img1", "", False), ("new1", "", True), ("new3", "", True)]
+    attach(workspace, Attach(tmp_path / "ct.nii.gz", modality="CT"))
+    assert seen() == [("img1", "", False), ("img2", "new1", False), ("new3", "", True)]
 
 
 def test_measured_lengths_are_lines_and_other_values_are_not(pictures: tuple[Pictures, str]) -> None:

@@ -1,5 +1,6 @@
 // Another image beside the open one, an earlier study first: both move together, by scanner position.
 import { element } from "./dom.js";
+import { isSamePicture } from "./geometry.js";
 import { label } from "./words.js";
 
 export class Beside {
@@ -22,6 +23,23 @@ export class Beside {
     this.viewer.controls.comparing(false);
   }
 
+  /** What waited has an id of the reading now: the same picture stays. */
+  async attached(images) {
+    const heir = this.pane && images.find(({ was }) => was && was === this.pane.image.id);
+    if (!heir) return;
+    const info = await this.viewer.infoOf(heir);
+    if (!isSamePicture(info, this.pane.info)) return this.close();
+    Object.assign(this.pane, { image: heir, info });
+    this.#caption();
+  }
+
+  #caption() {
+    const { image, element: host } = this.pane;
+    const words = `${label(image)}${image.of === this.viewer.image.id ? "" : " · linked by scanner position, not aligned"}`;
+    host.querySelector(".rv-caption")?.remove();
+    host.append(element("span", { class: "rv-caption" }, words));
+  }
+
   /** The same values look the same. */
   setWindow(window) {
     if (this.pane?.info.units === this.viewer.info.units) this.pane.setWindow(window);
@@ -39,8 +57,7 @@ export class Beside {
       this.pane = viewer.paneFor(info, { place() {}, window, point() {}, box() {} });
       this.pane.setLayout(viewer.layout);
       await this.pane.open(other, info);
-      const words = `${label(other)}${other.of === image.id ? "" : " · linked by scanner position, not aligned"}`;
-      this.pane.element.append(element("span", { class: "rv-caption" }, words));
+      this.#caption();
       this.setWindow(viewer.pane.window);
       viewer.setTool(viewer.tool);
       this.pane.link(viewer.pane);

@@ -18,6 +18,10 @@ export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export const inside = (v, shape) => v.map((n, axis) => clamp(Math.round(n), 0, shape[axis] - 1));
 
+/** Whether two images, as the server describes them, show the same voxels at the same places. */
+export const isSamePicture = (one, other) =>
+  ["shape", "affine_ras", "range", "dtype"].every((key) => JSON.stringify(one[key]) === JSON.stringify(other[key]));
+
 /** Where a click on evidence goes: the voxel that a `show` names, or null. */
 export const placeOf = (what, info, regions) => {
   if (what.voxel) return what.voxel;

@@ -4,7 +4,7 @@ import { Controls, NO_WEBGL } from "./controls.js";
 import { element } from "./dom.js";
 import { FilmPane } from "./film.js";
 import { FlatPane } from "./flat.js";
-import { inside, placeOf } from "./geometry.js";
+import { inside, isSamePicture, placeOf } from "./geometry.js";
 import { help, listen } from "./keys.js";
 import { Overlays } from "./overlays.js";
 import { Pointing } from "./pointing.js";
@@ -77,8 +77,10 @@ export class Viewer {
     this.pointing.know(images);
     this.host.classList.toggle("rv-has-image", images.length > 0);
     if (!images.length) return this.#empty(this.scene);
+    await this.#attached(images);
+    await this.beside.attached(images);
     const open = this.image && images.find((image) => image.id === this.image.id);
-    const isNew = (image) => !before?.images.some((known) => known.id === image.id);
+    const isNew = (image) => !before?.images.some((known) => known.id === image.id || known.id === image.was);
     const fresh = images.find((image) => isNew(image) && !image.of && !image.prior);
     if (this.wanted && images.some((image) => image.id === this.wanted.volume)) return this.show(this.wanted);
     if (!open || (fresh && !this.holds)) await this.open((fresh ?? images[0]).id);
@@ -86,6 +88,23 @@ export class Viewer {
       this.controls.images.value = open.id;
       await this.overlays.refresh();
     }
+  }
+
+  /** What waited has an id of the reading now: the same picture stays as it is, with place, zoom and window. */
+  async #attached(images) {
+    const heir = images.find(({ was }) => was && was === this.image?.id);
+    if (!heir) return;
+    await this.opened;
+    if (heir.was !== this.image?.id) return; // another was chosen meanwhile, or this one has come already
+    const info = this.pane && (await this.infoOf(heir));
+    if (!info || !isSamePicture(info, this.info)) return this.open(heir.id);
+    this.image = heir;
+    this.controls.images.value = heir.id;
+    this.#suit(info);
+    Object.assign(this.pane, { image: heir, info });
+    if (this.pane.voxel) this.pane.goVoxel(this.pane.voxel);
+    this.#windowWords(this.pane.window);
+    this.host.dataset.open = heir.id;
   }
 
   #empty(scene = null) {
@@ -114,7 +133,11 @@ export class Viewer {
     return this.infos.get(image.address);
   }
 
-  async open(id) {
+  open(id) {
+    return (this.opened = this.#open(id));
+  }
+
+  async #open(id) {
     const image = this.scene?.images.find((found) => found.id === id);
     if (!image) return;
     const opening = (this.opening = Symbol(id));
