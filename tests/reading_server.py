@@ -6,6 +6,7 @@ python -m tests.reading_server FOLDER PORT PLANNER
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -59,6 +60,17 @@ def fill(ctx: ToolContext, image: Annotated[ImageRef, Field(description="the ima
     path = ctx.workspace.root / "too-large"
     with writing(path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def fill_uploads_disk(folder: Path) -> None:
+    """Make the disk of the uploads alone be full for as long as there is a file FOLDER/disk-full."""
+    real = shutil.disk_usage
+
+    def seen(path: Any) -> Any:
+        is_full = (folder / "disk-full").exists() and Path(path).is_relative_to(folder / "uploads")
+        return real(path)._replace(free=0) if is_full else real(path)
+
+    shutil.disk_usage = seen  # type: ignore[assignment]
 
 
 class Planner:
@@ -116,6 +128,7 @@ def main() -> None:
     from ui.server import serve
 
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    fill_uploads_disk(folder)
     settings = Settings(
         readings_dir=folder / "readings",
         cache_dir=folder / "cache",

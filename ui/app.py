@@ -37,6 +37,7 @@ SCRIPTS = (
     "plan.js",
     "access.js",
     "cases.js",
+    "uploads.js",
     "settings.js",
 )
 STYLES = ("page.css", "layout.css", "reading.css", "report.css", "plan.css", "access.css", "viewer.css")

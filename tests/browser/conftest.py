@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from tests.page_server import serving
+from tests.phantoms_ct import chest
+from tools.imaging.nifti import write_nifti
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -100,6 +102,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chest CT with lungs of a known volume, as a file to upload."""
+    volume = chest().volume
+    path = tmp_path_factory.mktemp("ct") / "chest.nii.gz"
+    write_nifti(path, volume.array, volume)
+    return path
 
 
 @dataclass

@@ -8,10 +8,8 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.browser.conftest import free_port, violations
-from tests.phantoms_ct import chest
 from tests.reading_server import reading_server
 from tests.writing_endpoint import WRONG, writer
-from tools.imaging.nifti import write_nifti
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -38,14 +36,6 @@ def server(tmp_path_factory):
     served = Server(tmp_path_factory.mktemp("reading"))
     yield served
     served.close()
-
-
-@pytest.fixture(scope="module")
-def ct(tmp_path_factory):
-    volume = chest().volume
-    path = tmp_path_factory.mktemp("ct") / "chest.nii.gz"
-    write_nifti(path, volume.array, volume)
-    return path
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
-"""What people meet, each as a browser shows it: what it is and what to do is said, axe-core finds nothing wrong, a
-control that cannot be used says why. A picture of each is kept among the build's output."""
+"""What people meet, each as a browser shows it, light and dark: what it is and what to do is said, axe-core finds
+nothing wrong, a control that cannot be used says why. Pictures of each are kept among the build's output."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import pytest
 
 from tests.browser.conftest import free_port, unexplained, violations
-from tests.phantoms_ct import chest
 from tests.reading_server import reading_server
-from tools.imaging.nifti import write_nifti
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -16,17 +16,15 @@ SLOW_MS = 120_000
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with reading_server(tmp_path_factory.mktemp("reading"), free_port(), {"READINGROOM_APPROVAL": "auto"}) as found:
-        yield found
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reading")
+    with reading_server(folder, free_port(), {"READINGROOM_APPROVAL": "auto"}) as found:
+        yield SimpleNamespace(address=found, folder=folder)
 
 
-@pytest.fixture(scope="module")
-def ct(tmp_path_factory):
-    volume = chest().volume
-    path = tmp_path_factory.mktemp("ct") / "chest.nii.gz"
-    write_nifti(path, volume.array, volume)
-    return path
+@pytest.fixture
+def address(home):
+    return home.address
 
 
 @pytest.fixture
@@ -43,9 +41,13 @@ def come(visit, address, ct):
 
 
 def check(person, state):
-    """Look at a state: keep its picture; everything is readable, and what cannot be used says why."""
-    person.shot(state)
-    assert violations(person.page) == []
+    """Look at a state, light then dark: keep its picture; all is readable, and what cannot be used says why."""
+    for scheme, name in (("light", state), ("dark", f"{state}-dark")):
+        person.page.emulate_media(color_scheme=scheme)
+        person.page.wait_for_function("d => document.body.classList.contains('dark') === d", arg=scheme == "dark")
+        person.shot(name)
+        assert violations(person.page) == [], name
+    person.page.emulate_media(color_scheme="light")
     assert unexplained(person.page) == []
 
 
@@ -114,6 +116,31 @@ def test_a_full_disk_says_what_to_do(come):
     person.page.wait_for_selector("#rr-talk .rr-partial >> text=The disk is full", timeout=SLOW_MS)
     assert "free some space" in person.page.inner_text("#rr-talk")
     check(person, "state-disk-full")
+
+
+def test_an_upload_to_a_full_disk_is_refused_in_words_and_the_reading_stays(come, home, ct):
+    person = come()
+    page = person.page
+    person.ask("Measure the lungs.")
+    page.wait_for_selector("#rr-talk .rr-results >> text=Volume of the lungs", timeout=SLOW_MS)
+    page.fill("#rr-request textarea", "And what else?")
+    (home.folder / "disk-full").touch()
+    page.set_input_files("#rr-uploads input[type=file]", str(ct))
+    page.wait_for_selector("#rr-refused >> text=the disk with the uploads has no room", timeout=SLOW_MS)
+    assert "free some space and upload again" in page.inner_text("#rr-refused")
+    page.wait_for_selector(".toast-body")
+    page.wait_for_timeout(300)  # it slides in
+    check(person, "state-disk-full-on-upload")
+    assert "chest.nii.gz" in page.inner_text("#rr-study")
+    assert page.input_value("#rr-request textarea") == "And what else?"
+    assert page.get_attribute("#rr-stage", "data-open") == "img1"
+    page.reload()
+    page.wait_for_selector("#rr-talk .rr-results >> text=Volume of the lungs", timeout=SLOW_MS)
+    (home.folder / "disk-full").unlink()
+    page.set_input_files("#rr-uploads input[type=file]", str(ct))
+    page.wait_for_selector("#rr-side >> text=ready to attach", timeout=SLOW_MS)
+    assert page.locator("#rr-refused").count() == 0
+    assert person.errors == []
 
 
 def test_a_file_that_is_refused_says_why_and_the_fix(visit, address, tmp_path):

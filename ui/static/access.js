@@ -19,6 +19,11 @@
       part.setAttribute("aria-label", "Bring more files");
       part.title = "Bring more files";
     }
+    // a message's head folds it, as a button around its closing button: closing is what a keyboard needs
+    for (const part of document.querySelectorAll(".toast-header[role=button]")) {
+      part.removeAttribute("role");
+      part.removeAttribute("tabindex");
+    }
     // what scrolls must be reached by keyboard
     for (const part of document.querySelectorAll("#rr-tabs [role=tabpanel]:not([tabindex]), #rr-talk:not([tabindex])")) part.tabIndex = 0;
   };
