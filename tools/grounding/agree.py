@@ -32,11 +32,12 @@ _WITHOUT_WORD = {
 }
 _PAIR = ("longest_diameter", "perpendicular_diameter")
 _LABELLED = re.compile(r"\b(?:box|candidate|nodule|lesion|detection|number|no\.?)\s#?$", re.IGNORECASE)
-_NEAR = re.compile(
-    r"\b(?:just|slightly|marginally|barely|(?:a )?little)\s+(?:under|over|above|below|more than|less than)\s+$",
-    re.IGNORECASE,
-)
+_JUST = r"\b(?:just|slightly|marginally|barely|(?:a )?little|only just)"
+JUST = re.compile(rf"{_JUST}\s*$", re.IGNORECASE)
+"""Before "over": that a value lies near."""
+_NEAR = re.compile(rf"{_JUST}\s+(?:under|over|above|below|more than|less than)\s+$", re.IGNORECASE)
 _TOGETHER = re.compile(r"\b(?:together|total\w*|combined|sum|in all|overall|altogether)\b", re.IGNORECASE)
+_ERROR = re.compile(r"\b(?:uncertainty|error|error margin|margin of error)\b[^\d±;,.]*$", re.IGNORECASE)
 MAX_LABEL = 100
 NEAR = 0.02  # "just under 150 ml" is said of 149 ml, not of 140
 _HEDGES = frozenset(lexicon()["plain"]["approximate"])
@@ -131,7 +132,8 @@ def _wanted(statement: Statement, number: NumberSaid, subject: Named | None) -> 
     quantity = quantity_of(statement, number)
     order = ratio_order(statement, quantity)
     base = ratio_base(statement) if order else ""
-    return Wanted(subject, quantity, order, base=base, whole=bool(_TOGETHER.search(statement.text)))
+    of_error = bool(_ERROR.search(statement.text, statement.clause_of(number.start)[0], number.start))
+    return Wanted(subject, quantity, order, base=base, whole=bool(_TOGETHER.search(statement.text)), of_error=of_error)
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,9 @@ class Wanted:
     """For a ratio: of which quantity, where that is said."""
     whole: bool = False
     """Whether it is said of all parts together, so that the value of one of them is another one."""
+
+    of_error: bool = False
+    """Whether it is how far a value may be off: "the uncertainty of the volume is 15.8 ml"."""
 
     def is_of(self, quantity: Quantity) -> bool:
         """Return whether a quantity of the evidence is of the same thing."""
@@ -173,7 +178,7 @@ class Wanted:
         """Return whether a quantity of the evidence is the one that is named, or may stand without a name."""
         if not quantity.name:
             return True
-        if number.is_uncertainty != quantity.is_uncertainty:
+        if (number.is_uncertainty or self.of_error) != quantity.is_uncertainty:
             return False
         if quantity.is_uncertainty:
             quantity = replace(quantity, name=quantity.name.removesuffix(UNCERTAINTY))

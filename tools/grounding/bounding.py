@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tools.grounding.agree import Problem, Wanted, value_in, wanted_by
+from tools.grounding.agree import JUST, Problem, Wanted, value_in, wanted_by
 from tools.grounding.binding import is_foreign_unit
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid
@@ -77,7 +77,12 @@ def _bounded(
     said = statement.text[first:last]
     for one in sets:
         values = [v for q in one if (v := value_in(number, q)) is not None]
-        if number.significant >= _PRECISE and any(abs(v - number.value) <= _ITSELF * abs(v) for v in values):
+        is_near = JUST.search(statement.text, 0, first)
+        if (
+            not is_near
+            and number.significant >= _PRECISE
+            and any(abs(v - number.value) <= _ITSELF * abs(v) for v in values)
+        ):
             yield Worked(problems=(Problem("not covered", f"“{said}” is a bound, and that is the value itself"),))
             return
         if not any((v > number.value) is is_more for v in values):

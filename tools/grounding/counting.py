@@ -26,6 +26,13 @@ _OUT_OF = re.compile(
     rf"\b(?:out\s+)?of\s+(?:the\s+|its\s+)?(?P<total>\w+)\s+(?:\w+\s+)?(?:{_NOUNS}),?\s+(?:only\s+|just\s+)?(?P<count>\w+)(?P<noun>)\b",
     re.IGNORECASE,
 )
+_OF_ALL = re.compile(
+    r"\bof\s+(?:the|all|these)\s+(?P<total>[a-z]+|\d+)(?=\s*(?:is|was|lies|scores?)\b|\s*[,.;:(]|$)", re.I
+)
+"""How many there are, nothing being counted: "the weakest of the five is"."""
+_THE_ONLY = re.compile(
+    rf"\bthe\s+only\s+(?:{_NOUNS}|one)\s+(?:(?:that|which)\s+)?(?:(?:is|lies|scores)\s+)?$", re.IGNORECASE
+)
 _POINT = re.compile(r"\b(?:operating\s+points?|thresholds?|cut-?\s?offs?)\b", re.IGNORECASE)
 _DENIES = re.compile(r"\b(?:not|never|fails?\s+to|without)\b|n't\b", re.IGNORECASE)
 _EXCEPT = re.compile(
@@ -61,6 +68,8 @@ def counted(statement: Statement, found: Sequence[Evidence]) -> Iterator[Worked]
     yield from _excepted(statement, rows)
     for match in (*_COUNT.finditer(statement.text), *_OUT_OF.finditer(statement.text)):
         yield from _counted(statement, match, rows)
+    yield from _alone(statement, rows)
+    yield from _in_all(statement, rows)
     yield from _against(statement, rows)
     yield from _short_by(statement, rows)
 
@@ -98,6 +107,29 @@ def _counted(statement: Statement, match: re.Match[str], rows: Sequence[_Row]) -
         return
     spans = [(match.start(), match.start("noun")), (relation.start, number.end if number else relation.end)]
     yield Worked((*spans, *([denial.span()] if denial else [])))
+
+
+def _alone(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
+    """Decide "effusion is the only label above 0.6"."""
+    for relation in statement.relations:
+        only = _THE_ONLY.search(statement.text[: relation.start])
+        number = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 1 and not n.unit), None)
+        if only is None or number is None:
+            continue
+        there = {row.label for row in rows if (row.score > number.value) is (relation.names[0] == "above")}
+        if there == {name for s in statement.structures if s.end <= only.start() for name in s.names}:
+            yield Worked(((only.start(), number.end),), tells_scores=True)
+        else:
+            said = statement.text[only.start() : number.end]
+            yield Worked(problems=(Problem("contradicted", f"“{said}”: {', '.join(sorted(there)) or 'none'} are"),))
+
+
+def _in_all(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
+    for match in _OF_ALL.finditer(statement.text):
+        if (total := small_number(match["total"])) == len(rows):
+            yield Worked((match.span(),))
+        elif total is not None:
+            yield Worked(problems=(Problem("contradicted", f"“{match.group()}”: there are {len(rows)}"),))
 
 
 def _excepted(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:

@@ -11,11 +11,13 @@ from tools.grounding.agree import Problem, Verdict, number_problems
 from tools.grounding.axes import axis_problems
 from tools.grounding.comparing import work_out
 from tools.grounding.dates import bare_date, is_date_of
+from tools.grounding.distributing import side_problems
 from tools.grounding.evidence import Evidence, LookUp, measures_of, names_of
 from tools.grounding.findings import finding_problems, report_supports
 from tools.grounding.quoting import foreign_words, quote_problems
 from tools.grounding.reported import report_problems
 from tools.grounding.scoring import score_problems
+from tools.grounding.shifting import shift_problems
 from tools.grounding.statement import CITED, QUOTE, Named, Statement, expand, read_statement
 from tools.grounding.trends import trend_problems
 from tools.grounding.words import word_problems
@@ -35,7 +37,7 @@ _ASSERTS = re.compile(
 _OF_TWO = frozenset({"compared", "comparison", "difference", "differs"})
 """Words that compare two structures as well as two studies."""
 _LOOKING = re.compile(
-    r"\b(?:f[io]u?nd|finding|detect|search|look|box|candidate|locat|mask|outlin|segment|identif|return|hit|model|tool|"
+    r"\b(?:f[io]u?nd|finding|detect|search|hunt|look|box|candidate|locat|mask|outlin|segment|identif|return|hit|model|tool|"
     r"network|algorithm|software|seen|see|saw|show|delineat|contour|mark)\w*",
     re.IGNORECASE,
 )
@@ -271,12 +273,14 @@ def _numbers(statement: Statement, found: Sequence[Evidence]) -> Iterator[Proble
 
 _CHECKS: tuple[Callable[[Statement, Sequence[Evidence]], Iterator[Problem]], ...] = (
     _numbers,
+    side_problems,
     _structures,
     _modalities,
     _dates,
     score_problems,
     finding_problems,
     _comparisons,
+    shift_problems,
     word_problems,
 )
 

@@ -72,8 +72,8 @@ def _in_parts(ours: _Said, theirs: Sequence[_Said]) -> bool:
 
 
 @cache
-def _passed() -> frozenset[str]:
-    return frozenset(stem(w) for w in (*plain_words(), *lexicon()["attribution"]["quote"]))
+def _quoting() -> frozenset[str]:
+    return frozenset(stem(w) for w in lexicon()["attribution"]["quote"])
 
 
 def _noun(word: str) -> str:
@@ -90,13 +90,13 @@ def _said(text: str) -> tuple[_Said, ...]:
 def _clause(text: str) -> _Said:
     loaded = read_statement(text).loaded
     turning = {word for group in _TURNING for word in loaded[group]}
-    passed = _passed() | {stem(word) for word in turning}
+    passed = _quoting() | {stem(word) for word in turning}
     for number in reversed(numbers_in(text)):
         text = f"{text[: number.start]} {text[number.end :]}"  # values and units are compared as such
     words = (w.lower().strip("'-").removesuffix("'s") for w in _WORD.findall(text))
-    kept = (_noun(w.removesuffix("-sided")) for w in words if len(w) > 1 and stem(w) not in passed)
+    kept = (w.removesuffix("-sided") for w in words if len(w) > 1 and w not in plain_words() and stem(w) not in passed)
     return _Said(
-        frozenset(stem(w) for w in kept if stem(w) not in passed),
+        frozenset(stem(_noun(w)) for w in kept),
         denies=bool(loaded["negation"]),
         doubts=bool(loaded["uncertain"]),
         insists=bool(loaded["certain"]),

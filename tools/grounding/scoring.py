@@ -40,6 +40,16 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _NOT_FLAGGED = re.compile(r"\b(?:not|n't|never)\s+(?:flag|reach|exceed|meet|pass|surpass|cross)\w*\b", re.IGNORECASE)
+_FLAGS = (
+    r"flag(?:s|ged)?|detect(?:s|ed)?|identif(?:y|ies|ied)|finds?|found|picks?|picked|sees?|saw|seen|propos(?:es?|ed)|"
+    r"locat(?:es?|ed)|localis(?:es?|ed)|select(?:s|ed)?|calls?|called|tag(?:s|ged)?|mark(?:s|ed)?"
+)
+_FLAGGED = re.compile(
+    rf"\b(?:{_FLAGS})(?: up| out)?(?: (?:an?|the|some))? ¶(?!(?: (?:in|at|on) \w+)? (?:score|scores|scored)\b)"
+    rf"|¶ (?:is|are|was|were|gets?|got|has been|have been) (?!not\b)(?:\w+ )?(?:{_FLAGS})\b",
+    re.IGNORECASE,
+)
+"""That a model counts a label as there, ¶ being the label."""
 _JOINED = re.compile(r"\s*(?:,|and|or|nor|as well as|,\s*and)\s*(?:the\s+)?", re.IGNORECASE)
 _THE_ONLY = re.compile(r"\bthe\s+only\b|\bonly\s+ones?\b", re.IGNORECASE)
 _SCORE_OF = re.compile(r"\bscores?\s+(?:is|are|was|were|of|for|belongs?|goes|went)\b", re.IGNORECASE)
@@ -104,6 +114,9 @@ def _plain_scores(statement: Statement, labels: Sequence[Named], statuses: Mappi
             yield Problem("contradicted", "it denies a score that the evidence holds")
         elif "above" in named:
             yield Problem("contradicted", f"the score for {labels[0].text} is above its operating point")
+    elif flagged := _FLAGGED.search(statement.marked("¶", {label for label, s in statuses.items() if s == "below"})):
+        said = flagged.group().replace("¶", "…").strip()
+        yield Problem("contradicted", f"“{said}”: the score is below its operating point")
     elif (
         "below" in named
         and not statement.numbers

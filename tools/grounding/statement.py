@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,8 @@ QUOTE = re.compile(r"“([^”]*)”|(?<!\w)\"([^\"]*)\"|«([^»]*)»|„([^“�
 CITED = re.compile(r"\s*\\?\[((?=[^\]]*\d)[A-Za-z][\w.:/-]{0,80}(?:,\s*[A-Za-z][\w.:/-]{0,80})*)\\?\]")
 _ID = re.compile(r"\b(?:img|mask|rep|s)\d+\b")
 _SIDES = re.compile(r"\b(left|right)(?:[\s-]sided)?\b", re.IGNORECASE)
+_SIDE_BEFORE = re.compile(r"\b(left|right)\s+$", re.IGNORECASE)
+_COUNTERPART = re.compile(r"(?:(?<=, )|(?<=and )|(?<=while )|(?<=; ))its (?:counterpart|opposite)\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W\d_][\w'’.-]*", re.UNICODE)
 _LARGEST = re.compile(
     r"\b(largest|greatest|longest|maximal)\s+(?!axial|diameter|dimension|extent|perpendicular|axis)(?:[\w-]+\s+){1,2}?"
@@ -48,6 +50,7 @@ _NOT_FOUND = re.compile(
     r"(?=[^.;]*\b(?:by|in|model|detector|tool|segmentation|algorithm|software|network)\b)"
     r"|\b(?:was|were)\s+not\s+(?:found|detected|outlined|located|segmented)\b"
     r"|\bcould not be (?:found|outlined|located)\b|\b(?:did|does|could) not (?:find|detect|see|locate|outline)\b"
+    r"|\bnothing (?:was|is) (?:found|returned|detected|identified|located)\b"
     r"|\bwithout success\b|\b(?:gave|found|yielded|returned) nothing\b",
     re.IGNORECASE,
 )
@@ -94,6 +97,14 @@ class Statement:
         """Return where the clause around a position begins and ends."""
         edges = [0, *(m.start() for m in _CLAUSE.finditer(self.text)), len(self.text)]
         return max(e for e in edges if e <= position), min((e for e in edges if e > position), default=len(self.text))
+
+    def marked(self, mark: str, names: Set[str] | None = None) -> str:
+        """Return the text with single blanks and a mark in the place of each structure; `names`: of these only."""
+        text = self.text
+        for named in sorted(self.structures, key=lambda s: -s.start):
+            if named.names and not named.is_total and (names is None or not names.isdisjoint(named.names)):
+                text = f"{text[: named.start]}{mark}{text[named.end :]}"
+        return " ".join(text.split())
 
     @property
     def states_something(self) -> bool:
@@ -323,16 +334,22 @@ def _structures(body: str, names: Mapping[str, str], taken: bytearray) -> list[N
     if sides or len({n.names for n in found}) > 1:
         found = sorted((*found, *_singular(body, found)), key=lambda n: n.start)
     found += [_of_evidence(_bare_side(match, found), names) for match in sides]
+    found += _counterparts(body, found)
     found += _totals(body, sorted(found, key=lambda n: n.start))
     _take(taken, [(n.start, n.end) for n in found])
     return sorted(found, key=lambda n: n.start)
 
 
 def _adjectives(body: str) -> Iterable[Named]:
-    """Yield organs named by an adjective alone: "aortic calibre"."""
+    """Yield organs named by an adjective alone, with its side: "aortic calibre", "right renal volume"."""
     known = vocabulary().adjectives
     for match in _TOKEN.finditer(body):
-        if targets := known.get(match.group().lower()):
+        targets = known.get(match.group().lower(), ())
+        side = _SIDE_BEFORE.search(body, 0, match.start())
+        of_side = tuple(t for t in targets if side and t.endswith(f"_{side.group(1).lower()}"))
+        if of_side and side:
+            yield Named(of_side, side.start(), match.end(), body[side.start() : match.end()])
+        elif targets:
             yield Named(targets, match.start(), match.end(), match.group())
 
 
@@ -375,6 +392,22 @@ def _bare_side(match: re.Match[str], found: Sequence[Named]) -> Named:
         if swapped and all(name in vocabulary().targets for name in swapped):
             return Named(swapped, match.start(), match.end(), match.group(), side)
     return Named((), match.start(), match.end(), match.group(), side)
+
+
+def _counterparts(body: str, found: Sequence[Named]) -> Iterator[Named]:
+    """Yield "its counterpart" behind "the left kidney" as the right kidney."""
+    for match in _COUNTERPART.finditer(body):
+        before = [n for n in found if n.end <= match.start() and len(n.names) == 1]
+        if before and (other := other_side(before[-1].names[0])):
+            yield Named((other,), match.start(), match.end(), match.group())
+
+
+def other_side(name: str) -> str:
+    """Return the same structure of the other side, or nothing."""
+    for side, other in (("_left", "_right"), ("_right", "_left")):
+        if side in name:
+            return name.replace(side, other)
+    return ""
 
 
 def _of_evidence(side: Named, names: Mapping[str, str]) -> Named:

@@ -18,7 +18,7 @@ _THAN_BEFORE = (
 _BECAME = r"\b(?:is|are|now|g[eo]ts?|gotten|becomes?|became|turned|grown)\s+(?:\w+\s+)?"
 _UP = re.compile(
     r"\b(?:increas\w+|grow[ns]?|grew|growth|growing|progress\w+|rose|risen|rises|gain\w*|doubled|tripled|expanded|"
-    r"climb\w*|(?:went|gone|going|up) (?:up|by)|up from|enlarged (?:since|by)|is up|are up)\b"
+    r"climb\w*|puts? on|(?:went|gone|going|up) (?:up|by)|up from|enlarged (?:since|by)|is up|are up)\b"
     rf"|\b(?:larger|bigger|greater|higher|more|longer)\b(?=[^.;,]*{_THAN_BEFORE})"
     rf"|{_BECAME}(?:larger|bigger|greater|higher|longer|wider)\b",
     re.IGNORECASE,
@@ -34,7 +34,8 @@ _DOWN = re.compile(
 SAME = re.compile(
     r"(?:\b|(?=n't))(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without|n't) "
     r"(?:\w+ ){0,2}?(?:chang\w*|grown?|growth|increased?|decreased?|difference|shr[iu]nk|progress\w*)|"
-    r"the same|same as before)\b",
+    r"the same|same as before|(?:remain|stay)(?:s|ed)?(?= (?:(?:at|about|around|roughly) )?[\d−-])|stay(?:s|ed)? where|"
+    r"(?:keeps?|kept|holds?|held)(?= its)|\d[\d.,]* ?\w+ (?:on|in|at) both (?:visits|studies|scans|dates|occasions))\b",
     re.IGNORECASE,
 )
 _NEW = re.compile(r"\b(?:new(?:ly)?|appeared|developed)\b", re.IGNORECASE)
@@ -57,7 +58,8 @@ _BY_BEFORE = re.compile(r"\bby(?:\W+(?:about|roughly|around|approximately|some))
 _EVERY = re.compile(r"\b(?:(?P<none>nothing|none|no)|all|every|each|everything)\b", re.IGNORECASE)
 _CHANGED = re.compile(r"\bchang(?:ed?|es)\b", re.IGNORECASE)
 _GAINED = re.compile(
-    r"\b(?:gain|los[et]|add|increas|decreas|grow|grew|shr[aiu]nk|rose|risen|fell|fallen|dropped|difference|change)\w*"
+    r"\b(?:gain|los[et]|puts? on|add|increas|decreas|grow|grew|shr[aiu]nk|rose|risen|fell|fallen|dropped|difference|"
+    r"change)\w*"
     r"(?:\s+(?:of|is|was|in|about|around|roughly|approximately|some|nearly|almost|an|by))*\s*$",
     re.IGNORECASE,
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tools.grounding.agree import sum_of_parts
 from tools.grounding.evidence import Evidence, Quantity
-from tools.grounding.statement import Statement, expand
+from tools.grounding.statement import Statement, expand, other_side
 
 _THAN = re.compile(r"[^.;:]{0,60}?\b(?:than|as|compared\s+(?:to|with)|relative\s+to)\b", re.IGNORECASE)
 _OTHER = re.compile(
@@ -47,14 +47,6 @@ def values_of(names: Sequence[str], name: str, found: Sequence[Evidence]) -> Ite
         yield from own
         if not own and name == "volume" and (total := sum_of_parts(parts, evidence)):
             yield total
-
-
-def other_side(name: str) -> str:
-    """Return the same structure of the other side, or nothing."""
-    for side, other in (("_left", "_right"), ("_right", "_left")):
-        if side in name:
-            return name.replace(side, other)
-    return ""
 
 
 def sides_named(statement: Statement, word: tuple[int, int]) -> Sides | None:

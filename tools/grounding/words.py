@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from tools.grounding.agree import NEAR, Problem, Verdict, defines, value_in
+from tools.grounding.agree import JUST, NEAR, Problem, Verdict, defines, value_in
 from tools.grounding.evidence import Evidence
 from tools.grounding.phrasing import SPREADS
 from tools.grounding.rating import rated_words, rating_problems
 from tools.grounding.scoring import is_told_of_a_model
-from tools.grounding.statement import Named, Statement, lexicon, plain_words
+from tools.grounding.statement import Named, Statement, lexicon
 from tools.grounding.stems import stem
 from tools.grounding.trends import SAME
 
@@ -21,7 +21,6 @@ _COMPARES = frozenset(
     {"greater than", "more than", "less than", "higher than", "lower than", "fewer than", "exceeds", "exceed",
      "exceeding", "exceeded", "surpasses"}
 )  # fmt: skip
-_NEAR = re.compile(r"\b(?:just|slightly|marginally|barely|(?:a )?little|only just)\s*$", re.IGNORECASE)
 _BEHIND = re.compile(
     r"\s*(?:at (?:most|least)|or (?:more|less|above|below|over|under)|maximum|minimum)\b", re.IGNORECASE
 )
@@ -32,7 +31,23 @@ _MARKED_AS = re.compile(
     r"\bmarked\s+(?:an?|the|one|two|three|four|five|\d+|as|this|these|it|by|on|in|with|at)\b", re.IGNORECASE
 )
 _COMPARED = frozenset(
-    {"bigger", "higher", "lower", "longer", "shorter", "wider", "narrower", "same", "less", "more", "grow", "shrink"}
+    {
+        "bigger",
+        "higher",
+        "lower",
+        "longer",
+        "shorter",
+        "wider",
+        "narrower",
+        "same",
+        "less",
+        "more",
+        "grow",
+        "shrink",
+        "become",
+        "becomes",
+        "became",
+    }
 )
 """What is said of a change; how it went has been compared."""
 _COULD_DO = re.compile(
@@ -42,12 +57,6 @@ _IN_VAIN = frozenset({"empty", "zero", "vain", "unsuccessful", "unsuccessfully",
 _PROPOSES = re.compile(r"\b(?:detector|model|network|algorithm|tool|ai|classifier|software)\s+suggest(?:s|ed)?\b", re.I)
 _SIZES = frozenset({"larger", "smaller", "reduced", "diminished"})
 _SAID_OF_NOTHING = frozenset({"disease", "abnormality", "abnormalities", "abnormal"})
-
-
-@cache
-def plain_stems() -> frozenset[str]:
-    """Return the stems of the words that change nothing: with "holds" goes "hold"."""
-    return frozenset(stem(word) for word in plain_words())
 
 
 @cache
@@ -107,9 +116,8 @@ def _unknown_words(statement: Statement, found: Sequence[Evidence], *, has_score
     """Return the words that neither the evidence nor lexicon.toml has."""
     rated = rated_words(found)
     known = frozenset().union(*(e.words for e in found)) if found else frozenset()
-    stems = {stem(w) for w in known} | plain_stems()
+    stems = {stem(w) for w in known}
     unknown = [w for w in statement.rest if stem(w.removesuffix("'s")) not in stems and w not in rated]
-    unknown = [w for w in unknown if not w.endswith("ly") or w.endswith("megaly") or w in lexicon()["places"]["words"]]
     if has_scores or any(e.is_opinion for e in found):
         model = lexicon()["attribution"]["model"]
         unknown = [w for w in unknown if w.removesuffix("'s").removesuffix("-wise") not in model]
@@ -137,7 +145,7 @@ def _bounds(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem
         if judged := _JUDGED.match(statement.text, relation.end):
             yield Problem("not covered", f"“{relation.text}{judged.group()}” judges, and no tool did")
             continue
-        if near := _NEAR.search(statement.text, 0, relation.start):
+        if near := JUST.search(statement.text, 0, relation.start):
             yield from _near(statement, relation, near.group(), found)
             continue
         if (

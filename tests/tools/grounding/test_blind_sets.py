@@ -28,6 +28,8 @@ SETS = (
     ("sentences_fifth.tsv", ABDOMEN),
     ("sentences_sixth.tsv", OPACITY),
     ("sentences_seventh.tsv", OPACITY),
+    ("sentences_eighth.tsv", ABDOMEN),
+    ("sentences_ninth.tsv", NODULES),
 )
 
 

@@ -1,0 +1,44 @@
+"""Phrases whose words say nothing alone, and together something that was not measured: "half of the liver"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from tools.grounding.agree import Problem
+from tools.grounding.evidence import Evidence
+from tools.grounding.statement import Statement, lexicon
+
+_STRUCTURE = "§"
+
+
+class _Shift(NamedTuple):
+    name: str
+    says: str
+    pattern: re.Pattern[str]
+
+
+@cache
+def _shifts() -> tuple[_Shift, ...]:
+    return tuple(
+        _Shift(name, row["says"], re.compile("|".join(rf"(?<!\w)(?:{p})(?!\w)" for p in row["phrases"]), re.I))
+        for name, row in lexicon()["shifts"].items()
+    )
+
+
+def shift_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
+    """Yield phrases that turn a measurement into one of something else, or of another time, or into a judgement."""
+    text = statement.marked(_STRUCTURE)
+    changes = any(e.trends for e in found)  # then it is compared with both studies
+    for shift in _shifts():
+        if (shift.name == "part" and _is_share(statement)) or (shift.name == "lasting" and changes):
+            continue
+        if match := shift.pattern.search(text):
+            yield Problem("not covered", f"“{match.group().replace(_STRUCTURE, '…').strip()}” {shift.says}")
+
+
+def _is_share(statement: Statement) -> bool:
+    """Return whether it gives a share of a structure: "8.6 % of the left lung"."""
+    return any(n.unit == "%" for n in statement.numbers)
