@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.costing import card_for, targets_of
+from agent.costing import cards_for, targets_of
 from agent.errors import ReadingError
 from agent.plan import Plan, Step, depends_on
 from agent.run import Turn
@@ -54,14 +54,14 @@ def model_options(step: Step, hub: Hub, facts: Mapping[str, AttachmentFacts]) ->
     if image is None:
         return []
     targets = targets_of(step)
-    chosen = card_for(step, hub, facts)
+    chosen = {card.name for card in cards_for(step, hub, facts)}
     options = []
     for card in (card for card in hub.cards if card.verb == step.tool):
         try:
             hub.narrowed(step.tool, card.name).choose(step.tool, image, targets)
         except ToolError:
             continue
-        options.append(_option(card, hub, is_chosen=chosen is not None and chosen.name == card.name))
+        options.append(_option(card, hub, is_chosen=card.name in chosen))
     return sorted(options, key=lambda o: (o.state != "ready", not o.is_chosen, o.seconds, o.name))
 
 

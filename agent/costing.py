@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from agent.plan import Plan, Step, depends_on, references
 from tools.errors import ToolError
 from tools.facts import AttachmentFacts
+from tools.models.shares import share_of, shares_of
 from tools.registry import Registry
 
 if TYPE_CHECKING:
     from tools.contract import Tool
     from tools.models.card import ModelCard
-    from tools.models.hub import Choice, Hub
+    from tools.models.hub import Hub
+    from tools.models.shares import Share
 
 _ASKS_FOR = ("targets", "labels", "target")  # parameters that say what a model must find
 _IN_MILLIMETRES = {"measure", "compare", "register", "landmarks"}
@@ -75,34 +77,41 @@ def step_costs(plan: Plan, registry: Registry, hub: Hub, facts: Mapping[str, Att
 
 def _step_cost(step: Step, tool: Tool, hub: Hub, images: set[str], facts: Mapping[str, AttachmentFacts]) -> StepCost:
     seconds, memory, model, why = tool.cost.seconds, tool.cost.device_memory_mb, "", ""
-    lacks: list[str] = []
-    if (choice := choice_for(step, hub, facts)) is not None:
-        card, model, why = choice.card, choice.card.name, choice.reason
-        seconds, memory = max(seconds, card.seconds), max(memory, card.device_memory_mb)
-        status = hub.status(card)
-        if status.state != "ready":
-            lacks.append(f"{card.name} {status.state}; {status.remedy}")
+    shares = _shares_of(step, hub, facts)
+    if shares:
+        able = [share for share in shares if not share.lacks] or shares
+        cards = [share.choice.card for share in able]
+        seconds = max(seconds, sum(card.seconds for card in cards))
+        memory = max(memory, *(card.device_memory_mb for card in cards))
+        model, why = cards[0].name, able[0].choice.reason
+    lacks = [f"{_of(share) if len(shares) > 1 else ''}{share.lacks}" for share in shares if share.lacks]
     lacks += _lacking_facts(step, images, facts)
     return StepCost(seconds, memory, model, why, tuple(lacks))
 
 
-def card_for(step: Step, hub: Hub, facts: Mapping[str, AttachmentFacts]) -> ModelCard | None:
-    """Return the model that a step will use, as far as facts tell; None for a verb without models."""
-    choice = choice_for(step, hub, facts)
-    return choice.card if choice else None
+def _of(share: Share) -> str:
+    return f"{', '.join(share.targets)}: "
 
 
-def choice_for(step: Step, hub: Hub, facts: Mapping[str, AttachmentFacts]) -> Choice | None:
-    """Return the model that a step will use and why; None for a verb without models."""
+def cards_for(step: Step, hub: Hub, facts: Mapping[str, AttachmentFacts]) -> list[ModelCard]:
+    """Return the models that a step will use, in order, as far as facts tell; none for a verb without models."""
+    shares = _shares_of(step, hub, facts)
+    return [share.choice.card for share in shares if not share.lacks] or [share.choice.card for share in shares]
+
+
+def _shares_of(step: Step, hub: Hub, facts: Mapping[str, AttachmentFacts]) -> tuple[Share, ...]:
+    """Return the models that a step will use, each with its share of the targets; none for a verb without models."""
     image = str(step.args.get("image", "")).removeprefix("@")
     if image not in facts:
-        return None
+        return ()
     asked = targets_of(step)
     try:
         chosen_from = hub.narrowed(step.tool, step.model) if step.model else hub
-        return chosen_from.choose(step.tool, facts[image], asked)
+        if step.tool == "segment":
+            return shares_of(chosen_from, step.tool, facts[image], asked)
+        return (share_of(chosen_from, chosen_from.choose(step.tool, facts[image], asked), asked),)
     except ToolError:
-        return None  # a verb without models, or a plan that validation will refuse
+        return ()  # a verb without models, or a plan that validation will refuse
 
 
 def targets_of(step: Step) -> tuple[str, ...]:

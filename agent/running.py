@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.costing import card_for
+from agent.costing import cards_for
 from agent.events import Progress
 from agent.isolation import IsolatedCall, WorkerProcess
 from agent.llm.hearing import Words, heard
@@ -147,8 +147,7 @@ class RunningStep:
     def _is_isolated(self, run: RunContext) -> bool:
         if self.tool.isolated:
             return True
-        card = card_for(self.step, self.hub, run.workspace.every_facts())
-        return card is not None and card.isolated
+        return any(card.isolated for card in cards_for(self.step, self.hub, run.workspace.every_facts()))
 
 
 def require_asked_model(step: Step, result: ToolResult) -> None:

@@ -18,6 +18,7 @@ from tools.results import (
     Masks,
     Measurement,
     Measurements,
+    NotOutlined,
     Points,
     ReportHit,
     Scores,
@@ -348,6 +349,16 @@ def _masked(result: Masks, artifact_id: str) -> Iterable[Claim]:
     if missing:
         whole = Region(image=result.image)
         yield _claim(f"Looked for and not found: {', '.join(missing)}.", artifact_id, "described", whole)
+    for text in not_outlined(result.not_outlined):
+        yield Claim(text=text, kind="not examined")
+
+
+def not_outlined(left: Iterable[NotOutlined]) -> Iterable[str]:
+    """Say what was not looked for, a sentence for each model that cannot run here."""
+    by_model: dict[str, list[str]] = {}
+    for each in left:
+        by_model.setdefault(each.lacks, []).append(readable(each.target))
+    return [f"Not outlined: {', '.join(names)} (model {lacks})." for lacks, names in by_model.items()]
 
 
 def readable(target: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from agent.assistant import Assistant
-from agent.costing import cost_of
+from agent.costing import cost_of, step_costs
 from agent.errors import ReadingError
 from agent.plan import Plan, Step
 from agent.replay import replay
@@ -127,6 +127,15 @@ def test_the_cost_follows_the_model() -> None:
 def test_a_model_that_cannot_run_here_is_lacking() -> None:
     (lack,) = cost_of(plan_with("absent"), REGISTRY, HUB, {"img1": CT}).lacks
     assert lack.startswith("s1 segment: absent needs extra; the runtime 'none-such' is not part")
+
+
+def test_a_step_whose_targets_are_shared_out_lacks_only_what_no_model_here_finds() -> None:
+    absent = card("absent", runtime="none-such").model_copy(update={"targets": ("lungs", "heart")})
+    plan = plan_with(None, targets=["lungs", "heart"])
+    (cost,) = step_costs(plan, REGISTRY, Hub([card("quick"), absent]), {"img1": CT}).values()
+    assert (cost.model, cost.seconds) == ("quick", 2)
+    (lack,) = cost.lacks
+    assert lack.startswith("heart: absent needs extra; ")
 
 
 def test_missing_spacing_and_an_unmarked_prior_are_lacking() -> None:

@@ -27,7 +27,7 @@ from tools.results.base import Mark, ModelUse, Record, ToolResult
 from tools.results.delivery import Files, Sent, Studies, StudyRow
 from tools.results.images import Description, Image, Transform
 from tools.results.measurements import Measurement, Measurements
-from tools.results.outlines import Box, Boxes, MaskEntry, Masks, Point, Points
+from tools.results.outlines import Box, Boxes, MaskEntry, Masks, NotOutlined, Point, Points
 from tools.results.reports import Claim, ClaimKind, Draft, Hits, ReportHit, SentenceVerdict, Verdicts
 from tools.results.training import HeldOut, LabelNext, TrainedModel
 
@@ -53,6 +53,7 @@ __all__ = [
     "Measurement",
     "Measurements",
     "ModelUse",
+    "NotOutlined",
     "Point",
     "Points",
     "QualityRow",

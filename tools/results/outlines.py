@@ -23,6 +23,14 @@ class MaskEntry(Record):
     """Where it is best seen; None: nothing is inside, or nobody looked."""
 
 
+class NotOutlined(Record):
+    """A target that was not looked for, because its model cannot run here."""
+
+    target: str
+    lacks: str
+    """The model, what it lacks, and the command that mends it."""
+
+
 class Masks(ToolResult):
     """Masks in the geometry of their image."""
 
@@ -30,6 +38,8 @@ class Masks(ToolResult):
 
     image: str
     masks: tuple[MaskEntry, ...]
+    not_outlined: tuple[NotOutlined, ...] = ()
+    """Targets that were asked for and left out."""
 
 
 class Box(Record):

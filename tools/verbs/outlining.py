@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.errors import BadInputError, UnavailableError, UnsupportedError
-from tools.results import Mark, ModelUse
+from tools.models.shares import shares_of
+from tools.results import Mark, ModelUse, NotOutlined
 
 if TYPE_CHECKING:
     from tools.contract import ToolContext
     from tools.facts import AttachmentFacts
     from tools.imaging.volume import BoolArray, Volume
-    from tools.models.hub import Choice, Hub
     from tools.models.runtimes.base import Progress, Segmentation
+    from tools.models.shares import Share
     from tools.verbs.prompting import SegmentPrompt
 
 
@@ -34,65 +35,47 @@ class Outlined:
     marks: tuple[Mark, ...] = ()
 
 
-def choices_for(
-    hub: Hub, facts: AttachmentFacts, targets: Sequence[str], images: int = 1
-) -> list[tuple[Choice, tuple[str, ...]]]:
-    """Return one model for all targets, or several, each with its share of them.
-
-    Args:
-        hub: the models.
-        facts: of the image, the first one where several are one input.
-        targets: what to outline.
-        images: how many aligned images are one input.
-
-    Raises:
-        UnsupportedError: a target has no model on this image.
-    """
-    try:
-        return [(hub.choose("segment", facts, targets, images=images), tuple(targets))]
-    except UnsupportedError:
-        if len(targets) == 1:
-            raise
-        shares: dict[str, tuple[Choice, list[str]]] = {}
-        for target in targets:
-            choice = hub.choose("segment", facts, (target,), images=images)
-            shares.setdefault(choice.card.name, (choice, []))[1].append(target)
-    return [(choice, tuple(share)) for choice, share in shares.values()]
-
-
-def require_alike(choices: Sequence[tuple[Choice, tuple[str, ...]]], others: Sequence[AttachmentFacts]) -> None:
+def require_alike(shares: Sequence[Share], others: Sequence[AttachmentFacts]) -> None:
     """Refuse a further image of an input that is not what the chosen model takes.
 
     Raises:
         UnsupportedError: one is of another modality or region; names it.
     """
-    for choice, _ in choices:
+    for share in shares:
         for facts in others:
-            if reason := choice.card.facts_needed.refusal(facts):
+            if reason := share.choice.card.facts_needed.refusal(facts):
                 raise UnsupportedError(f"series: {reason}")
 
 
-def outline_targets(ctx: ToolContext, image: str, series: Sequence[str], targets: Sequence[str]) -> list[Outlined]:
-    """Outline targets with the models that the hub chooses, one after the other."""
+def outline_targets(
+    ctx: ToolContext, image: str, series: Sequence[str], targets: Sequence[str]
+) -> tuple[list[Outlined], tuple[NotOutlined, ...]]:
+    """Outline targets with the models that the hub chooses, one after the other; say which no model here can outline.
+
+    Raises:
+        UnavailableError: no model for any of them can run here.
+    """
     facts = ctx.workspace.image_facts(image)
-    choices = choices_for(ctx.hub, facts, targets, 1 + len(series))
-    require_alike(choices, [ctx.workspace.image_facts(each) for each in series])
-    for choice, share in choices:
-        status = ctx.hub.status(choice.card)
-        if len(choices) > 1 and status.state != "ready":
-            raise UnavailableError(f"{', '.join(share)}: model {choice.card.name!r} {status.state}: {status.remedy}")
+    shares = shares_of(ctx.hub, "segment", facts, targets, images=1 + len(series))
+    require_alike(shares, [ctx.workspace.image_facts(each) for each in series])
+    able = [share for share in shares if not share.lacks]
+    if not able and len(shares) > 1:
+        raise UnavailableError("; ".join(f"{', '.join(share.targets)}: model {share.lacks}" for share in shares))
     volumes = [ctx.workspace.volume(each) for each in (image, *series)]
     outlined = []
-    for number, (choice, share) in enumerate(choices):
-        progress = _progress(ctx, number, len(choices))
-        progress(0.0, f"{choice.card.title}: loading")
-        call = partial(_segmented, volumes=volumes, targets=share, progress=progress)
-        used = ctx.hub.use(choice, call)
-        masks = {name: _checked(used.value.masks[name], name, volumes[0].shape) for name in share}
-        doubts = choice.card.facts_needed.unsure(facts)
-        notes = (*used.notes, *used.value.notes, *doubts, *choice.card.limits_for(share))
-        outlined.append(Outlined(masks, used.model, choice.card.title, notes))
-    return outlined
+    for number, share in enumerate(able or shares):
+        card = share.choice.card
+        progress = _progress(ctx, number, len(able or shares))
+        progress(0.0, f"{card.title}: loading")
+        call = partial(_segmented, volumes=volumes, targets=share.targets, progress=progress)
+        used = ctx.hub.use(share.choice, call)
+        masks = {name: _checked(used.value.masks[name], name, volumes[0].shape) for name in share.targets}
+        notes = (*used.notes, *used.value.notes, *card.facts_needed.unsure(facts), *card.limits_for(share.targets))
+        outlined.append(Outlined(masks, used.model, card.title, notes))
+    left = tuple(
+        NotOutlined(target=t, lacks=share.lacks) for share in shares if able and share.lacks for t in share.targets
+    )
+    return outlined, left
 
 
 def _segmented(runtime: Any, volumes: Sequence[Volume], targets: Sequence[str], progress: Progress) -> Segmentation:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from tools.claims import readable
+from tools.claims import not_outlined, readable
 from tools.contract import Cost, ImageRef, ToolContext, tool
 from tools.errors import BadInputError
 from tools.examples import examples_of
 from tools.facts import AttachmentFacts
 from tools.imaging.anatomy import resolve
+from tools.models.shares import shares_of
 from tools.places import Region
-from tools.results import MaskEntry, Masks
-from tools.verbs.outlining import Outlined, choices_for, listed, outline_prompted, outline_targets, require_alike
+from tools.results import MaskEntry, Masks, NotOutlined
+from tools.verbs.outlining import Outlined, listed, outline_prompted, outline_targets, require_alike
 from tools.verbs.prompting import SegmentPrompt, mask_name
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def _serves(args: Mapping[str, Any], facts: Mapping[str, AttachmentFacts], hub: 
     targets = resolve_targets(args["targets"], hub.targets("segment"))
     if image is not None:
         others = [str(each).removeprefix("@") for each in args.get("series") or ()]
-        choices = choices_for(hub, image, targets, 1 + len(others))
-        require_alike(choices, [facts[each] for each in others if each in facts])
+        shares = shares_of(hub, "segment", image, targets, images=1 + len(others))
+        require_alike(shares, [facts[each] for each in others if each in facts])
 
 
 def resolve_targets(words: Sequence[str], named: Collection[str] = ()) -> tuple[str, ...]:
@@ -94,8 +95,8 @@ def segment(
     """Outline organs and other anatomical structures in an image; makes one mask per target.
 
     The hub chooses the model by modality, body part and targets, or by the kind of prompt; targets that no single model
-    finds are shared out. Masks are NIfTI files on exactly the image's grid; a key image shows them on the slices where
-    they are largest.
+    finds, or none that can run here, are shared out, and what is left is said. Masks are NIfTI files on exactly the
+    image's grid; a key image shows them on the slices where they are largest.
 
     Raises:
         BadInputError: a target is not known, or the voxels are not usable.
@@ -103,19 +104,19 @@ def segment(
         UnavailableError: the model's weights or package are missing; says how to get them.
     """
     volume = ctx.workspace.volume(image)
+    left: tuple[NotOutlined, ...] = ()
     if prompt is not None:
         asked = SegmentPrompt.model_validate(prompt)
         outlined = [outline_prompted(ctx, image, asked, mask_name(targets))]
     else:
-        outlined = outline_targets(
-            ctx, image, tuple(series or ()), resolve_targets(targets, ctx.hub.targets("segment"))
-        )
+        resolved = resolve_targets(targets, ctx.hub.targets("segment"))
+        outlined, left = outline_targets(ctx, image, tuple(series or ()), resolved)
     entries, masks = _written(ctx, image, volume, outlined)
     ctx.progress(0.92, "drawing the key image")
     shown = _draw(ctx, image, volume, masks)
     notes = [note for part in outlined for note in part.notes]
     return Masks(
-        summary=" ".join(_summary(entries, part) for part in outlined),
+        summary=" ".join([*(_summary(entries, part) for part in outlined), *not_outlined(left)]),
         files=(*(entry.file for entry in entries), KEY_IMAGE),
         figures=(KEY_IMAGE,),
         model=outlined[0].used,
@@ -123,6 +124,7 @@ def segment(
         notes=(*dict.fromkeys(notes), f"Key image: {shown}."),
         image=image,
         masks=tuple(entries),
+        not_outlined=left,
     )
 
 

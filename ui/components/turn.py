@@ -61,8 +61,8 @@ def progress_html(view: RunView, now: float) -> str:
     if view.planned is None and not view.steps:
         return "" if view.is_over else element("div", _pending(view, now), _tokens(view), css="rr-plan", role="status")
     steps = "".join(step_html(s, now) for s in view.steps)
-    if view.answer is not None and view.answer.outcome == "answered":  # the sentences matter now: the steps fold up
-        folded = element("details", element("summary", _plan_head(view)), element("ol", steps), _lacks(view))
+    if view.answer is not None and view.answer.outcome in ("answered", "failed"):  # what came of it matters now
+        folded = element("details", element("summary", _plan_head(view)), element("ol", steps))
         return element("div", folded, css="rr-plan")
     return element(
         "div", _plan_head(view), element("ol", steps), _lacks(view), _written(view), _tokens(view), css="rr-plan"
@@ -132,7 +132,8 @@ def _plan_head(view: RunView) -> str:
 
 
 def _lacks(view: RunView) -> str:
-    if view.planned is None or not view.planned.lacks:
+    """What stands against a plan before it has run; afterwards the steps say it themselves."""
+    if view.planned is None or not view.planned.lacks or view.is_over:
         return ""
     return element("ul", "".join(element("li", text(m)) for m in view.planned.lacks), css="rr-lacks")
 

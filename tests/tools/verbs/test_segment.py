@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.phantoms_ct import chest, dice
+from tools.claims import claims_of
 from tools.contract import ToolContext
 from tools.errors import BadInputError, CancelledError, NotFoundError, UnavailableError, UnsupportedError
 from tools.facts import AttachmentFacts
@@ -292,12 +293,34 @@ def test_targets_that_no_single_model_finds_are_shared_out(
     assert "seen by the second model" in result.notes
 
 
-def test_shared_targets_are_not_begun_where_one_model_cannot_run(reading: MakeReading) -> None:
+def test_what_no_model_here_can_outline_is_left_out_and_said(reading: MakeReading) -> None:
     chest_card = Hub.installed().get("ct-chest-threshold")
-    lacking = _card(name="livers", weights=Weights(file="liver.pt", get="ask its publisher"))
+    lacking = _card(name="organs", targets=("lungs", "liver"), weights=Weights(file="o.pt", get="ask its publisher"))
     ctx = reading(chest().volume, Hub([chest_card, lacking]))
-    with pytest.raises(UnavailableError, match="liver: model 'livers' needs weights"):
-        run(ctx, ["lungs", "liver"])
+    result = run(ctx, ["lungs", "liver"])
+    assert [m.target for m in result.masks] == ["lungs"]
+    assert result.model
+    assert result.model.card == "ct-chest-threshold"
+    (left,) = result.not_outlined
+    assert left.target == "liver"
+    assert left.lacks.startswith("organs needs weights; ")
+    assert "ask its publisher" in left.lacks
+    outlined, said = result.summary.split(". ", 1)
+    assert outlined == "Outlined lungs with Hounsfield thresholds and shape (chest CT)"
+    assert said == f"Not outlined: liver (model {left.lacks})."
+    artifact = Artifact(
+        id="s1", kind="mask", summary=result.summary, data=result.model_dump(mode="json"),
+        provenance=Provenance(tool="segment", tool_version="1", params={}, inputs=("img1",)),
+    )  # fmt: skip
+    assert [(c.kind, c.text) for c in claims_of(artifact)][1:] == [("not examined", said)]
+
+
+def test_nothing_is_begun_where_no_model_can_run(reading: MakeReading) -> None:
+    weights = Weights(file="o.pt", get="ask its publisher")
+    one, other = _card(weights=weights), _card(name="hearts", targets=("heart",), weights=weights)
+    ctx = reading(chest().volume, Hub([one, other]))
+    with pytest.raises(UnavailableError, match=r"liver: model organs needs weights.*; heart: model hearts needs"):
+        run(ctx, ["liver", "heart"])
     assert not list(ctx.folder.iterdir())
 
 

@@ -27,7 +27,8 @@ from tools.imaging.volume import Volume
 from tools.models.card import ModelCard
 from tools.models.hub import Choice, Hub
 from tools.models.runtimes.base import silent
-from tools.verbs.outlining import choices_for, require_alike
+from tools.models.shares import shares_of
+from tools.verbs.outlining import require_alike
 
 pytest.importorskip("dynamic_network_architectures")
 
@@ -152,11 +153,11 @@ def test_too_few_images_are_refused_before_anything_is_loaded(brats: Path) -> No
     with pytest.raises(
         UnsupportedError, match=r"brats takes 4 aligned images .*\(T1, T1ce, T2, Flair\), got 1: attach"
     ):
-        choices_for(hub, head, ["brain_tumor"])
-    choices = choices_for(hub, head, ["brain_tumor"], 4)
-    assert choices[0][0].card.name == "brats"
+        shares_of(hub, "segment", head, ["brain_tumor"])
+    shares = shares_of(hub, "segment", head, ["brain_tumor"], images=4)
+    assert shares[0].choice.card.name == "brats"
     with pytest.raises(UnsupportedError, match="series: img2 is CT, MR is needed"):
-        require_alike(choices, [AttachmentFacts(id="img2", modality="CT", body_part="HEAD", dims=3)])
+        require_alike(shares, [AttachmentFacts(id="img2", modality="CT", body_part="HEAD", dims=3)])
     assert hub.loaded() == {}
     images, _ = brats_case()
     with pytest.raises(BadInputError, match=r"4 aligned images .*T1ce.* are needed, got 2"):
