@@ -13,10 +13,8 @@ from agent.events import Evidence
 from agent.llm.hearing import Words, heard
 from agent.state import State
 from tools.grounding import LookUp, evidence_in, problem_with
-from tools.grounding.repair import mend
+from tools.grounding.repair import MAX_REPAIRS, mend
 from tools.results import Claim
-
-MAX_REPAIRS = 12  # calls of the language model per answer; what fails beyond them is held back
 
 
 def verify(state: State, runtime: Runtime[RunContext]) -> State:

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from agent.errors import LLMUnavailableError
-from agent.nodes.verify import MAX_REPAIRS, verify
+from agent.nodes.verify import verify
 from agent.record import RunRecord
 from agent.testing import ScriptedLLM
+from tools.grounding.repair import MAX_REPAIRS
 from tools.results import Claim
 from tools.testing import NoModel, phantom_reading
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from tools.contract import TextModel
 from tools.errors import ToolError, UnavailableError, UnsupportedError
 from tools.grounding import LookUp, numbers_in, problem_with
-from tools.grounding.repair import mend
+from tools.grounding.repair import MAX_REPAIRS, mend
 from tools.results import Claim
 
 _LOADED = re.compile(
@@ -25,29 +25,34 @@ def worded(llm: TextModel, claims: Sequence[Claim], style: str, look_up: LookUp)
     """Let a model reword sentences one by one.
 
     Returns:
-        the sentences, the template's where the model's fails twice or the model cannot be asked; and why, for each that
-        failed.
+        the sentences, the template's where the model's fails twice, fails after MAX_REPAIRS others that were sent back,
+        or the model cannot be asked; and why, for each that failed.
     """
     try:
         texts = _ask(llm, [c.text for c in claims], style)
     except (UnavailableError, UnsupportedError) as error:
         return list(claims), [unworded(error)]
-    out, thrown_away, answers = [], [], True
+    out, thrown_away, answers, sent_back = [], [], True, 0
     for claim, text in zip(claims, texts, strict=True):
         new = claim.model_copy(update={"text": text})
         reason = _problem(claim, new, look_up)
         if reason is None:
             out.append(new)
             continue
+        is_sent = answers and sent_back < MAX_REPAIRS
+        sent_back += is_sent
         try:
-            mended = mend(llm, new, reason, look_up) if answers else None
+            mended = mend(llm, new, reason, look_up) if is_sent else None
         except (UnavailableError, UnsupportedError) as error:
             mended, answers = None, isinstance(error, UnsupportedError)
         if mended is not None and _problem(claim, mended, look_up) is None:
             out.append(mended)
             continue
         out.append(claim)
-        thrown_away.append(f"{text} — held back: {reason}; written by {llm.name}, the measured sentence stands instead")
+        stands = f"written by {llm.name}, the measured sentence stands instead"
+        if answers and not is_sent:
+            stands += f"; at most {MAX_REPAIRS} sentences of a draft are sent back"
+        thrown_away.append(f"{text} — held back: {reason}; {stands}")
     return out, thrown_away
 
 

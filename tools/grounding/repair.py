@@ -9,6 +9,7 @@ from tools.grounding.evidence import Evidence, LookUp, Quantity
 from tools.grounding.judge import problem_with
 from tools.results import Claim
 
+MAX_REPAIRS = 12  # calls of the language model per answer or draft, some seconds each; what fails beyond is held back
 MAX_FACTS = 40  # lines of evidence that a prompt holds
 MAX_SENTENCE = 400  # a repaired sentence longer than this is no sentence
 
