@@ -12,7 +12,7 @@ from tools.grounding.numbers import NumberSaid
 from tools.grounding.phrasing import DIFFERENCE, NEGATED, SPREADS, number_at, only_word, phrases, sides_in
 from tools.grounding.statement import Named, Statement, sides_of
 from tools.grounding.valued import values_of
-from tools.grounding.worked import Span, Worked
+from tools.grounding.worked import Span, Worked, contradicted
 
 _EVERY = re.compile(r"\b(?:each|both|either|neither|every|all|no)\b", re.IGNORECASE)
 _ITSELF = 0.002
@@ -61,7 +61,7 @@ def _ranged(
     if all(low.value <= v <= high.value for v in values):
         yield Worked(((span[0], high.end),))
     else:
-        yield Worked(problems=(Problem("contradicted", f"no measured value lies between {low.text} and {high.text}"),))
+        yield contradicted(f"no measured value lies between {low.text} and {high.text}")
 
 
 def _bounded(
@@ -86,7 +86,7 @@ def _bounded(
             yield Worked(problems=(Problem("not covered", f"“{said}” is a bound, and that is the value itself"),))
             return
         if not any((v > number.value) is is_more for v in values):
-            yield Worked(problems=(Problem("contradicted", f"“{said}”: the measured value is {values[0]:,.4g}"),))
+            yield contradicted(f"“{said}”: the measured value is {values[0]:,.4g}")
             return
     yield Worked(tuple(spans))
 

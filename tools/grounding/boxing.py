@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
 from tools.grounding.phrasing import phrases, places_named
 from tools.grounding.statement import Statement
-from tools.grounding.worked import Worked
+from tools.grounding.worked import Worked, contradicted
 
 _POINT = re.compile(r"[^.;,]{0,20}\b(?:operating|threshold|cut-?off)", re.IGNORECASE)
 _SCORES = re.compile(r"\b(?:scor\w+|confiden\w+|certain\w*)\b", re.IGNORECASE)
@@ -39,4 +38,4 @@ def _decided(match: re.Match[str], places: Sequence[int], values: Sequence[float
     if all((first > v) is is_more and first != v for v in rest):
         yield Worked((match.span(),))
     else:
-        yield Worked(problems=(Problem("contradicted", f"“{match.group()}”: the boxes of the evidence are not so"),))
+        yield contradicted(f"“{match.group()}”: the boxes of the evidence are not so")

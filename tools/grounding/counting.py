@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tools.grounding.agree import Problem, agrees
+from tools.grounding.agree import agrees
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid, small_number
 from tools.grounding.statement import Named, Statement
-from tools.grounding.worked import Worked
+from tools.grounding.worked import Worked, contradicted
 
 _NOUNS = (
     r"labels?|findings?|scores?|classes|class|box|boxes|candidates?|detections?|nodules?|lesions?|of them|of these|"
@@ -45,8 +45,6 @@ _AGAINST = re.compile(
 )
 _UNDER = re.compile(r"<|≤|below|under", re.IGNORECASE)
 _OVER = re.compile(r">|≥|above|over", re.IGNORECASE)
-
-
 _ASIDE = re.compile(
     r"\s+(?:points?\s+)?(?:more than|less than|above|below|over|under|short of|beyond|from)\b", re.IGNORECASE
 )
@@ -58,6 +56,11 @@ class _Row:
     label: str
     score: float
     point: float | None
+
+    @property
+    def reaches(self) -> bool:
+        """Whether the score reaches the operating point."""
+        return self.score >= (self.point or 0.0)
 
 
 def counted(statement: Statement, found: Sequence[Evidence]) -> Iterator[Worked]:
@@ -94,26 +97,35 @@ def _counted(statement: Statement, match: re.Match[str], rows: Sequence[_Row]) -
         return
     denial = _DENIES.search(statement.text, match.end(), relation.end)
     above = (relation.names[0] == "above") is not bool(denial)
-    number = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 1 and not n.unit), None)
+    number = _limit(statement, relation)
     if number is not None:
         there = sum((row.score > number.value) is above for row in rows)
     elif all(row.point is not None for row in rows) and _POINT.search(statement.text, relation.end):
-        there = sum((row.score >= (row.point or 0.0)) is above for row in rows)
+        there = sum(row.reaches is above for row in rows)
     else:
         return
     said = statement.text[match.start() : relation.end]
     if there != count or (total is not None and total != len(rows)):
-        yield Worked(problems=(Problem("contradicted", f"“{said}”: it is {there} of {len(rows)}"),))
+        yield contradicted(f"“{said}”: it is {there} of {len(rows)}")
         return
     spans = [(match.start(), match.start("noun")), (relation.start, number.end if number else relation.end)]
     yield Worked((*spans, *([denial.span()] if denial else [])))
+
+
+def _limit(statement: Statement, relation: Named) -> NumberSaid | None:
+    """Return the number right behind "above" and the like."""
+    return next((n for n in statement.numbers if 0 <= n.start - relation.end <= 1 and not n.unit), None)
+
+
+def _listed(labels: Iterable[str]) -> str:
+    return f"{', '.join(sorted(labels)) or 'none'} are"
 
 
 def _alone(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
     """Decide "effusion is the only label above 0.6"."""
     for relation in statement.relations:
         only = _THE_ONLY.search(statement.text[: relation.start])
-        number = next((n for n in statement.numbers if 0 <= n.start - relation.end <= 1 and not n.unit), None)
+        number = _limit(statement, relation)
         if only is None or number is None:
             continue
         there = {row.label for row in rows if (row.score > number.value) is (relation.names[0] == "above")}
@@ -121,7 +133,7 @@ def _alone(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
             yield Worked(((only.start(), number.end),), tells_scores=True)
         else:
             said = statement.text[only.start() : number.end]
-            yield Worked(problems=(Problem("contradicted", f"“{said}”: {', '.join(sorted(there)) or 'none'} are"),))
+            yield contradicted(f"“{said}”: {_listed(there)}")
 
 
 def _in_all(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
@@ -129,7 +141,7 @@ def _in_all(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
         if (total := small_number(match["total"])) == len(rows):
             yield Worked((match.span(),))
         elif total is not None:
-            yield Worked(problems=(Problem("contradicted", f"“{match.group()}”: there are {len(rows)}"),))
+            yield contradicted(f"“{match.group()}”: there are {len(rows)}")
 
 
 def _excepted(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
@@ -145,11 +157,9 @@ def _excepted(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
     names = {n for s in statement.structures if match.end() <= s.start < end for n in s.names}
     said_above = (relation.names[0] == "above") is not bool(_DENIES.search(statement.text, match.end(), relation.end))
     wanted_above = said_above if quantifier["no"] else not said_above
-    there = {row.label for row in rows if (row.score >= (row.point or 0.0)) is wanted_above}
+    there = {row.label for row in rows if row.reaches is wanted_above}
     if names != there:
-        yield Worked(
-            problems=(Problem("contradicted", f"“{match.group()}”: {', '.join(sorted(there)) or 'none'} are"),)
-        )
+        yield contradicted(f"“{match.group()}”: {_listed(there)}")
     elif quantifier["no"] and quantifier.start() < match.start():
         yield Worked(((quantifier.start(), match.end()),))
     elif quantifier["no"]:
@@ -171,7 +181,7 @@ def _against(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
         under = row.score < row.point
         if (_UNDER.search(how["how"]) and not under) or (_OVER.search(how["how"]) and under):
             said = statement.text[first.start : second.end]
-            yield Worked(problems=(Problem("contradicted", f"“{said}”: the score lies on the other side"),))
+            yield contradicted(f"“{said}”: the score lies on the other side")
         elif how["how"][0] in "v/ac<>≤≥":
             yield Worked(((first.start, second.end),), tells_scores=True)
 
@@ -188,7 +198,7 @@ def _short_by(statement: Statement, rows: Sequence[_Row]) -> Iterator[Worked]:
         if agrees(number, _bare(distance)):
             yield Worked(((by.start(), number.end),))
         else:
-            yield Worked(problems=(Problem("contradicted", f"{number.text} is not the distance, {distance:.2f} is"),))
+            yield contradicted(f"{number.text} is not the distance, {distance:.2f} is")
 
 
 def _row_of(statement: Statement, number: NumberSaid, rows: Sequence[_Row]) -> _Row | None:

@@ -11,7 +11,7 @@ from tools.grounding.numbers import NumberSaid, small_number
 from tools.grounding.phrasing import DIFFERENCE, NEGATED, is_about, number_at, only_word, phrases, sides_in, told
 from tools.grounding.statement import Statement, lexicon, sides_of
 from tools.grounding.valued import Sides, sides_named, values_of
-from tools.grounding.worked import Span, Worked
+from tools.grounding.worked import Span, Worked, contradicted
 
 _STRESSED = re.compile(r"\b(?:clearly|definitely|obviously|evidently|certainly)\s+(?:the\s+)?$", re.IGNORECASE)
 """Of a comparison that holds, not of what follows from it."""
@@ -80,9 +80,7 @@ def _paired(statement: Statement, found: Sequence[Evidence], match: re.Match[str
         negated = None
     is_more = kind.endswith("_up") is not bool(negated)
     if (a.value > b.value) is not is_more or (a.value == b.value and not negated):
-        yield Worked(
-            problems=(Problem("contradicted", f"“{match.group().strip()}”: it is {told(a)} against {told(b)}"),)
-        )
+        yield contradicted(f"“{match.group().strip()}”: it is {told(a)} against {told(b)}")
         return
     stressed = _STRESSED.search(text[: match.start()])
     spans = (
@@ -97,7 +95,7 @@ def _paired(statement: Statement, found: Sequence[Evidence], match: re.Match[str
         if value_in(by, difference) is None:
             return
         if not is_about(statement, by, difference):
-            yield Worked(problems=(Problem("contradicted", f"{by.text} is not the difference, {told(difference)} is"),))
+            yield contradicted(f"{by.text} is not the difference, {told(difference)} is")
             return
         spans.append(_with_by(text, by))
     if sides.implied:
@@ -182,7 +180,7 @@ def factors(statement: Statement, found: Sequence[Evidence]) -> Iterator[Worked]
         if holds:
             yield Worked(((bound.start() if bound else match.start(), match.end()),))
         else:
-            yield Worked(problems=(Problem("contradicted", f"“{said}”: it is {ratio:.1f} times as much"),))
+            yield contradicted(f"“{said}”: it is {ratio:.1f} times as much")
 
 
 def _value(word: str | None) -> float | None:
@@ -227,7 +225,7 @@ def _alike(statement: Statement, found: Sequence[Evidence], match: re.Match[str]
     negated = NEGATED.search(statement.text, max(0, match.start() - 20), match.start())
     same = abs(a.value - b.value) <= _ALIKE * max(abs(a.value), abs(b.value))
     if same is bool(negated):
-        yield Worked(problems=(Problem("contradicted", f"“{match.group()}”: it is {told(a)} against {told(b)}"),))
+        yield contradicted(f"“{match.group()}”: it is {told(a)} against {told(b)}")
     else:
         yield Worked((match.span(), *([only_word(statement.text, negated)] if negated else [])))
 
@@ -262,4 +260,4 @@ def differences(statement: Statement, found: Sequence[Evidence]) -> Iterator[Wor
         word = re.search(r"\b(?:two|both)\b", statement.text, re.IGNORECASE)
         yield Worked((match.span(), (number.start, number.end), *([word.span()] if word else [])))
     else:
-        yield Worked(problems=(Problem("contradicted", f"{number.text} is not the difference, {told(difference)} is"),))
+        yield contradicted(f"{number.text} is not the difference, {told(difference)} is")

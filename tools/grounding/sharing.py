@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tools.grounding.agree import Problem, wanted_by
+from tools.grounding.agree import wanted_by
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid
 from tools.grounding.phrasing import is_about, number_at, phrases
 from tools.grounding.statement import Statement, expand, other_side
 from tools.grounding.valued import values_of
-from tools.grounding.worked import Worked
+from tools.grounding.worked import Worked, contradicted
 
 _SHARE = re.compile(
     r"\s*(?:of|from)\s+(?:the\s+|all\s+|its\s+|both\s+)?(?P<total>total|whole|entire|overall|combined|summed)?", re.I
@@ -79,6 +79,6 @@ def _shared(
     else:
         holds = is_about(statement, number, percent)
     if not holds:
-        yield Worked(problems=(Problem("contradicted", f"“{said}”: the share is {percent.value:.1f} %"),))
+        yield contradicted(f"“{said}”: the share is {percent.value:.1f} %")
     else:
         yield Worked(((bound.start() if bound else number.start, number.end),))

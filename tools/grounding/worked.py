@@ -20,6 +20,11 @@ class Worked:
     """Whether a model's score was set against its operating point, which says that a model speaks."""
 
 
+def contradicted(reason: str) -> Worked:
+    """Return what comes of a comparison that the evidence contradicts."""
+    return Worked(problems=(Problem("contradicted", reason),))
+
+
 def without(text: str, spans: Sequence[Span]) -> str:
     """Return a text with blanks in the place of some of its characters."""
     for start, end in spans:
