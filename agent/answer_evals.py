@@ -30,11 +30,12 @@ from tools.drafting.wording import UNWORDED
 from tools.errors import ToolError
 from tools.facts import AttachmentFacts
 from tools.grounding import Evidence, judge
-from tools.grounding.agree import number_problems
 from tools.grounding.evidence import names_of
+from tools.grounding.figures import number_problems
 from tools.grounding.lookup import evidence_in
 from tools.grounding.passages import passages_of
-from tools.grounding.statement import expand, read_statement
+from tools.grounding.statement import read_statement
+from tools.grounding.structures import expand
 from tools.results import (
     Claim,
     Draft,

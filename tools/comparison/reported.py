@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tools.grounding.lexicon import dimension_of
 from tools.grounding.numbers import dates_in, factor
-from tools.grounding.statement import dimension_of, read_statement
+from tools.grounding.statement import read_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

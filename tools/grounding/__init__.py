@@ -1,8 +1,9 @@
 """Does a sentence follow from its evidence?
 
 numbers     numbers and units as people write them
-statement   one sentence, taken apart
+statement   one sentence, taken apart; `structures` what it names, `lexicon` the words that it is read by
 evidence    what an id holds; `declared` has what each kind of result declares, in one place
+agree       one number against one value; `figures` all numbers of a sentence
 judge       supported, contradicted or not covered, and why
 """
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from tools.grounding.lexicon import dimension_of
 from tools.grounding.numbers import NumberSaid, unit_named
-from tools.grounding.statement import Named, Statement, dimension_of, sides_of
+from tools.grounding.statement import Statement
+from tools.grounding.structures import Named, sides_of
 
 _OF_WHAT = re.compile(r"\s+(?:for|in)\s+(?:(?:the|this|his|her|its|whole|entire)\s+)*", re.IGNORECASE)
 _SCORING = re.compile(r"\s+(?:with|scoring)\s+(?:only\s+|just\s+)?", re.IGNORECASE)

@@ -10,7 +10,8 @@ from tools.grounding.binding import is_foreign_unit
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid
 from tools.grounding.phrasing import DIFFERENCE, NEGATED, SPREADS, number_at, only_word, phrases, sides_in
-from tools.grounding.statement import Named, Statement, sides_of
+from tools.grounding.statement import Statement
+from tools.grounding.structures import Named, sides_of
 from tools.grounding.valued import values_of
 from tools.grounding.worked import Span, Worked, contradicted
 

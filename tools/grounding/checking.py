@@ -10,7 +10,8 @@ from tools.grounding.evidence import Evidence, LookUp, names_of
 from tools.grounding.judge import Judgement, judge
 from tools.grounding.lookup import evidence_in
 from tools.grounding.passages import Passage
-from tools.grounding.statement import expand, names_in, read_statement
+from tools.grounding.statement import names_in, read_statement
+from tools.grounding.structures import expand
 from tools.results import Hits
 
 if TYPE_CHECKING:

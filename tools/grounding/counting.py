@@ -10,7 +10,8 @@ from itertools import pairwise
 from tools.grounding.agree import agrees
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid, small_number
-from tools.grounding.statement import Named, Statement
+from tools.grounding.statement import Statement
+from tools.grounding.structures import Named
 from tools.grounding.worked import Worked, contradicted
 
 _NOUNS = (

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from tools.grounding.agree import Problem, Wanted, agrees, wanted_by
 from tools.grounding.evidence import Evidence
 from tools.grounding.numbers import NumberSaid
-from tools.grounding.statement import Statement, sides_of
+from tools.grounding.statement import Statement
+from tools.grounding.structures import sides_of
 
 _EACH = re.compile(r"\b(?:each|either|every)\s+(?:of\s+)?(?:(?:the|its)\s+)?(?:two\s+)?$", re.IGNORECASE)
 _ONE = re.compile(r"\b(?:one|a single)\s+(?:of\s+)?(?:(?:the|its)\s+)?(?:two\s+)?$", re.IGNORECASE)

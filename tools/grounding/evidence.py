@@ -174,7 +174,7 @@ def declared_by(artifact: Artifact) -> Declared | None:
 
 def measures_of(evidence: Iterable[Evidence]) -> dict[str, str]:
     """Return wording → quantity for every quantity of evidence that has a name of its own."""
-    from tools.grounding.statement import lexicon
+    from tools.grounding.lexicon import lexicon
 
     names = {q.name for e in evidence for q in e.quantities if "_" in q.name and q.targets}
     own = {n for n in names if n not in lexicon()["quantities"] and not n.endswith(("ratio", UNCERTAINTY))}

@@ -10,9 +10,10 @@ from knowledge.findings import Mention, analyse
 from knowledge.vocabulary import load_vocabulary
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Assertion, Evidence
+from tools.grounding.lexicon import lexicon, plain_words
 from tools.grounding.lookup import sentences_of, sides_of
 from tools.grounding.numbers import numbers_in
-from tools.grounding.statement import Statement, lexicon, plain_words
+from tools.grounding.statement import Statement
 from tools.grounding.trends import turns
 
 _DOUBTED = re.compile(

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from tools.grounding.agree import Problem, Verdict, number_problems
+from tools.grounding.agree import Problem, Verdict
 from tools.grounding.axes import axis_problems
 from tools.grounding.comparing import work_out
 from tools.grounding.dates import bare_date, is_date_of
 from tools.grounding.distributing import side_problems
 from tools.grounding.evidence import Evidence, LookUp, measures_of, names_of
+from tools.grounding.figures import number_problems
 from tools.grounding.findings import finding_problems, report_supports
 from tools.grounding.quoting import foreign_words, quote_problems
 from tools.grounding.reported import report_problems
 from tools.grounding.scoring import score_problems
 from tools.grounding.shifting import shift_problems
-from tools.grounding.statement import CITED, QUOTE, Named, Statement, expand, read_statement
+from tools.grounding.statement import CITED, QUOTE, Statement, read_statement
+from tools.grounding.structures import Named, expand
 from tools.grounding.trends import trend_problems
 from tools.grounding.words import word_problems
 from tools.grounding.worked import Worked, without

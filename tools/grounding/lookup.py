@@ -10,8 +10,8 @@ from knowledge.errors import KnowledgeError, NotFoundError
 from tools.errors import ToolError
 from tools.facts import AttachmentFacts
 from tools.grounding.evidence import Assertion, Declared, Evidence, LookUp, Quantity, declared_by
+from tools.grounding.lexicon import lexicon
 from tools.grounding.numbers import numbers_in, texts_in
-from tools.grounding.statement import lexicon
 
 if TYPE_CHECKING:
     from knowledge.search import Knowledge

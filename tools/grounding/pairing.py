@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from tools.grounding.agree import MIN_PARTS, Problem, agrees, value_in
 from tools.grounding.evidence import Evidence, Quantity
+from tools.grounding.lexicon import lexicon
 from tools.grounding.numbers import NumberSaid, small_number
 from tools.grounding.phrasing import DIFFERENCE, NEGATED, is_about, number_at, only_word, phrases, sides_in, told
-from tools.grounding.statement import Statement, lexicon, sides_of
+from tools.grounding.statement import Statement
+from tools.grounding.structures import sides_of
 from tools.grounding.valued import Sides, sides_named, values_of
 from tools.grounding.worked import Span, Worked, contradicted
 

@@ -8,8 +8,9 @@ from functools import cache
 
 from tools.grounding.agree import agrees, value_in
 from tools.grounding.evidence import Evidence, Quantity
+from tools.grounding.lexicon import lexicon
 from tools.grounding.numbers import NumberSaid
-from tools.grounding.statement import Statement, lexicon
+from tools.grounding.statement import Statement
 from tools.grounding.worked import Span
 from tools.number_words import ORDINALS
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
+from tools.grounding.lexicon import lexicon
 from tools.grounding.lookup import sentences_of
-from tools.grounding.statement import Statement, lexicon
+from tools.grounding.statement import Statement
 
 _PASSED_ON = re.compile(
     r"\b(?:here too|here as well|also here|same here|likewise here|as here|(?:this|our|the present|the current) "

@@ -9,8 +9,9 @@ from functools import cache
 
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
+from tools.grounding.lexicon import lexicon
 from tools.grounding.numbers import small_number
-from tools.grounding.statement import Statement, lexicon
+from tools.grounding.statement import Statement
 
 _COUNT = re.compile(
     r"\b(?P<count>\w+)\s+(?:(?:of\s+(?:the\s+)?(?:(?P<total>\w+)\s+)?)?(?:(?:quality|image)\s+)*"

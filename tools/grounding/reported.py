@@ -9,9 +9,10 @@ from functools import cache, lru_cache
 
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
+from tools.grounding.lexicon import lexicon, plain_words
 from tools.grounding.lookup import sentences_of
 from tools.grounding.numbers import numbers_in
-from tools.grounding.statement import Statement, lexicon, plain_words, read_statement
+from tools.grounding.statement import Statement, read_statement
 from tools.grounding.stems import stem
 from tools.imaging.anatomy import vocabulary
 

@@ -9,7 +9,8 @@ from tools.grounding.agree import Problem, agrees
 from tools.grounding.evidence import Evidence, Quantity, Status
 from tools.grounding.numbers import NumberSaid, factor
 from tools.grounding.phrasing import places_named
-from tools.grounding.statement import Named, Statement
+from tools.grounding.statement import Statement
+from tools.grounding.structures import Named
 
 _EXCLUDING = frozenset(
     {

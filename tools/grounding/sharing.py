@@ -9,7 +9,8 @@ from tools.grounding.agree import wanted_by
 from tools.grounding.evidence import Evidence, Quantity
 from tools.grounding.numbers import NumberSaid
 from tools.grounding.phrasing import is_about, number_at, phrases
-from tools.grounding.statement import Statement, expand, other_side
+from tools.grounding.statement import Statement
+from tools.grounding.structures import expand, other_side
 from tools.grounding.valued import values_of
 from tools.grounding.worked import Worked, contradicted
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
-from tools.grounding.statement import Statement, lexicon
+from tools.grounding.lexicon import lexicon
+from tools.grounding.statement import Statement
 
 _STRUCTURE = "§"
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from tools.grounding.agree import Problem, agrees
 from tools.grounding.dates import is_date_of
 from tools.grounding.evidence import Evidence, Quantity, Trend
+from tools.grounding.lexicon import dimension_of
 from tools.grounding.numbers import NumberSaid, dates_in, unit_named
-from tools.grounding.statement import Statement, dimension_of, expand
+from tools.grounding.statement import Statement
+from tools.grounding.structures import expand
 
 _THAN_BEFORE = (
     r"\b(?:than|then)\b[^.;]*\b(?:before|prior|previous\w*|earlier|last|img\d+|it (?:was|used to)|"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from tools.grounding.agree import sum_of_parts
 from tools.grounding.evidence import Evidence, Quantity
-from tools.grounding.statement import Statement, expand, other_side
+from tools.grounding.statement import Statement
+from tools.grounding.structures import expand, other_side
 
 _THAN = re.compile(r"[^.;:]{0,60}?\b(?:than|as|compared\s+(?:to|with)|relative\s+to)\b", re.IGNORECASE)
 _OTHER = re.compile(

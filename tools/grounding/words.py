@@ -10,11 +10,13 @@ from pathlib import Path
 
 from tools.grounding.agree import JUST, NEAR, Problem, Verdict, defines, value_in
 from tools.grounding.evidence import Evidence
+from tools.grounding.lexicon import lexicon
 from tools.grounding.phrasing import SPREADS
 from tools.grounding.rating import rated_words, rating_problems
 from tools.grounding.scoring import is_told_of_a_model
-from tools.grounding.statement import Named, Statement, lexicon
+from tools.grounding.statement import Statement
 from tools.grounding.stems import stem
+from tools.grounding.structures import Named
 from tools.grounding.trends import SAME
 
 _COMPARES = frozenset(

@@ -22,7 +22,7 @@ from tools.drafting.wording import unworded, worded
 from tools.errors import BadInputError, NotFoundError, UnavailableError, UnsupportedError
 from tools.examples import examples_of
 from tools.grounding import LookUp, evidence_in, problem_with
-from tools.grounding.statement import expand
+from tools.grounding.structures import expand
 from tools.results import Claim, Draft, Hits
 from tools.sources import Source, sources_of
 from tools.verbs.draft_markdown import as_markdown
