@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     """Addresses or networks of that proxy, between commas in the environment; from elsewhere the page is refused."""
     public_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Host names under which a page that listens on loopback is reached through a proxy."""
+    root_path: str = ""
+    """Folder of a site in which the page lies, such as "/readingroom"; empty: the site is its own."""
     max_upload_mb: int = Field(default=2048, gt=0)
     """What may be uploaded to the page at once, and what one reading may hold of it."""
     max_upload_files: int = Field(default=5000, gt=0)
@@ -145,6 +147,13 @@ class Settings(BaseSettings):
     def _are_http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [each for each in value if urlsplit(each).scheme not in {"http", "https"}]:
             raise ValueError(f"must be http or https addresses, got {wrong[0]!r}")
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_folder(cls, value: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", value):
+            raise ValueError(f"must begin with a slash and not end with one, such as '/readingroom', got {value!r}")
         return value
 
     @field_validator("trusted_proxies")

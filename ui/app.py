@@ -41,8 +41,8 @@ SCRIPTS = (
     "settings.js",
 )
 STYLES = ("page.css", "layout.css", "reading.css", "report.css", "plan.css", "access.css", "viewer.css")
-STATIC_PREFIX = "/page"
-"""Under which the page's own files are served."""
+STATIC_PREFIX = "page"
+"""Under which the page's own files are served; a browser finds it from the page."""
 
 
 def build_page(page: Page, owners: Owners, pictures: Pictures) -> gr.Blocks:

@@ -22,9 +22,10 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]", "testserver")
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
-    "frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+    "manifest-src 'none'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
-"""Gradio needs inline scripts and eval; whatever it would load from elsewhere is refused by the browser."""
+"""Gradio needs inline scripts and eval; whatever it would load from elsewhere is refused by the browser. It has no
+manifest, but asks for one at the top of the site, wherever the page lies."""
 _HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -57,7 +58,8 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
     from ui.settings import settings_routes
     from ui.viewing.serve import add_viewer
 
-    settings, shelf = assistant.settings, Shelf()
+    settings = assistant.settings
+    shelf = Shelf(settings.root_path)
     asks_who = bool(settings.password_file or settings.auth_header)
     everybody = is_loopback_host(host) and not asks_who
     owners = Owners(settings.readings_dir, settings_by=None if everybody else settings.admins)
@@ -74,6 +76,7 @@ def build_app(assistant: Assistant, host: str = "127.0.0.1") -> FastAPI:
         build_page(page, owners, pictures),
         path="/",
         server_name=host,
+        root_path=settings.root_path,
         allowed_paths=[],
         footer_links=[],
         run_history=False,
@@ -96,6 +99,7 @@ def guard(app: FastAPI, settings: Settings, host: str) -> None:
 
     from tools.loopback import is_loopback_host
     from ui.access.cookies import Signer
+    from ui.access.folder import InFolder
     from ui.access.gate import Gate, Proxy
     from ui.access.passwords import Users
     from ui.access.sign_in import add_sign_in
@@ -105,9 +109,11 @@ def guard(app: FastAPI, settings: Settings, host: str) -> None:
     users = Users(settings.password_file) if settings.password_file else None
     proxy = Proxy.of(settings.auth_header, settings.trusted_proxies) if settings.auth_header else None
     if users is not None:
-        add_sign_in(app, users, signer)
+        add_sign_in(app, users, signer, settings.root_path)
     app.add_middleware(LimitUploads, limits=UploadLimits.of(settings))
-    app.add_middleware(Gate, signer=signer, users=users, proxy=proxy)
+    app.add_middleware(Gate, signer=signer, users=users, proxy=proxy, root_path=settings.root_path)
+    if settings.root_path:
+        app.add_middleware(InFolder, root_path=settings.root_path)
     app.add_middleware(_SafeHeaders)
     if is_loopback_host(host):
         known = [*LOOPBACK_NAMES, *settings.public_hosts]
@@ -184,6 +190,7 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
     from ui.listening import listening
 
     remove_empty_readings(assistant.settings.readings_dir)
+    root_path = assistant.settings.root_path
     with listening(host, port) as (listener, address):
         config = uvicorn.Config(
             build_app(assistant, host),
@@ -192,5 +199,5 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
             proxy_headers=False,  # who really asks is what the gate goes by
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
-        on_ready(address)
+        on_ready(f"{address}{root_path}/" if root_path else address)
         uvicorn.Server(config).run(sockets=[listener])

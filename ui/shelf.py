@@ -11,9 +11,14 @@ PREFIX = "/files"
 
 
 class Shelf:
-    """Lends files of readings. A file that was not put here is not served, whatever its path."""
+    """Lends files of readings. A file that was not put here is not served, whatever its path.
 
-    def __init__(self) -> None:
+    Args:
+        root_path: the folder of the site in which the page lies; programs get addresses that begin with it.
+    """
+
+    def __init__(self, root_path: str = "") -> None:
+        self._root_path = root_path
         self._lock = threading.Lock()
         self._keys: dict[Path, str] = {}
         self._files: dict[str, Path] = {}
@@ -34,7 +39,7 @@ class Shelf:
         with self._lock:
             key = self._keys.setdefault(real, secrets.token_urlsafe(18))
             self._files[key] = real
-        return f"{PREFIX}/{key}/{quote(real.name)}"
+        return f"{self._root_path}{PREFIX}/{key}/{quote(real.name)}"
 
     def get(self, key: str) -> Path | None:
         """Return the file lent under a key, or None."""

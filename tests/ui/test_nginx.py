@@ -1,94 +1,40 @@
-"""The page behind a real nginx, with the configuration of docs/page.md: who signs in, events, uploads."""
+"""The page behind a real nginx, with the configurations of docs/page.md: who signs in, events, uploads, a folder."""
 
 from __future__ import annotations
 
-import os
+import base64
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
+from urllib.parse import urljoin
 
 import httpx
 import pytest
 
-from tests.pacs.conftest import free_port
+from tests.nginx import FOLDER, HOST, PASSWORDS, SETTINGS, Site, needs_nginx, nginx_before
 from tests.page_server import serving
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.skipif(NGINX is None, reason="nginx is not installed; run 'apt-get install nginx-light'"),
-]
-DOCS = Path(__file__).parents[2] / "docs" / "page.md"
-HOST = "reading.example"
+pytestmark = [pytest.mark.server, needs_nginx]
 STEP_S = 0.4
-PASSWORDS = {"anna": "one-canary", "bert": "two-canary"}
-
-
-class Site(NamedTuple):
-    address: str
-    behind: str
-
-    def client(self, name: str = "", **headers: str) -> httpx.Client:
-        auth = (name, PASSWORDS[name]) if name else None
-        return httpx.Client(
-            base_url=self.address, auth=auth, headers={"host": HOST, **headers}, trust_env=False, timeout=30
-        )
-
-
-def documented(folder: Path, port: int, behind: str) -> str:
-    """Return the documentation's configuration with this test's addresses and files, without TLS."""
-    (server,) = re.findall(r"```nginx\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    server = re.sub(r"\n *ssl_\w+ [^\n]*", "", server).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
-    server = server.replace("http://127.0.0.1:7860", behind).replace("/etc/nginx/reading.users", str(folder / "users"))
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    settings = (
-        f"user {folder.owner()} {folder.group()}; daemon off; worker_processes 1;"
-        f"pid {folder}/nginx.pid; error_log {folder}/error.log;"
-    )
-    return f"{settings} events {{}} http {{ access_log off; {temporary} {server} }}"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    settings = {
-        "auth_header": "X-Forwarded-User",
-        "trusted_proxies": "127.0.0.1",
-        "public_hosts": HOST,
-        "max_upload_mb": 2,
-    }
-    with serving(tmp_path_factory.mktemp("page"), step_seconds=STEP_S, **settings) as behind:
-        (folder / "users").write_text("".join(f"{n}:{{PLAIN}}{p}\n" for n, p in PASSWORDS.items()), encoding="utf-8")
-        (folder / "nginx.conf").write_text(documented(folder, port, behind), encoding="utf-8")
-        assert NGINX
-        process = subprocess.Popen(
-            [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-        )
-        found = Site(f"http://127.0.0.1:{port}", behind)
-        try:
-            wait_for(found.address)
-            yield found
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+    with (
+        serving(tmp_path_factory.mktemp("page"), step_seconds=STEP_S, max_upload_mb=2, **SETTINGS) as behind,
+        nginx_before(behind, tmp_path_factory.mktemp("nginx")) as found,
+    ):
+        yield found
 
 
-def wait_for(address: str) -> None:
-    for _ in range(100):
-        try:
-            httpx.get(address, trust_env=False)
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("nginx does not answer")
+@pytest.fixture(scope="module")
+def folder_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with (
+        serving(tmp_path_factory.mktemp("page"), root_path=FOLDER, **SETTINGS) as page,
+        nginx_before(page.removesuffix(f"{FOLDER}/"), tmp_path_factory.mktemp("nginx"), in_folder=True) as found,
+    ):
+        yield found
 
 
 def test_nobody_comes_in_without_a_password_or_with_a_header_of_their_own(site):
@@ -158,3 +104,49 @@ def test_an_upload_within_the_limit_and_a_large_plan_are_told_apart(site):
 def test_the_page_itself_is_not_reached_around_nginx_by_a_name_alone(site):
     with httpx.Client(base_url=site.behind, trust_env=False) as around:
         assert around.get("/").status_code == 401  # from the proxy's address, but nobody signed in
+
+
+def test_the_page_in_a_folder_and_what_it_loads(folder_site):
+    with folder_site.client("anna") as anna:
+        short = anna.get(FOLDER)
+        assert short.status_code == 301
+        assert urljoin(f"http://{HOST}{FOLDER}", short.headers["location"]).endswith(f"{FOLDER}/")
+        page = anna.get(f"{FOLDER}/")
+        assert page.status_code == 200
+        config = anna.get(f"{FOLDER}/config").json()
+        assert config["root"] == f"http://{HOST}{FOLDER}"
+        linked = re.findall(r'(?:src|href)="([^"]+[.](?:js|css))"', page.text + config["head"])
+        loaded = [urljoin(f"http://{HOST}{FOLDER}/", address) for address in linked]
+        assert f"http://{HOST}{FOLDER}/page/viewer/main.js" in loaded
+        for address in loaded:
+            assert address.startswith(f"http://{HOST}{FOLDER}/")
+            assert anna.get(address.removeprefix(f"http://{HOST}")).status_code == 200, address
+        assert anna.get("/config").status_code == 404  # the rest of the site is another's
+    with folder_site.client("anna", origin=f"http://{HOST}") as own:
+        assert own.post(f"{FOLDER}/settings/preview", json={}).status_code == 200
+    with folder_site.client("anna", origin="http://evil.example") as evil:
+        assert evil.post(f"{FOLDER}/settings/preview", json={}).status_code == 403
+
+
+def test_a_program_uses_the_page_in_a_folder(folder_site, tmp_path):
+    from gradio_client import Client, handle_file
+
+    from tests.phantoms_ct import chest
+    from tools.imaging.read import write_nifti
+
+    volume = chest().volume
+    write_nifti(tmp_path / "ct.nii.gz", volume.array, volume)
+    basic = base64.b64encode(f"anna:{PASSWORDS['anna']}".encode()).decode()
+    page = Client(
+        f"{folder_site.address}{FOLDER}/", headers={"Authorization": f"Basic {basic}"}, verbose=False,
+        download_files=tmp_path,
+    )  # fmt: skip
+    reading = page.predict(handle_file(str(tmp_path / "ct.nii.gz")), "", "CT", "", api_name="/attach")["reading"]
+    updates = list(page.submit("Segment the lungs.", reading, api_name="/ask"))
+    assert updates[-1]["state"] == "ended"
+    texts = [claim["text"] for claim in page.predict(reading, api_name="/answer")["claims"]]
+    assert "Volume of the lungs: 3,701 ml." in texts
+    picture = f"{FOLDER}/view/{reading}/img1/thumbnail.png"
+    with folder_site.client("anna") as anna, folder_site.client("bert") as bert:
+        assert anna.get(picture).headers["content-type"] == "image/png"
+        assert bert.get(picture).status_code == 404

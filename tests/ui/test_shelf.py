@@ -17,6 +17,7 @@ def test_a_file_of_the_reading_is_lent_under_a_key_nobody_can_guess(tmp_path):
     assert len(key) >= 24
     assert shelf.get(key) == file
     assert shelf.put(file, tmp_path) == address
+    assert Shelf("/readingroom").put(file, tmp_path).startswith("/readingroom/files/")
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "link.txt"])

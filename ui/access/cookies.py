@@ -111,10 +111,13 @@ def cookie_in(scope: Scope) -> str:
     return ""
 
 
-def set_cookie(value: str, max_age_s: int, *, is_secure: bool) -> bytes:
-    """Return the header that gives a browser its cookie; scripts can't read it, other sites don't send it."""
+def set_cookie(value: str, max_age_s: int, *, is_secure: bool, root_path: str = "") -> bytes:
+    """Return the header that gives a browser its cookie.
+
+    Scripts can't read it, other sites don't send it, and the rest of a site in whose folder the page lies gets none.
+    """
     secure = "; Secure" if is_secure else ""
-    return f"{COOKIE}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}".encode()
+    return f"{COOKIE}={value}; Path={root_path}/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}".encode()
 
 
 def _packed(user: str) -> str:

@@ -96,13 +96,17 @@ class Gate:
         signer: of the cookies.
         users: who may sign in; None: nobody must.
         proxy: says who is signed in; None: nobody does.
+        root_path: the folder of the site in which the page lies.
     """
 
-    def __init__(self, app: ASGIApp, signer: Signer, users: Users | None = None, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, signer: Signer, users: Users | None = None, proxy: Proxy | None = None, root_path: str = ""
+    ) -> None:
         self._app = app
         self._signer = signer
         self._users = users
         self._proxy = proxy
+        self._root_path = root_path
         self._sessions = Known()
         self._uploads = Known()
 
@@ -118,7 +122,7 @@ class Gate:
             await _refuse(scope, receive, send, refusal)
             return
         if not who and scope["path"] not in OPEN_PATHS:
-            await _sign_in_first(scope, receive, send)
+            await _sign_in_first(scope, receive, send, self._root_path)
             return
         scope = {**scope, "headers": [*_without(scope["headers"], WHO), (WHO, who.encode())]}
         try:
@@ -172,7 +176,10 @@ class Gate:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and gives and new is not None:
-                cookie = set_cookie(self._signer.signed(new), ANONYMOUS_S, is_secure=is_https(scope, self._proxy))
+                is_secure = is_https(scope, self._proxy)
+                cookie = set_cookie(
+                    self._signer.signed(new), ANONYMOUS_S, is_secure=is_secure, root_path=self._root_path
+                )
                 message["headers"] = [*message.get("headers", ()), (b"set-cookie", cookie)]
             if message["type"] == "http.response.body" and notes:
                 answer.extend(message.get("body", b""))
@@ -192,10 +199,10 @@ class Gate:
             self._uploads.add(str(path), who)
 
 
-def signed_in(signer: Signer, users: Users, name: str, *, is_secure: bool) -> bytes:
+def signed_in(signer: Signer, users: Users, name: str, *, is_secure: bool, root_path: str) -> bytes:
     """Return the header that signs a browser in."""
     value = signer.signed(signer.new(name), users.read()[name])
-    return set_cookie(value, SIGNED_IN_S, is_secure=is_secure)
+    return set_cookie(value, SIGNED_IN_S, is_secure=is_secure, root_path=root_path)
 
 
 def is_https(scope: Scope, proxy: Proxy | None) -> bool:
@@ -263,11 +270,11 @@ def _session_hashes(body: bytes) -> list[str]:
     return [found] if isinstance(found, str) and found else []
 
 
-async def _sign_in_first(scope: Scope, receive: Receive, send: Send) -> None:
+async def _sign_in_first(scope: Scope, receive: Receive, send: Send, root_path: str) -> None:
     from starlette.responses import RedirectResponse
 
     if scope["method"] == "GET" and "text/html" in _header(scope, b"accept"):
-        await RedirectResponse("/login", 303)(scope, receive, send)
+        await RedirectResponse(f"{root_path}/login", 303)(scope, receive, send)
     else:
         await _refuse(scope, receive, send, Refusal(401, "sign in first"))
 

@@ -58,8 +58,8 @@ class Tries:
             self._at[name].append(now)
 
 
-def add_sign_in(app: FastAPI, users: Users, signer: Signer) -> None:
-    """Add the page to sign in and the way out."""
+def add_sign_in(app: FastAPI, users: Users, signer: Signer, root_path: str = "") -> None:
+    """Add the page to sign in and the way out; `root_path` is the folder of the site in which the page lies."""
     import anyio
     import anyio.to_thread
     from starlette.responses import HTMLResponse, RedirectResponse
@@ -80,15 +80,15 @@ def add_sign_in(app: FastAPI, users: Users, signer: Signer) -> None:
             tries.failed(name, time.monotonic())
             logger.warning("a sign-in failed")
             return _told(request, WRONG, 401)
-        header = signed_in(signer, users, name, is_secure=is_https(request.scope, None))
-        answer = _done(request)
+        header = signed_in(signer, users, name, is_secure=is_https(request.scope, None), root_path=root_path)
+        answer = _done(request, root_path)
         answer.headers.append("set-cookie", header.decode())
         return answer
 
     @app.get("/logout")
     async def sign_out() -> RedirectResponse:
-        answer = RedirectResponse("/login", 303)
-        answer.headers.append("set-cookie", set_cookie("", 0, is_secure=False).decode())
+        answer = RedirectResponse(f"{root_path}/login", 303)
+        answer.headers.append("set-cookie", set_cookie("", 0, is_secure=False, root_path=root_path).decode())
         return answer
 
 
@@ -98,7 +98,7 @@ def sign_in_html(problem: str = "") -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sign in · Reading Room</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><main>'
-        f'<form method="post" action="/login"><h1>Reading Room</h1>{told}'
+        f'<form method="post"><h1>Reading Room</h1>{told}'
         '<label>Name<input name="username" autocomplete="username" required autofocus></label>'
         '<label>Password<input name="password" type="password" autocomplete="current-password" required></label>'
         "<button>Sign in</button><p>Research use only; not a medical device.</p></form></main></body></html>"
@@ -128,7 +128,7 @@ def _told(request: Request, problem: str, status: int) -> Response:
     )
 
 
-def _done(request: Request) -> Response:
+def _done(request: Request, root_path: str) -> Response:
     from starlette.responses import JSONResponse, RedirectResponse
 
-    return RedirectResponse("/", 303) if _wants_page(request) else JSONResponse({"success": True})
+    return RedirectResponse(f"{root_path}/", 303) if _wants_page(request) else JSONResponse({"success": True})

@@ -14,7 +14,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
 ) -> None:
-    """Serve the page at http://127.0.0.1:7860."""
+    """Serve the page at http://127.0.0.1:7860, or where READINGROOM_ROOT_PATH says: docs/page.md."""
     from tools.loopback import is_loopback_host
     from ui.assistants import open_assistant
     from ui.console import Terminal

@@ -43,7 +43,7 @@ def viewer_routes(pictures: Pictures, owners: Owners) -> APIRouter:  # noqa: C90
 
     They are plain functions, so that the server runs each in a thread: converting a volume holds up nobody else.
     """
-    router = APIRouter(prefix=PREFIX)
+    router = APIRouter(prefix=f"/{PREFIX}")
     views = _Views(pictures)
 
     def checked(request: Request, reading: str, work: Callable[[], ResultT]) -> ResultT:

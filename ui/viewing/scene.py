@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tools.workspace import Artifact, Workspace
     from ui.viewing.pictures import Preview
 
-PREFIX = "/view"
+PREFIX = "view"
+"""Under which images are served. A browser finds it from the page, in whatever folder of a site that lies."""
 
 
 def scene_of(reading: str, workspace: Workspace, previews: tuple[Preview, ...] = ()) -> dict[str, Any]:

@@ -22,5 +22,5 @@ def add_viewer(app: FastAPI, assistant: Assistant, owners: Owners) -> Pictures:
 
     pictures = Pictures(assistant)
     app.include_router(viewer_routes(pictures, owners))
-    app.mount(STATIC_PREFIX, StaticFiles(directory=STATIC), name="page")
+    app.mount(f"/{STATIC_PREFIX}", StaticFiles(directory=STATIC), name="page")
     return pictures

@@ -55,7 +55,7 @@ export class Overlays {
     }
     const layers = await answer.json();
     for (const layer of layers) {
-      layer.address = `/view/${viewer.scene.reading}/labels/${layer.file}`;
+      layer.address = `view/${viewer.scene.reading}/labels/${layer.file}`;
       for (const region of layer.regions) Object.assign(region, { marks: step.marks, heading: step.heading });
     }
     return layers;

@@ -67,7 +67,7 @@ export class Viewer {
   async refresh(reading) {
     if (this.scene && this.scene.reading !== reading) this.pointing.clear();
     if (!reading) return this.#empty();
-    const answer = await fetch(`/view/${reading}/scene.json`);
+    const answer = await fetch(`view/${reading}/scene.json`);
     if (!answer.ok) return;
     const before = this.scene;
     this.scene = await answer.json();
