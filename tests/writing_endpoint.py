@@ -14,6 +14,11 @@ from typing import Any
 from tests.loopback import Quiet, listening
 
 WRONG = "The lungs measure 9,999 ml."
+PLAN: list[dict[str, Any]] = [
+    {"id": "s1", "tool": "segment", "args": {"image": "@img1", "targets": ["lungs"]}, "when": None},
+    {"id": "s2", "tool": "measure", "args": {"mask": "@s1", "quantities": ["volume"]}, "when": None},
+]
+"""For its `plan`: outlines the lungs, then measures them."""
 
 
 @dataclass

@@ -228,6 +228,9 @@ def seen(view: RunView) -> dict[str, Any]:
         "state": "in line" if view.before else "running",
         "reading": view.reading,
         "before": view.before,
+        "planning": {"by": view.planning_by, "tools": list(view.plan_writing), "checked": False}
+        if view.planning_by
+        else None,
         "steps": [
             {
                 "id": s.id,

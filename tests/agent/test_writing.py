@@ -9,7 +9,7 @@ import pytest
 from tests.agent.llm.stub_endpoint import endpoint, fails, says
 from tests.phantoms_ct import chest
 from tests.reading_server import NoStore, Planner
-from tests.writing_endpoint import WRONG, writer
+from tests.writing_endpoint import PLAN, WRONG, writer
 from tools.imaging.nifti import write_nifti
 from ui.render import held_back_of
 
@@ -59,10 +59,7 @@ def test_a_plan_is_told_step_by_step_while_a_language_model_writes_it(tmp_path) 
     volume = chest().volume
     write_nifti(tmp_path / "chest.nii.gz", volume.array, volume)
     with writer() as model:
-        model.plan = [
-            {"id": "s1", "tool": "segment", "args": {"image": "@img1", "targets": ["lungs"]}, "when": None},
-            {"id": "s2", "tool": "measure", "args": {"mask": "@s1", "quantities": ["volume"]}, "when": None},
-        ]
+        model.plan = PLAN
         settings = Settings(
             readings_dir=tmp_path / "readings", cache_dir=tmp_path / "cache", data_dir=tmp_path / "data",
             device="cpu", llm_base_url=model.base_url, llm_model="writer", approval="ask-before-running",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.conftest import free_port, unexplained, violations
 from tests.reading_server import reading_server
+from tests.writing_endpoint import PLAN, writer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -166,6 +167,29 @@ def test_a_language_model_that_does_not_answer(come, tmp_path):
         assert "127.0.0.1:9" in talk
         assert "in the tab Settings" in talk
         check(person, "state-llm-unreachable")
+
+
+def test_a_plan_that_is_being_written(come, tmp_path):
+    with writer() as model:
+        model.plan = PLAN
+        given = model.settings() | {"READINGROOM_PLAN_BY": "llm"}
+        with reading_server(tmp_path, free_port(), given, planner="own") as address:
+            person = come(address)
+            page = person.page
+            person.ask("What would be worth a second look here, and why?")
+            page.wait_for_selector("#rr-talk .rr-writing >> text=segment", timeout=SLOW_MS)
+            page.reload()
+            page.wait_for_selector("#rr-talk .rr-writing >> text=segment", timeout=SLOW_MS)
+            talk = page.inner_text("#rr-talk")
+            assert "Planning with writer" in talk
+            assert "not yet checked" in talk.lower()
+            assert page.locator(".rr-writing li").all_inner_texts() == ["segment"]
+            assert page.locator(".rr-graph .rr-node").count() == 0  # nothing of it is a plan yet
+            check(person, "state-plan-being-written")
+            model.go_on.set()
+            page.wait_for_selector("#rr-approve", timeout=SLOW_MS)
+            assert page.locator(".rr-writing").count() == 0
+            assert page.locator(".rr-graph .rr-node").count() == 2
 
 
 def test_a_plan_that_waits(come, tmp_path):

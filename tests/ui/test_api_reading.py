@@ -8,6 +8,7 @@ import pytest
 from tests.pacs.conftest import free_port
 from tests.phantoms_ct import chest
 from tests.reading_server import reading_server
+from tests.writing_endpoint import PLAN, writer
 from tools.imaging.read import write_nifti
 
 
@@ -27,6 +28,31 @@ def read(tmp_path_factory):
         assert answer["outcome"] == "answered", answer
         yield address, client, reading, answer
         client.close()
+
+
+def test_a_plan_is_followed_while_a_language_model_writes_it(tmp_path):
+    from gradio_client import Client, handle_file
+
+    phantom = chest()
+    write_nifti(tmp_path / "ct.nii.gz", phantom.volume.array, phantom.volume)
+    with writer() as model:
+        model.plan = PLAN
+        env = model.settings() | {"READINGROOM_PLAN_BY": "llm"}
+        with reading_server(tmp_path, free_port(), env, planner="own") as address:
+            client = Client(address, verbose=False)
+            given = (handle_file(str(tmp_path / "ct.nii.gz")), "", "CT", "")
+            reading = client.predict(*given, api_name="/attach")["reading"]
+            seen = []
+            for update in client.submit("What is worth a second look here?", reading, api_name="/ask"):
+                seen.append(update)
+                if (update.get("planning") or {}).get("tools"):
+                    model.go_on.set()
+            client.close()
+    written = {"by": "writer", "tools": ["segment"], "checked": False}
+    assert written in [update.get("planning") for update in seen]
+    assert all(update["steps"] == [] for update in seen if update.get("planning"))  # nothing of it is a step yet
+    assert seen[-1]["state"] == "waiting"
+    assert [step["tool"] for step in seen[-1]["pause"]["plan"]["steps"]] == ["segment", "measure"]
 
 
 def volume_of(answer) -> dict:
