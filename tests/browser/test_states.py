@@ -60,6 +60,42 @@ def test_nothing_yet(visit, address):
     check(person, "state-empty")
 
 
+def test_loading_says_what_is_opened_until_it_is_there(visit, address, ct):
+    person = visit(address)
+    page, held = person.page, []
+
+    def hold(asked):  # Playwright looks at how many arguments it takes
+        held.append(asked)
+
+    page.route("**/volume.nii", hold)
+    page.set_input_files("#rr-uploads input[type=file]", str(ct))
+    page.wait_for_selector("#rr-side >> text=ready to attach", timeout=SLOW_MS)
+    page.wait_for_selector(".rv-first")  # one slice of the server is there to look at meanwhile
+    assert page.inner_text(".rv-said") == "Opening chest.nii.gz …"
+    assert page.locator(".rv-said").get_attribute("role") == "status"
+    page.wait_for_function("document.querySelectorAll('#rr-study img').length === 1")
+    check(person, "state-loading")
+    assert len(held) == 1
+    held[0].continue_()
+    page.wait_for_selector('#rr-stage[data-open="new1"]')
+    assert not page.is_visible(".rv-said")
+    assert page.locator(".rv-first").count() == 0
+    assert person.errors == []
+
+
+def test_an_image_that_cannot_be_fetched_says_so_and_can_be_opened_again(visit, address, ct):
+    person = visit(address)
+    page = person.page
+    page.route("**/volume.nii", lambda asked: asked.fulfill(status=507, json={"detail": "the disk is full"}))
+    page.set_input_files("#rr-uploads input[type=file]", str(ct))
+    page.wait_for_selector(".rv-said >> text=chest.nii.gz cannot be shown: the disk is full", timeout=SLOW_MS)
+    check(person, "state-not-loaded")
+    page.unroute("**/volume.nii")
+    page.click("#rr-study .rr-thumb")
+    page.wait_for_selector('#rr-stage[data-open="new1"]')
+    assert not page.is_visible(".rv-said")
+
+
 def test_running_says_how_far_it_is(come):
     person = come()
     person.ask("Please linger.")

@@ -168,7 +168,9 @@ export class Viewer {
       if (this.pane.first) this.host.dataset.firstAfter = seconds(started, this.pane.first);
       if (this.pane.drawn) this.host.dataset.drawnAfter = seconds(this.pane.arrived, this.pane.drawn);
     } catch (error) {
-      if (this.opening === opening) this.say(`${image.name} cannot be shown: ${error.message}`);
+      if (this.opening !== opening) return;
+      this.#close(); // so that the next click on it opens it anew
+      this.say(`${image.name} cannot be shown: ${error.message}`);
     }
   }
 
