@@ -31,7 +31,6 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 )
-SHUTDOWN_S = 2  # an open tab keeps a connection for as long as it lives
 SHOWN_IN_PAGE = {".png": "image/png"}
 """The only kind of file that a browser opens; all others are downloaded."""
 
@@ -184,20 +183,12 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
     Raises:
         OSError: the port is taken.
     """
-    import uvicorn
-
     from agent.empty_readings import remove_empty_readings
-    from ui.listening import listening
+    from ui.listening import listening, serve_on
 
     remove_empty_readings(assistant.settings.readings_dir)
     root_path = assistant.settings.root_path
     with listening(host, port) as (listener, address):
-        config = uvicorn.Config(
-            build_app(assistant, host),
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,  # who really asks is what the gate goes by
-            timeout_graceful_shutdown=SHUTDOWN_S,
-        )
+        app = build_app(assistant, host)
         on_ready(f"{address}{root_path}/" if root_path else address)
-        uvicorn.Server(config).run(sockets=[listener])
+        serve_on(listener, app)

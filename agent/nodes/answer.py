@@ -33,6 +33,7 @@ def _from_steps(state: State, run: RunContext) -> list[Claim]:
         else:
             text = f"Step {step_id} ({result['tool']}) gave no result: {result['message']}"
             claims.append(Claim(text=text, kind="not examined"))
+    claims.sort(key=lambda claim: claim.kind == "not examined")  # what there is comes first
     return claims + _disagreements(state, run)
 
 

@@ -23,6 +23,7 @@ _LEFT = frozenset({"left", "l", "lt", "leftsided", "lefthand"})
 _RIGHT = frozenset({"right", "r", "rt", "rightsided", "righthand"})
 _FILLERS = frozenset({"the", "of", "a", "an", "my", "his", "her", "their", "this", "patient", "sided", "hand", "side"})
 _BOTH = frozenset({"both", "bilateral", "each", "all", "whole", "entire", "two"})
+_LUNGS_APART = ("lung_left", "lung_right")
 _JOINERS = frozenset({"and", "or", "plus", "versus", "vs", "against"})
 _SPINE = {"cervical": ("C", 7), "thoracic": ("T", 12), "dorsal": ("T", 12), "lumbar": ("L", 5)}
 
@@ -225,6 +226,8 @@ def _look_up(tokens: list[str]) -> tuple[str, ...] | None:
     if not core or (not sides and any(t in _LEFT | _RIGHT for t in core)):
         return None
     found = _phrase(core) or _phrase([t for t in tokens if t not in _FILLERS])
+    if found == ("lungs",) and "each" in tokens:
+        return _LUNGS_APART
     if found is None or (both and not sides):
         return found
     return _on_side(found, sides)
@@ -249,7 +252,7 @@ def _on_side(targets: tuple[str, ...], sides: list[str]) -> tuple[str, ...] | No
         return targets
     wanted = {"left" if side in _LEFT else "right" for side in sides}
     if targets == ("lungs",):
-        targets = ("lung_left", "lung_right")
+        targets = _LUNGS_APART
     kept = tuple(t for t in targets if wanted & set(t.split("_")))
     return kept or None
 

@@ -25,12 +25,10 @@ def serve_model(
     """
     import importlib.util
 
-    import uvicorn
-
     from tools.models.remote.serving import LentModel, http_app, mcp_app
     from ui.assistants import open_assistant
     from ui.console import Terminal
-    from ui.listening import listening
+    from ui.listening import listening, serve_on
 
     hub, terminal = open_assistant().hub, Terminal()
     card = hub.get(name)
@@ -43,6 +41,6 @@ def serve_model(
     try:
         with listening(host, port) as (listener, address):
             terminal.show(f"{card.name} is lent at {address}{'/mcp' if mcp else '/'}; Ctrl-C ends it")
-            uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+            serve_on(listener, app)
     except OSError as error:
         raise MisuseError(f"--host {host} --port {port}: {error.strerror}") from error

@@ -56,10 +56,8 @@ def mcp(
 
         serve_stdio(assistant, lending)
         return
-    import uvicorn
-
     from tools.loopback import is_loopback_host
-    from ui.listening import listening
+    from ui.listening import listening, serve_on
     from ui.mcp.server import http_app
 
     terminal = Terminal()
@@ -71,8 +69,7 @@ def mcp(
     try:
         with listening(host, port) as (listener, address):
             terminal.note(f"the tools are at {address}/mcp  (Ctrl-C stops it)")
-            config = uvicorn.Config(http_app(assistant, lending, host), log_level="warning", access_log=False)
-            uvicorn.Server(config).run(sockets=[listener])
+            serve_on(listener, http_app(assistant, lending, host))
     except OSError as error:
         raise MisuseError(f"--host {host} --port {port}: {error.strerror}") from error
 

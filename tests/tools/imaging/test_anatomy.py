@@ -14,6 +14,7 @@ from tools.imaging.anatomy import find_targets, may_show, members_of, resolve, t
         ("lungs", ("lungs",)),
         ("lung", ("lungs",)),
         ("both lungs", ("lungs",)),
+        ("each of the two lungs", ("lung_left", "lung_right")),
         ("Left Lung", ("lung_left",)),
         ("lung_left", ("lung_left",)),
         ("both kidneys", ("kidney_left", "kidney_right")),
