@@ -13,13 +13,17 @@ from tools.grounding.numbers import NumberSaid, small_number
 from tools.grounding.statement import Statement
 from tools.grounding.structures import Named
 from tools.grounding.worked import Worked, contradicted
+from tools.number_words import CARDINALS
 
 _NOUNS = (
     r"labels?|findings?|scores?|classes|class|box|boxes|candidates?|detections?|nodules?|lesions?|of them|of these|"
     r"conditions?|categor(?:y|ies)|hits?"
 )
+_HOW_MANY = rf"\d+|{'|'.join(CARDINALS)}"
+_ANOTHER_COUNT = re.compile(rf"\b(?:{_HOW_MANY})\b", re.IGNORECASE)
 _COUNT = re.compile(
-    r"(?<![\d.,])\b(?P<only>only\s+)?(?P<count>all|every|each|none|no|both|neither|\d+|[a-z]+)\s+(?:(?:of\s+)?(?:the\s+|its\s+|these\s+|those\s+)?"
+    rf"(?<![\d.,])\b(?P<only>only\s+)?(?P<count>all|every|each|none|no|both|neither|{_HOW_MANY})\s+"
+    r"(?:(?:of\s+)?(?:the\s+|its\s+|these\s+|those\s+)?"
     rf"(?P<total>\d+|[a-z]+)\s+)?(?:of\s+)?(?:the\s+)?(?:\w+\s+){{0,1}}?(?P<noun>{_NOUNS})\b",
     re.IGNORECASE,
 )
@@ -96,6 +100,8 @@ def _counted(statement: Statement, match: re.Match[str], rows: Sequence[_Row]) -
     )
     if count is None or relation is None or _EXCEPT.search(statement.text):
         return
+    if _ANOTHER_COUNT.search(statement.text, match.end(), relation.start):
+        return  # "out of five labels, two reached"
     denial = _DENIES.search(statement.text, match.end(), relation.end)
     above = (relation.names[0] == "above") is not bool(denial)
     number = _limit(statement, relation)

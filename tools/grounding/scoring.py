@@ -36,6 +36,7 @@ _STATED = re.compile(
     r"\bthere(?:'s| (?:is|are|was|were))\b(?!\s+(?:\w+\s+){0,2}?(?:box|boxes|candidates?|detections?|hits?|labels?)\b)"
     r"|\bpatient has\b|\b(?:is|are) (?:present|seen|visible|evident)\b"
     r"|\bwith (?:an? )?(?:large|small)\b"
+    r"|\b(?:box|boxes|candidates?)\s+(?:each\s+)?(?:contains?|holds?|encloses?|covers?|proves?)\b"
     r"|\b(?:film|image|scan|ct|mri?|radiograph|x-ray|study|exam\w*|patient|lungs?|chest)\s+"
     r"(?:shows?|demonstrates?|reveals?|exhibits?|depicts?|has|contains?)\b",
     re.IGNORECASE,
@@ -47,16 +48,21 @@ _FLAGS = (
 )
 _FLAGGED = re.compile(
     rf"\b(?:{_FLAGS})(?: up| out)?(?: (?:an?|the|some))? ¶(?!(?: (?:in|at|on) \w+)? (?:score|scores|scored)\b)"
-    rf"|¶ (?:is|are|was|were|gets?|got|has been|have been) (?!not\b)(?:\w+ )?(?:{_FLAGS})\b",
+    rf"|¶ (?:is|are|was|were|gets?|got|has been|have been) (?!not\b)(?:\w+ )?(?:{_FLAGS})\b"
+    r"|\byes (?:for|to|on|in) ¶|¶[^;]{0,20}\bas (?:an? |one )?(?:hit|positive|finding)\b",
     re.IGNORECASE,
 )
 """That a model counts a label as there, ¶ being the label."""
+_BY_FAR = re.compile(r"\b(?:easily|comfortably|clearly|far|well|by far)\s+$", re.IGNORECASE)
+FAR = 0.05  # a score less than this above its operating point does not clear it easily
 _JOINED = re.compile(r"\s*(?:,|and|or|nor|as well as|,\s*and)\s*(?:the\s+)?", re.IGNORECASE)
 _THE_ONLY = re.compile(r"\bthe\s+only\b|\bonly\s+ones?\b", re.IGNORECASE)
 _SCORE_OF = re.compile(r"\bscores?\s+(?:is|are|was|were|of|for|belongs?|goes|went)\b", re.IGNORECASE)
 """A score is spoken of as such, not as what the model calls present."""
 _EXTREME = re.compile(
-    r"\b(?:(highest|top|best|better|maximum|largest|leading)|(lowest|smallest|minimum|weakest))\b", re.IGNORECASE
+    r"\b(?:(highest|top|best|better|maximum|largest|leading|(?:comes|ranks) first)|"
+    r"(lowest|smallest|minimum|weakest|(?:comes|ranks) last))\b",
+    re.IGNORECASE,
 )
 
 
@@ -80,7 +86,7 @@ def score_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[
     if excluding and not _NOT_EXCLUDING.search(statement.text):
         yield Problem("contradicted", f"“{min(excluding)}”: a score below its operating point excludes nothing")
     if statement.relations:
-        yield from _relations(statement, labels, statuses)
+        yield from _relations(statement, labels, statuses, _margins(found))
     else:
         yield from _plain_scores(statement, labels, statuses)
 
@@ -91,7 +97,16 @@ def is_told_of_a_model(statement: Statement) -> bool:
     return told or "model" in statement.attributed
 
 
-def _relations(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:
+def _margins(found: Sequence[Evidence]) -> dict[str, float]:
+    """Return how far each score lies from its operating point."""
+    rows = [(q.name, q.targets[0], q.value) for e in found for q in e.quantities if q.targets]
+    points = {label: value for name, label, value in rows if name == "operating_point"}
+    return {label: abs(value - points[label]) for name, label, value in rows if name == "score" and label in points}
+
+
+def _relations(
+    statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status], margins: Mapping[str, float]
+) -> Iterator[Problem]:
     spared = found.group().lower() if (found := _NOT_EXCLUDING.search(statement.text)) else ""
     flips = any(word not in spared for word in statement.loaded["negation"])
     for relation in statement.relations:
@@ -99,6 +114,10 @@ def _relations(statement: Statement, labels: Sequence[Named], statuses: Mapping[
         for label in _labels_of(statement.text, relation, labels):
             if (status := statuses.get(label)) in ("above", "below") and status != wanted:
                 yield Problem("contradicted", f"the score for {label} is {status} its operating point")
+            elif _BY_FAR.search(statement.text, 0, relation.start) and margins.get(label, 1.0) < FAR:
+                yield Problem(
+                    "contradicted", f"the score for {label} lies {margins[label]:.2f} from its operating point"
+                )
         if not labels and wanted == "below" and "above" in statuses.values():
             yield Problem("contradicted", "a score does reach its operating point")
         if not labels and wanted == "above" and "above" not in statuses.values():
@@ -185,8 +204,15 @@ def _extreme_problems(statement: Statement, found: Sequence[Evidence]) -> Iterat
     for match in _EXTREME.finditer(statement.text) if scores else ():
         number = next((n for n in statement.numbers if n.start >= match.end() and not n.unit and n.step < 1), None)
         extreme = max(scores) if match.group(1) else min(scores)
-        if number is not None and abs(extreme - number.value) > 0.5 * number.step + 1e-9:
+        before = [n for s in statement.structures if s.end <= match.start() for n in s.names]
+        if " " in match.group() and before and all(s != extreme for s in _scores_of(before[-1], found)):
+            yield Problem("contradicted", f"“{match.group()}”: the score for {before[-1]} does not")
+        elif number is not None and abs(extreme - number.value) > 0.5 * number.step + 1e-9:
             yield Problem("contradicted", f"{number.text} is not the {match.group().lower()} score")
+
+
+def _scores_of(label: str, found: Sequence[Evidence]) -> list[float]:
+    return [q.value for e in found for q in e.quantities if q.name == "score" and q.targets == (label,)]
 
 
 def _only_problems(statement: Statement, labels: Sequence[Named], statuses: Mapping[str, Status]) -> Iterator[Problem]:

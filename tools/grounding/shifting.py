@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tools.grounding.agree import Problem
 from tools.grounding.evidence import Evidence
 from tools.grounding.lexicon import lexicon
+from tools.grounding.numbers import unit_named
 from tools.grounding.statement import Statement
 
 _STRUCTURE = "§"
@@ -32,14 +33,19 @@ def _shifts() -> tuple[_Shift, ...]:
 def shift_problems(statement: Statement, found: Sequence[Evidence]) -> Iterator[Problem]:
     """Yield phrases that turn a measurement into one of something else, or of another time, or into a judgement."""
     text = statement.marked(_STRUCTURE)
-    changes = any(e.trends for e in found)  # then it is compared with both studies
     for shift in _shifts():
-        if (shift.name == "part" and _is_share(statement)) or (shift.name == "lasting" and changes):
+        if not _applies(shift.name, statement, found):
             continue
         if match := shift.pattern.search(text):
             yield Problem("not covered", f"“{match.group().replace(_STRUCTURE, '…').strip()}” {shift.says}")
 
 
-def _is_share(statement: Statement) -> bool:
-    """Return whether it gives a share of a structure: "8.6 % of the left lung"."""
-    return any(n.unit == "%" for n in statement.numbers)
+def _applies(name: str, statement: Statement, found: Sequence[Evidence]) -> bool:
+    units = [n.unit for n in statement.numbers]
+    if name == "part":
+        return "%" not in units  # "8.6 % of the left lung" is a share
+    if name == "plane":
+        return any((unit := unit_named(u)) and unit.dimension == "volume" for u in units)
+    if name == "lasting":
+        return not any(e.trends for e in found)  # else it is compared with both studies
+    return True

@@ -37,7 +37,8 @@ SAME = re.compile(
     r"(?:\b|(?=n't))(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without|n't) "
     r"(?:\w+ ){0,2}?(?:chang\w*|grown?|growth|increased?|decreased?|difference|shr[iu]nk|progress\w*)|"
     r"the same|same as before|(?:remain|stay)(?:s|ed)?(?= (?:(?:at|about|around|roughly) )?[\d−-])|stay(?:s|ed)? where|"
-    r"(?:keeps?|kept|holds?|held)(?= its)|\d[\d.,]* ?\w+ (?:on|in|at) both (?:visits|studies|scans|dates|occasions))\b",
+    r"(?:keeps?|keeping|kept|holds?|holding|held)(?= its)|"
+    r"\d[\d.,]* ?\w+ (?:on|in|at) both (?:visits|studies|scans|dates|occasions))\b",
     re.IGNORECASE,
 )
 _NEW = re.compile(r"\b(?:new(?:ly)?|appeared|developed)\b", re.IGNORECASE)

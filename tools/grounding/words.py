@@ -32,26 +32,6 @@ _BEFORE = re.compile(r"[^.;]*\b(?:before|prior|previous\w*|earlier|last)\b", re.
 _MARKED_AS = re.compile(
     r"\bmarked\s+(?:an?|the|one|two|three|four|five|\d+|as|this|these|it|by|on|in|with|at)\b", re.IGNORECASE
 )
-_COMPARED = frozenset(
-    {
-        "bigger",
-        "higher",
-        "lower",
-        "longer",
-        "shorter",
-        "wider",
-        "narrower",
-        "same",
-        "less",
-        "more",
-        "grow",
-        "shrink",
-        "become",
-        "becomes",
-        "became",
-    }
-)
-"""What is said of a change; how it went has been compared."""
 _COULD_DO = re.compile(
     r"\bcould\s+(?:be\s+)?(?:outlin|segment|measur|delineat|determin|comput|find|found|detect|locat|identif)", re.I
 )
@@ -123,8 +103,10 @@ def _unknown_words(statement: Statement, found: Sequence[Evidence], *, has_score
     if has_scores or any(e.is_opinion for e in found):
         model = lexicon()["attribution"]["model"]
         unknown = [w for w in unknown if w.removesuffix("'s").removesuffix("-wise") not in model]
-    if any(e.trends for e in found):
-        unknown = [w for w in unknown if w not in _COMPARED]
+    if has_scores:
+        unknown = [w for w in unknown if w not in lexicon()["plain_of"]["scores"]]
+    if any(e.trends for e in found):  # how it went has been compared
+        unknown = [w for w in unknown if w not in lexicon()["plain_of"]["changes"]]
     if statement.not_found:
         unknown = [w for w in unknown if w not in _IN_VAIN]
     if statement.not_examined:

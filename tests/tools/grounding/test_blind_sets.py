@@ -30,6 +30,7 @@ SETS = (
     ("sentences_seventh.tsv", OPACITY),
     ("sentences_eighth.tsv", ABDOMEN),
     ("sentences_ninth.tsv", NODULES),
+    ("sentences_tenth.tsv", OPACITY),
 )
 
 
