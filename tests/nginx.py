@@ -31,6 +31,11 @@ class Site(NamedTuple):
 
     address: str
     behind: str
+    log: Path
+
+    def paths(self) -> list[str]:
+        """Return the path of every request so far, of scripts, pictures and icons too."""
+        return [line.split(" ")[1] for line in self.log.read_text(encoding="utf-8").splitlines()]
 
     def client(self, name: str = "", **headers: str) -> httpx.Client:
         """Return a client of a person's, or of nobody's, that calls the site by its name."""
@@ -47,7 +52,7 @@ def nginx_before(behind: str, folder: Path, *, in_folder: bool = False) -> Itera
     (folder / "users").write_text("".join(f"{n}:{{PLAIN}}{p}\n" for n, p in PASSWORDS.items()), encoding="utf-8")
     (folder / "nginx.conf").write_text(_documented(folder, port, behind, in_folder=in_folder), encoding="utf-8")
     assert NGINX
-    site = Site(f"http://127.0.0.1:{port}", behind)
+    site = Site(f"http://127.0.0.1:{port}", behind, folder / "access.log")
     process = subprocess.Popen(
         [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     )
@@ -77,7 +82,8 @@ def _documented(folder: Path, port: int, behind: str, *, in_folder: bool) -> str
         f"user {folder.owner()} {folder.group()}; daemon off; worker_processes 1;"
         f"pid {folder}/nginx.pid; error_log {folder}/error.log;"
     )
-    return f"{settings} events {{}} http {{ access_log off; {temporary} {server} }}"
+    log = f"log_format plain '$request'; access_log {folder}/access.log plain;"
+    return f"{settings} events {{}} http {{ {log} {temporary} {server} }}"
 
 
 def _wait_for(address: str) -> None:
