@@ -36,7 +36,8 @@ _DOWN = re.compile(
 SAME = re.compile(
     r"(?:\b|(?=n't))(?:unchanged|stable|constant|stationary|persist\w+|(?:no|not|never|without|n't) "
     r"(?:\w+ ){0,2}?(?:chang\w*|grown?|growth|increased?|decreased?|difference|shr[iu]nk|progress\w*)|"
-    r"the same|same as before|(?:remain|stay)(?:s|ed)?(?= (?:(?:at|about|around|roughly) )?[\d−-])|stay(?:s|ed)? where|"
+    r"the same|same as before|(?:remain|stay)(?:s|ed)?(?= (?:(?:at|about|around|roughly) )?[\d−-])|"
+    r"(?:stay(?:s|ed)?|back) where|"
     r"(?:keeps?|keeping|kept|holds?|holding|held)(?= its)|"
     r"\d[\d.,]* ?\w+ (?:on|in|at) both (?:visits|studies|scans|dates|occasions))\b",
     re.IGNORECASE,

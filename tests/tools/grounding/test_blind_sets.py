@@ -31,6 +31,7 @@ SETS = (
     ("sentences_eighth.tsv", ABDOMEN),
     ("sentences_ninth.tsv", NODULES),
     ("sentences_tenth.tsv", OPACITY),
+    ("sentences_eleventh.tsv", MANY_KINDS),
 )
 
 
