@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_folder(cls, value: str) -> str:
         if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", value):
-            raise ValueError(f"must begin with a slash and not end with one, such as '/readingroom', got {value!r}")
+            raise ValueError("must begin with a slash and not end with one, such as '/readingroom'")
         return value
 
     @field_validator("trusted_proxies")

@@ -63,5 +63,5 @@ def test_signing_in_and_out_stays_in_the_folder(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["readingroom", "/readingroom/", "/", "//evil.example", "/a b", "/../x", "/a;Path=/"])
 def test_a_folder_that_is_none_is_refused(wrong):
-    with pytest.raises(ValidationError, match=r"root_path\n.*such as '/readingroom', got"):
+    with pytest.raises(ValidationError, match=r"root_path\n.*such as '/readingroom'"):
         Settings(root_path=wrong)
