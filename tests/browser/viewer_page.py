@@ -49,6 +49,17 @@ def write_ct(path: Path) -> Path:
     return path
 
 
+def write_small_ct(path: Path) -> Path:
+    """Write a volume of 8 × 7 × 6 whose values say where they are: 321 at 3, 2, 1."""
+    from tools.imaging.nifti import write_nifti
+    from tools.imaging.volume import Volume
+
+    i, j, k = np.indices((8, 7, 6))
+    array = (100 * i + 10 * j + k).astype(np.int16)
+    write_nifti(path, array, Volume(array, np.eye(4), spacing_source="NIfTI header"))
+    return path
+
+
 def write_film(path: Path) -> Path:
     """Write a picture with a bright square in its upper left part."""
     from PIL import Image

@@ -61,9 +61,13 @@ class Pictures:
         return self._assistant.workspace(reading)
 
     def expect(self, reading: str, previews: Sequence[Preview]) -> None:
-        """Remember what is about to be attached, in place of what was remembered before."""
+        """Remember what is about to be attached, in place of what was remembered before.
+
+        Where nothing is, what goes with the request that was made stays: it may not be in the reading yet.
+        """
         with self._lock:
-            self._previews[reading] = tuple(previews)
+            going = tuple(p for p in self._previews.get(reading, ()) if p.becomes)
+            self._previews[reading] = tuple(previews) or going
             self._previews.move_to_end(reading)
             while len(self._previews) > MAX_READINGS:
                 self._previews.popitem(last=False)
@@ -75,8 +79,9 @@ class Pictures:
             reading: its id.
             becomes: the ids that images will have in the reading, by those of their previews.
         """
-        known = self.previews(reading)
-        self.expect(reading, [replace(p, becomes=becomes[p.id]) for p in known if p.id in becomes])
+        with self._lock:
+            known = self._previews.get(reading, ())
+            self._previews[reading] = tuple(replace(p, becomes=becomes[p.id]) for p in known if p.id in becomes)
 
     def previews(self, reading: str) -> tuple[Preview, ...]:
         """Return what is about to be attached."""

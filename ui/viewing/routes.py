@@ -35,6 +35,8 @@ FRESH = {"Cache-Control": "private, no-cache"}
 KEPT = {"Cache-Control": "private, max-age=3600"}
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """What ids and names in an address are made of; anything else names nothing, and no file is looked for."""
+WAITING = "new"
+"""What the ids of images begin with until they are attached: the next upload has the same id again."""
 ResultT = TypeVar("ResultT")
 
 
@@ -127,8 +129,12 @@ def _listed(said: str) -> list[str]:
     return [name for name in said.split(",") if name]
 
 
-def _file(path: Any) -> FileResponse:
-    return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=KEPT)
+def _kept(image: str) -> dict[str, str]:
+    return FRESH if image.startswith(WAITING) else KEPT
+
+
+def _file(path: Any, headers: dict[str, str] = KEPT) -> FileResponse:
+    return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=headers)
 
 
 class _Views:
@@ -151,19 +157,19 @@ class _Views:
     def volume(self, reading: str, image: str) -> FileResponse:
         """Return an image as NIfTI; written once."""
         volume = self._pictures.volume(reading, image)
-        if image.startswith("new"):
+        if image.startswith(WAITING):
             preview = self._pictures.preview(reading, image)
             name = key_of({"path": preview.path, "series": preview.series or "", "at": preview.path.stat().st_mtime_ns})
         else:
             name = image
-        return _file(nifti_of(volume, self._pictures.folder(reading) / f"{name}.nii"))
+        return _file(nifti_of(volume, self._pictures.folder(reading) / f"{name}.nii"), _kept(image))
 
     def pixels(self, reading: str, image: str) -> Response:
         """Return a film's pixels."""
         volume = self._pictures.volume(reading, image)
         if volume.dims != 2:
             raise BadInputError(f"{image} is a volume: fetch volume.nii")
-        return Response(pixels_of(volume), media_type="application/octet-stream", headers=KEPT)
+        return Response(pixels_of(volume), media_type="application/octet-stream", headers=_kept(image))
 
     def slice(
         self, reading: str, image: str, cut: tuple[str, int, float, float], over: tuple[list[str], list[str], float]
@@ -203,4 +209,4 @@ class _Views:
         """Return a small picture as PNG."""
         volume = self._pictures.volume(reading, image)
         low, high = image_info(volume)["window"]
-        return Response(png(thumbnail(volume, (low, high))), media_type="image/png", headers=KEPT)
+        return Response(png(thumbnail(volume, (low, high))), media_type="image/png", headers=_kept(image))

@@ -52,8 +52,12 @@ def test_what_waited_is_seen_once_under_its_id_in_the_reading(pictures: tuple[Pi
     assert seen() == [("img1", "", False), ("new1", "", True), ("new2", "", True), ("new3", "", True)]
     found.attaching(reading, {"new1": "img2", "new3": "img3"})  # new2 was not ticked
     assert seen() == [("img1", "", False), ("new1", "", True), ("new3", "", True)]
+    found.expect(reading, ())  # the emptied upload says that nothing waits
+    assert seen() == [("img1", "", False), ("new1", "", True), ("new3", "", True)]
     attach(workspace, Attach(tmp_path / "ct.nii.gz", modality="CT"))
     assert seen() == [("img1", "", False), ("img2", "new1", False), ("new3", "", True)]
+    found.expect(reading, waiting[:1])  # the next upload: of the same id, and nothing to do with img2
+    assert seen() == [("img1", "", False), ("img2", "", False), ("new1", "", True)]
 
 
 def test_measured_lengths_are_lines_and_other_values_are_not(pictures: tuple[Pictures, str]) -> None:

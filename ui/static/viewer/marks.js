@@ -28,7 +28,7 @@ export class Marks {
     pen.font = `${12 * ratio}px system-ui, sans-serif`;
     this.count = 0;
     if (!clientHeight || !nv.volumes.length) return;
-    const frac = (voxel) => Array.from(nv.mm2frac(toWorld(affine, voxel)));
+    const frac = (voxel) => fracOf(nv, toWorld(affine, voxel));
     for (const plane of planes(nv)) {
       pen.save();
       pen.beginPath();
@@ -91,6 +91,9 @@ export class Marks {
     pen.strokeStyle = colour;
   }
 }
+
+/** A place in millimetres as shares of NiiVue's volume. By itself NiiVue takes an oblique volume for a straight one. */
+export const fracOf = (nv, mm) => Array.from(nv.mm2frac(mm, 0, true));
 
 /** A line with a short bar at either end. */
 export const stroke = (pen, [x0, y0], [x1, y1], bar) => {

@@ -65,12 +65,15 @@ export class Viewer {
   // --- what there is
 
   async refresh(reading) {
+    const asked = (this.asked = Symbol(reading));
     if (this.scene && this.scene.reading !== reading) this.pointing.clear();
     if (!reading) return this.#empty();
     const answer = await fetch(`view/${reading}/scene.json`);
     if (!answer.ok) return;
+    const scene = await answer.json();
+    if (this.asked !== asked) return; // an older answer may come after a newer one
     const before = this.scene;
-    this.scene = await answer.json();
+    this.scene = scene;
     if (before && before.reading !== reading) this.#empty(this.scene);
     const { images } = this.scene;
     this.controls.list(images);
@@ -125,12 +128,12 @@ export class Viewer {
   }
 
   async infoOf(image) {
-    if (!this.infos.has(image.address)) {
-      const answer = await fetch(`${image.address}/info.json`);
-      if (!answer.ok) throw new Error((await answer.json()).detail ?? "the image cannot be read");
-      this.infos.set(image.address, await answer.json());
-    }
-    return this.infos.get(image.address);
+    if (this.infos.has(image.address)) return this.infos.get(image.address);
+    const answer = await fetch(`${image.address}/info.json`);
+    if (!answer.ok) throw new Error((await answer.json()).detail ?? "the image cannot be read");
+    const info = await answer.json();
+    if (!image.waits) this.infos.set(image.address, info); // the next upload has the same address
+    return info;
   }
 
   open(id) {
@@ -151,6 +154,7 @@ export class Viewer {
       if (this.opening !== opening) return;
       this.#close();
       this.#suit(info);
+      this.#windowWords(info.window);
       this.pane = this.paneFor(info);
       this.pane.setLayout(this.layout);
       const opened = this.pane.open(image, info);

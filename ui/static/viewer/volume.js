@@ -1,6 +1,6 @@
 // Volumes in three planes and 3-D, drawn by NiiVue. Loaded only where a browser has WebGL2.
 import { clamp, toVoxel, toWorld, windowAfter } from "./geometry.js";
-import { Marks } from "./marks.js";
+import { fracOf, Marks } from "./marks.js";
 
 const NIIVUE = new URL("../vendor/niivue-0.69.0/niivue.umd.js", import.meta.url);
 const LAYOUTS = { axial: 0, coronal: 1, sagittal: 2, planes: 3, render: 4 }; // NiiVue's SLICE_TYPE
@@ -210,7 +210,7 @@ export class VolumePane {
   }
 
   goMillimetres(mm) {
-    this.nv.scene.crosshairPos = this.nv.mm2frac(mm).map((n) => clamp(n, 0, 1));
+    this.nv.scene.crosshairPos = fracOf(this.nv, mm).map((n) => clamp(n, 0, 1));
     this.nv.createOnLocationChange();
     this.nv.drawScene();
   }
@@ -318,7 +318,7 @@ export class VolumePane {
   #dragged(drag) {
     this.marks.band = null;
     if (this.tool !== "box" || this.drag || drag.tileIdx < 0 || drag.axCorSag > 2) return;
-    const [one, other] = [drag.mmStart, drag.mmEnd].map((mm) => toVoxel(this.info.affine_ras, mm));
+    const [one, other] = [drag.fracStart, drag.fracEnd].map((frac) => toVoxel(this.info.affine_ras, this.nv.frac2mm(frac, 0, true)));
     const lower = one.map((n, axis) => Math.min(n, other[axis]));
     const upper = one.map((n, axis) => Math.max(n, other[axis]));
     if (Math.max(...upper.map((n, axis) => n - lower[axis])) >= 1) this.on.box(lower, upper);
