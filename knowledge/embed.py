@@ -26,9 +26,8 @@ _MAX_TOKENS = 256  # what the model was trained for
 _DEFAULT_THREADS = 4
 
 
-@runtime_checkable
-class Embedder(Protocol):
-    """Turns texts into unit vectors. `hash` changes whenever the same text could get another vector."""
+class Encoder(Protocol):
+    """What turns something into unit vectors; `hash` changes whenever the same could get another vector."""
 
     @property
     def name(self) -> str:
@@ -41,6 +40,11 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int:
         """Return the length of a vector."""
+
+
+@runtime_checkable
+class Embedder(Encoder, Protocol):
+    """Turns texts into unit vectors."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text, float32 (n, dimension)."""

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.embed import Vectors
+from knowledge.embed import Encoder, Vectors
 from knowledge.errors import BadInputError
 from knowledge.store import IMAGES, Encoding, VectorStore
 
@@ -17,20 +17,8 @@ Picture = NDArray[np.float32]
 
 
 @runtime_checkable
-class ImageEncoder(Protocol):
-    """Turns pictures into unit vectors; `hash` changes whenever the same picture could get another vector."""
-
-    @property
-    def name(self) -> str:
-        """Return the model's name."""
-
-    @property
-    def hash(self) -> str:
-        """Return 16 hex digits of the weights' content."""
-
-    @property
-    def dimension(self) -> int:
-        """Return the length of a vector."""
+class ImageEncoder(Encoder, Protocol):
+    """Turns pictures into unit vectors."""
 
     @property
     def reads_text(self) -> bool:

@@ -79,32 +79,16 @@ class BoxSaid:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What a cited id holds."""
+class _Held:
+    """What a result declares and, kept, is evidence with."""
 
     quantities: tuple[Quantity, ...] = ()
     text: str = ""
     """For a report: its whole text. For a model's opinion: its words."""
-    id: str = ""
-    source: Source = "artifact"
-    declared: bool = False
-    """Whether every quantity names what it is of; then a number must match in that too."""
     assertions: tuple[Assertion, ...] = ()
-    statements: tuple[str, ...] = ()
-    """Sentences that the tool itself said: its summary, its notes."""
-    said: tuple[Quantity, ...] = ()
-    """Numbers of its summary and notes: they count for those sentences only."""
-    words: frozenset[str] = frozenset()
-    """Words of its data, which a sentence may use."""
     found: tuple[str, ...] = ()
     not_found: tuple[str, ...] = ()
     """Targets that were looked at, and those that were looked for and not found."""
-    images: tuple[str, ...] = ()
-    modalities: frozenset[str] = frozenset()
-    sequences: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    """Lists of numbers with their unit, such as a shape or a spacing."""
-    kind: str = ""
-    is_opinion: bool = False
     is_change: bool = False
     """Whether it compares two studies."""
     trends: tuple[Trend, ...] = ()
@@ -117,6 +101,28 @@ class Evidence:
     boxed: tuple[BoxSaid, ...] = ()
     """Its boxes, best first."""
 
+
+@dataclass(frozen=True)
+class Evidence(_Held):
+    """What a cited id holds."""
+
+    id: str = ""
+    source: Source = "artifact"
+    declared: bool = False
+    """Whether every quantity names what it is of; then a number must match in that too."""
+    statements: tuple[str, ...] = ()
+    """Sentences that the tool itself said: its summary, its notes."""
+    said: tuple[Quantity, ...] = ()
+    """Numbers of its summary and notes: they count for those sentences only."""
+    words: frozenset[str] = frozenset()
+    """Words of its data, which a sentence may use."""
+    images: tuple[str, ...] = ()
+    modalities: frozenset[str] = frozenset()
+    sequences: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """Lists of numbers with their unit, such as a shape or a spacing."""
+    kind: str = ""
+    is_opinion: bool = False
+
     @property
     def targets(self) -> tuple[str, ...]:
         """Everything it speaks of by name."""
@@ -128,22 +134,11 @@ LookUp = Callable[[str], Evidence | None]
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declared(_Held):
     """What one kind of result declares to the checks; everything else is read from its data."""
 
-    quantities: tuple[Quantity, ...] = ()
-    assertions: tuple[Assertion, ...] = ()
-    found: tuple[str, ...] = ()
-    not_found: tuple[str, ...] = ()
-    text: str = ""
     is_complete: bool = True
     """Whether no other number of its data may be quoted."""
-    is_change: bool = False
-    trends: tuple[Trend, ...] = ()
-    dates: tuple[tuple[str, str], ...] = ()
-    ratings: tuple[tuple[str, str], ...] = ()
-    in_order: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    boxed: tuple[BoxSaid, ...] = ()
     sizes: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """Extents of boxes with their unit, which the data gives by their edges."""
     counts: tuple[int, ...] | None = None
