@@ -1,6 +1,7 @@
 // Boxes, points and measured lines over a volume's planes, on a canvas of its own above NiiVue's.
 
 import { toWorld } from "./geometry.js";
+import { fracOf } from "./niivue.js";
 
 const COLOURS = { mine: "#ffcc4d", found: "#e69f00" };
 const NEAR = 0.75; // slices: a point is drawn on its own slice and, between two, on both
@@ -91,9 +92,6 @@ export class Marks {
     pen.strokeStyle = colour;
   }
 }
-
-/** A place in millimetres as shares of NiiVue's volume. By itself NiiVue takes an oblique volume for a straight one. */
-export const fracOf = (nv, mm) => Array.from(nv.mm2frac(mm, 0, true));
 
 /** A line with a short bar at either end. */
 export const stroke = (pen, [x0, y0], [x1, y1], bar) => {

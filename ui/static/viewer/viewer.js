@@ -6,9 +6,10 @@ import { FilmPane } from "./film.js";
 import { FlatPane } from "./flat.js";
 import { inside, isSamePicture, placeOf } from "./geometry.js";
 import { help, listen } from "./keys.js";
+import { webGL2 } from "./niivue.js";
 import { Overlays } from "./overlays.js";
 import { Pointing } from "./pointing.js";
-import { VolumePane, webGL2 } from "./volume.js";
+import { VolumePane } from "./volume.js";
 import { placeWords, windowWords } from "./words.js";
 
 const NOTHING = "No image is open. Attach a study or take a sample case.";
