@@ -24,6 +24,31 @@ def waiting_server(serve):
     return serve(waits=1)
 
 
+AROUND = """() => { const { x, y, width, height } = document.activeElement.getBoundingClientRect();
+    const [left, top] = [Math.max(0, x - 16), Math.max(0, y - 16)];
+    return {x: left, y: top, width: Math.min(innerWidth, x + width + 16) - left,
+        height: Math.min(innerHeight, y + height + 16) - top}; }"""
+
+
+def test_where_the_focus_is_is_seen_at_every_stop_of_the_tab_key(server, visit):
+    page = visit(server.address).page
+    unseen, stops = [], 0
+    while True:
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+        stops += 1
+        name = page.evaluate("(e => e.id || e.ariaLabel || e.textContent)(document.activeElement)")
+        clip = page.evaluate(AROUND)
+        focused = page.screenshot(clip=clip, caret="hide")
+        page.evaluate("window.kept = document.activeElement; window.kept.blur()")
+        if page.screenshot(clip=clip, caret="hide") == focused:
+            unseen.append(name)
+        page.evaluate("window.kept.focus()")
+    assert stops > 12
+    assert unseen == []
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_state_of_the_page_breaks_wcag_aa(server, visit, dark):
     person, look = visit(server.address, dark=dark), "dark" if dark else "light"
