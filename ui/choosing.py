@@ -38,7 +38,7 @@ class Waiting(NamedTuple):
 
 def readable(study: StudyState) -> list[tuple[int, Brought]]:
     """Return what can be attached, each with the number by which its ids are made."""
-    return list(enumerate((item for item in study.brought if not item.problem), 1))
+    return [(item.number, item) for item in study.brought if not item.problem]
 
 
 def id_of(number: int, series: SeriesInfo | None) -> str:
@@ -64,12 +64,20 @@ def study_text(study: Study) -> str:
 
 
 def with_brought(study: StudyState, brought: Sequence[Brought]) -> StudyState:
-    """Return the state with other things brought; choices stay, and what is new begins with its first choice."""
+    """Return the state with other things brought; choices stay, and what is new begins with its first choice.
+
+    What is new gets a number that nothing had before: a picture of one thing must never stand for another's.
+    """
+    numbers = {item.path: item.number for item in study.brought}
+    new = dict.fromkeys(item.path for item in brought if not item.problem and item.path not in numbers)
+    numbers |= {path: number for number, path in enumerate(new, study.given + 1)}
+    brought = [replace(item, number=numbers.get(item.path, 0)) for item in brought]
     known = {str(item.path) for item in study.brought}
     paths = {str(item.path) for item in brought}
     kept = tuple(c for c in study.chosen if c[0] in paths)
     first = tuple(first_choice(item) for item in brought if item.must_choose and str(item.path) not in known)
-    return _with_choice(study, replace(study, brought=tuple(brought), chosen=kept + first))
+    after = replace(study, brought=tuple(brought), chosen=kept + first, given=study.given + len(new))
+    return _with_choice(study, after)
 
 
 def first_choice(item: Brought) -> Chosen:

@@ -53,6 +53,13 @@ class StudyState:
     """Names of those that are earlier studies, as `ui.choosing.studies` has them."""
     pointed: tuple[Pin, ...] = ()
     """What the person pointed at in the viewer for the next request."""
+    given: int = 0
+    """The last number that was given to something brought."""
+
+    @property
+    def emptied(self) -> StudyState:
+        """The state when all of it has gone with a request."""
+        return StudyState(given=self.given)
 
 
 @dataclass(frozen=True)

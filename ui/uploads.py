@@ -30,6 +30,10 @@ class Brought:
     """What DICOM files hold, in the order of their numbers; of several some are chosen. Empty outside DICOM."""
     problem: str = ""
     """Why it can't be read; empty when it can."""
+    number: int = 0
+    """By which its images are called until they are attached; no other thing of the page gets it.
+
+    0: it cannot be attached."""
 
     @property
     def must_choose(self) -> bool:

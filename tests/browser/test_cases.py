@@ -61,6 +61,25 @@ def folder(tmp_path):
     return root
 
 
+APART = """() => {
+  const [label, words] = ["#rr-uploads label", "#rr-uploads [data-testid=upload-text]"].map((selector) => {
+    const range = document.createRange();
+    range.selectNodeContents(document.querySelector(selector));
+    return range.getBoundingClientRect();
+  });
+  return words.top - label.bottom;
+}"""
+
+
+def test_the_words_of_the_upload_lie_apart_however_gradio_measures_its_room(page):
+    """After a restart of the server under an open page, Gradio shows more of them than at first."""
+    assert page.evaluate(APART) >= 0
+    density = "(full) => document.querySelector('[data-upload-density]').dataset.uploadDensity = full"
+    for full in ("full", "compact"):
+        page.evaluate(density, full)
+        assert page.evaluate(APART) >= 0, full
+
+
 def test_a_folder_becomes_studies_and_series_with_pictures_and_says_what_it_refused(page, folder):
     page.set_input_files("#rr-folder input[type=file], input[webkitdirectory]", str(folder))
     page.wait_for_selector("#rr-study >> text=4 series in 2 studies: tick those to attach")

@@ -481,6 +481,36 @@ def test_another_image_beside_follows_and_leads(driver, address, tmp_path):
     page.context.browser.close()
 
 
+def test_an_upload_that_is_taken_back_never_stands_for_the_next(driver, address, tmp_path):
+    import nibabel as nib
+
+    page = _open(driver, address, FLAGS)
+    first = write_ct(tmp_path / "first.nii.gz")
+    image = nib.load(first)
+    lighter = np.asanyarray(image.dataobj) + 7
+    nib.save(nib.Nifti1Image(lighter, image.affine, image.header), tmp_path / "second.nii.gz")
+    _attach(page, first)
+    _settle(page)
+    page.evaluate("window.readingroom.viewer.pane.goVoxel([41, 13, 30])")
+    page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 40 HU')")
+    page.click('#rr-uploads button[aria-label="Clear"]')
+    page.wait_for_selector("#rr-stage:not(.rv-has-image)")
+    _attach(page, tmp_path / "second.nii.gz", "new2")
+    _settle(page)
+    page.evaluate("window.readingroom.viewer.pane.goVoxel([41, 13, 30])")
+    page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 47 HU')")
+    reading = page.evaluate("window.readingroom.viewer.scene.reading")
+    page.goto(f"{address}/?reading={reading}")  # its ids begin anew
+    page.wait_for_function("window.readingroom?.viewer")
+    _attach(page, tmp_path / "second.nii.gz")
+    _settle(page)
+    assert page.evaluate("window.readingroom.viewer.scene.reading") == reading
+    page.evaluate("window.readingroom.viewer.pane.goVoxel([41, 13, 30])")
+    page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 47 HU')")
+    assert page.problems == []
+    page.context.browser.close()
+
+
 PLACE = """() => { const { pane, host, controls } = window.readingroom.viewer; return {
     voxel: host.dataset.voxel, window: pane.window, zoom: Array.from(pane.nv.scene.pan2Dxyzmm),
     layout: pane.layout, images: [...controls.images.options].map((one) => one.value)}; }"""

@@ -60,8 +60,18 @@ def test_each_folder_has_choices_of_its_own_and_keeps_them(folder):
     other = Brought(Path("other"), "3 DICOM files", (_series(1, NEW, 3), _series(2, NEW, 2)))
     study = choose(with_brought(StudyState(), [folder]), json.dumps(["new1.1"]))
     study = with_brought(study, [Brought(Path("x.png"), "x.png"), folder, other])
-    assert _ids(study) == ["new1", "new2.1", "new3.1"]
-    assert _ids(choose(study, json.dumps(["new3.2"]))) == ["new1", "new3.2"]  # of the folder nothing: it is not read
+    assert _ids(study) == ["new2", "new1.1", "new3.1"]
+    assert _ids(choose(study, json.dumps(["new3.2"]))) == ["new2", "new3.2"]  # of the folder nothing: it is not read
+
+
+def test_what_is_taken_back_or_has_gone_leaves_its_id_to_nothing_else(folder):
+    first, second, third = (Brought(Path(f"{name}.png"), f"{name}.png") for name in "abc")
+    study = with_brought(StudyState(), [first, second])
+    study = with_brought(study, [second])
+    assert [(w.id, w.item.name) for w in waiting(study)] == [("new2", "b.png")]
+    study = with_brought(study, [second, first])
+    assert _ids(study) == ["new2", "new3"]
+    assert _ids(with_brought(study.emptied, [third, folder])) == ["new4", "new5.4"]
 
 
 @pytest.mark.parametrize("said", ["", "nonsense", '{"a": 1}', "[1]"])

@@ -10,6 +10,7 @@ from agent.attach import Attach
 from agent.errors import ReadingError, RunError
 from tests.fake_assistant import FakeAssistant
 from tools.imaging.series import SeriesInfo
+from ui.choosing import with_brought
 from ui.components.states import can_go_on
 from ui.page import ANY_MODALITY, Page, PageState, StudyState
 from ui.samples import SAMPLES, Sample
@@ -236,7 +237,8 @@ async def test_what_was_pointed_at_before_attaching_goes_with_its_image(ct, tmp_
     )
     report = tmp_path / "old.txt"
     report.write_text("Clear.", encoding="utf-8")
-    study = StudyState(brought=(Brought(report, "old.txt"), Brought(ct, ct.name)), pointed=pointed_of(said))
+    brought = with_brought(StudyState(), (Brought(report, "old.txt"), Brought(ct, ct.name)))
+    study = replace(brought, pointed=pointed_of(said))
     await _seen(page, page.ask(page.asked(PageState(), "Segment what I marked.", study, ANY_MODALITY)))
     first, second = assistant.calls[0]["pointed"]
     assert first.image == "img1"

@@ -99,7 +99,7 @@ class Conversation:
                 return {self.request: gr.Textbox(value="", placeholder=NOTHING_ASKED)}
             asked = self._page.asked(shared.opened(state, who), request, brought, modality)
             self._pictures.attaching(asked.reading, self._page.becomes(asked))
-            shown = runs.start(StudyState(), asked, self._page.ask)
+            shown = runs.start(brought.emptied, asked, self._page.ask)
             return shown | {self.request: gr.Textbox(value="", placeholder=ASK_MORE)}
 
         asked = [*study, self.request, shared.modality]

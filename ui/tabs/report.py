@@ -59,14 +59,13 @@ class ReportTab(Quiet):
     def wire(self, shared: Shared) -> None:
         """Wire the exports."""
 
-        def export(state: PageState, form: str) -> Updates:
+        def export(study: StudyState, state: PageState, form: str) -> Updates:
             """Export the report as it is kept; its files then lie in the tab Files."""
             try:
                 made = self._page.report.export(state.reading, FORMATS[form])
             except (RunError, ToolError, KnowledgeError) as error:
                 return {self.told: element("p", text(error), css="rr-problem", role="alert")}
-            shown = shared.everything(StudyState(), self._page.read_again(state), None)
-            shown.pop(shared.study)
+            shown = shared.everything(study, self._page.read_again(state), None)
             folder = Path(self._page.folder(state))
             links = [
                 element("a", text(n), href=self._page.link(folder / "artifacts" / made.id / n, folder), download=n)
@@ -75,5 +74,5 @@ class ReportTab(Quiet):
             notes = "".join(element("small", text(note)) for note in made.data.get("notes", ()))
             return shown | {self.told: element("p", text("Written: "), ", ".join(links), notes, css="rr-fine")}
 
-        given = [shared.state, self.format]
+        given = [shared.study, shared.state, self.format]
         self.export.click(export, given, shared.outputs(), js=WHEN_KEPT, queue=False, **PRIVATE)

@@ -24,6 +24,11 @@ MAX_OPEN_PREVIEWS = 3  # volumes; a chest CT is 70 MB
 MAX_READINGS = 200  # readings whose uploads are remembered until they are attached
 
 
+def is_waiting(image: str) -> bool:
+    """Return whether an id is that of something that is not attached yet."""
+    return image.startswith("new")
+
+
 @dataclass(frozen=True)
 class Preview:
     """A file or folder that waits for its request, or one series of it."""
@@ -105,7 +110,7 @@ class Pictures:
         Raises:
             ToolError: no such image, or its file cannot be read; says why.
         """
-        if not image.startswith("new"):
+        if not is_waiting(image):
             return self.workspace(reading).volume(image)
         preview = self.preview(reading, image)
         key = (preview.path, preview.series)

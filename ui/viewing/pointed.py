@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ui.viewing.pictures import is_waiting
+
 if TYPE_CHECKING:
     from agent.pointing import Pointed
 
@@ -50,7 +52,7 @@ def prompts_of(pins: tuple[Pin, ...], ids: dict[str, str]) -> tuple[Pointed, ...
 
     found = []
     for image in dict.fromkeys(p.image for p in pins):
-        if image.startswith("new") and image not in ids:
+        if is_waiting(image) and image not in ids:
             logger.warning("a place lies in a series that is not attached: %s", image)
             continue
         own = [p for p in pins if p.image == image]

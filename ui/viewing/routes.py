@@ -16,7 +16,7 @@ from ui.viewing.convert import key_of, nifti_of, pixels_of
 from ui.viewing.describe import image_info
 from ui.viewing.heats import Heats
 from ui.viewing.layers import Layers
-from ui.viewing.pictures import Pictures
+from ui.viewing.pictures import Pictures, is_waiting
 from ui.viewing.scene import PREFIX, scene_of
 from ui.viewing.slices import (
     FILL_ALPHA,
@@ -35,7 +35,6 @@ FRESH = {"Cache-Control": "private, no-cache"}
 KEPT = {"Cache-Control": "private, max-age=3600"}
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """What ids and names in an address are made of; anything else names nothing, and no file is looked for."""
-WAITING = "new"
 """What the ids of images begin with until they are attached: the next upload has the same id again."""
 ResultT = TypeVar("ResultT")
 
@@ -130,7 +129,8 @@ def _listed(said: str) -> list[str]:
 
 
 def _kept(image: str) -> dict[str, str]:
-    return FRESH if image.startswith(WAITING) else KEPT
+    """Return whether a browser may keep a picture: a page loaded anew calls what waits by the same ids again."""
+    return FRESH if is_waiting(image) else KEPT
 
 
 def _file(path: Any, headers: dict[str, str] = KEPT) -> FileResponse:
@@ -157,7 +157,7 @@ class _Views:
     def volume(self, reading: str, image: str) -> FileResponse:
         """Return an image as NIfTI; written once."""
         volume = self._pictures.volume(reading, image)
-        if image.startswith(WAITING):
+        if is_waiting(image):
             preview = self._pictures.preview(reading, image)
             name = key_of({"path": preview.path, "series": preview.series or "", "at": preview.path.stat().st_mtime_ns})
         else:
