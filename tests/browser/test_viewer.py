@@ -544,9 +544,9 @@ def test_what_waited_is_attached_without_being_opened_anew(driver, address, tmp_
     page.click("li[data-region='s1/lesion'] button")
     page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 300 HU')")
     page.set_input_files("#rr-uploads input[type=file]", str(write_small_ct(tmp_path / "other.nii.gz")))
-    page.wait_for_selector(".rv-images option[value=new1]", state="attached")
-    page.select_option(".rv-images", "new1")  # the next upload has the address of the first
-    page.wait_for_selector('#rr-stage[data-open="new1"]')
+    page.wait_for_selector(".rv-images option[value=new3]", state="attached")
+    page.select_option(".rv-images", "new3")
+    page.wait_for_selector('#rr-stage[data-open="new3"]')
     page.evaluate("window.readingroom.viewer.pane.goVoxel([3, 2, 1])")
     page.wait_for_function("document.querySelector('.rv-status').innerText.includes('value 321 ')")
     assert page.get_attribute("#rr-stage", "data-voxel") == "3,2,1"

@@ -35,7 +35,6 @@ FRESH = {"Cache-Control": "private, no-cache"}
 KEPT = {"Cache-Control": "private, max-age=3600"}
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """What ids and names in an address are made of; anything else names nothing, and no file is looked for."""
-"""What the ids of images begin with until they are attached: the next upload has the same id again."""
 ResultT = TypeVar("ResultT")
 
 
