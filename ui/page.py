@@ -15,7 +15,7 @@ from agent.history import turns_of
 from ui.choosing import Chosen, waiting, with_brought
 from ui.components.files import files_tab_html
 from ui.components.pause import pause_html
-from ui.components.study import EMPTY, brought_html
+from ui.components.study import EMPTY, attached_html, brought_html
 from ui.components.turn import figures_html, progress_html, request_html, results_html
 from ui.looking import Looking
 from ui.reporting import Reporting
@@ -24,7 +24,7 @@ from ui.shelf import Shelf
 from ui.streaming import GoingRun, GoingRuns, Start
 from ui.uploads import Brought, ReadingLimits, amount_of, bring, held_by
 from ui.view import AttachmentView, RunView, resumed, view_of
-from ui.viewing.pictures import previews_of
+from ui.viewing.pictures import Preview, previews_of
 from ui.viewing.pointed import prompts_of
 
 if TYPE_CHECKING:
@@ -322,9 +322,21 @@ class Page:
         """Return every finished turn, or what an empty page says."""
         return "".join(f'<section class="rr-turn">{self.turn_html(state, t)}</section>' for t in state.turns) or EMPTY
 
-    def study_html(self, study: StudyState, state: PageState) -> str:
-        """Return what is attached and what will be."""
-        return brought_html(study.brought, state.attached, state.reading, previews_of(study), study.chosen)
+    def attached_html(self, state: PageState, view: RunView | None, gone: Sequence[Preview]) -> str:
+        """Return what the reading has.
+
+        Args:
+            state: the reading.
+            view: the run that goes on; None: none.
+            gone: what went with its request.
+        """
+        attached = {a.facts.id: a for a in (*state.attached, *(view.attachments if view else ()))}
+        coming = [p for p in gone if view and p.becomes and p.becomes not in attached]
+        return attached_html(attached.values(), coming, state.reading)
+
+    def brought_html(self, study: StudyState, state: PageState) -> str:
+        """Return what the next request will attach."""
+        return brought_html(study.brought, state.reading, previews_of(study), study.chosen)
 
     def pictures_html(self, state: PageState) -> str:
         """Return the pictures that the last answer made."""

@@ -28,11 +28,11 @@ class Room(Protocol):
         """Return the components that `updates` and `live` may change."""
         ...
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return what is shown of a reading.
 
         Args:
-            study: what the next request attaches.
+            study: what the next request attaches; None: it stays as it is.
             state: the reading and its finished turns.
             view: the run that goes on; None between runs.
         """
@@ -95,9 +95,9 @@ class Shared:
         """Return what an event of the run changes anywhere on the page."""
         return _merged(room.live(state, view) for room in self.rooms)
 
-    def everything(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
-        """Return what the whole page shows of a reading."""
-        own = {self.state: state, self.study: study}
+    def everything(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
+        """Return what the whole page shows of a reading; without a study, what was brought meanwhile stays."""
+        own: Updates = {self.state: state} if study is None else {self.state: state, self.study: study}
         return own | _merged(room.updates(study, state, view) for room in self.rooms)
 
 

@@ -39,13 +39,13 @@ class Runs:
         run = page.run_of(state)
         return self._shared.everything(study, state, run.view if run else None)
 
-    async def follow(self, study: StudyState, state: PageState, who: gr.Request) -> AsyncGenerator[Updates]:
+    async def follow(self, state: PageState, who: gr.Request) -> AsyncGenerator[Updates]:
         """Show the run that goes on, from wherever it is to its end; then the reading with what came of it."""
         shared, page = self._shared, self._shared.page
         run = page.run_of(state)
         if run is None:
             if state.reading and page.has_news(state, ""):
-                yield shared.everything(study, page.opened(state.reading), None)
+                yield shared.everything(None, page.opened(state.reading), None)
             else:
                 yield {shared.state: state}
             return
@@ -57,12 +57,12 @@ class Runs:
             async with aclosing(views(run)) as seen:
                 async for view in seen:
                     if first:
-                        yield await asyncio.to_thread(shared.everything, study, state, view)
+                        yield await asyncio.to_thread(shared.everything, None, state, view)
                     else:
                         yield shared.live_outputs(state, view)
                     first = False
             ended = page.ended(state, run.view)
-            yield await asyncio.to_thread(shared.everything, study, ended, None)  # reads files: the loop stays free
+            yield await asyncio.to_thread(shared.everything, None, ended, None)  # reads files: the loop stays free
         finally:
             run.lookers.discard(tab)
 

@@ -80,6 +80,43 @@ def test_the_words_of_the_upload_lie_apart_however_gradio_measures_its_room(page
         assert page.evaluate(APART) >= 0, full
 
 
+@pytest.fixture(scope="module")
+def slow_address(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("slow"), step_seconds=1.5) as found:
+        yield found
+
+
+def test_what_is_attached_is_seen_while_the_run_goes_on_and_an_upload_meanwhile_stays(chromium, slow_address, tmp_path):
+    from tests.phantoms import phantom_volume
+    from tools.imaging.nifti import write_nifti
+
+    files = [tmp_path / "first.nii.gz", tmp_path / "second.nii.gz"]
+    for file in files:
+        write_nifti(file, phantom_volume(shape=(12, 11, 10)).array, phantom_volume(shape=(12, 11, 10)))
+    context = chromium.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(slow_address)
+    page.set_input_files("#rr-uploads input[type=file]", str(files[0]))
+    page.wait_for_selector("#rr-study >> text=ready to attach")
+    page.fill("#rr-request textarea", "Segment the lungs.")
+    page.click("#rr-ask")
+    page.wait_for_selector("#rr-study .rr-in >> text=first.nii.gz")
+    assert page.is_visible("#rr-stop")  # still running
+    page.set_input_files("#rr-uploads input[type=file]", str(files[1]))
+    page.wait_for_selector("#rr-study li:not(.rr-in) >> text=second.nii.gz")
+    assert page.is_visible("#rr-stop")
+    page.wait_for_selector("#rr-ask", state="visible")
+    assert page.locator("#rr-study li.rr-in b").all_inner_texts() == ["first.nii.gz"]
+    assert page.locator("#rr-study li:not(.rr-in) b").all_inner_texts() == ["second.nii.gz"]
+    page.fill("#rr-request textarea", "And of this one?")
+    page.click("#rr-ask")
+    page.wait_for_selector("#rr-study li.rr-in >> nth=1")
+    page.wait_for_selector("#rr-ask", state="visible")
+    assert page.locator("#rr-study li.rr-in b").all_inner_texts() == ["first.nii.gz", "second.nii.gz"]
+    context.close()
+
+
 def test_a_folder_becomes_studies_and_series_with_pictures_and_says_what_it_refused(page, folder):
     page.set_input_files("#rr-folder input[type=file], input[webkitdirectory]", str(folder))
     page.wait_for_selector("#rr-study >> text=4 series in 2 studies: tick those to attach")
@@ -117,7 +154,7 @@ def test_series_of_two_studies_are_ticked_by_keyboard_and_the_older_one_is_the_p
     assert [box.is_checked() for box in page.locator("#rr-priors input").all()] == [False, True]
     page.fill("#rr-request textarea", "Compare the two.")
     page.click("#rr-ask")
-    page.wait_for_selector("#rr-study .rr-in >> nth=1")
+    page.wait_for_selector("#rr-talk .rr-results")
     assert page.locator("#rr-study .rr-in b").all_inner_texts() == ["22 DICOM files"] * 2
 
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 from docx import Document
 
-from tests.browser.test_conversation import SLOW_MS, ct, open_tab, person, results, server  # noqa: F401  fixtures
+from tests.browser.test_conversation import SLOW_MS, open_tab, person, results, server  # noqa: F401  fixtures
 
 BOX = "#rr-report-text textarea"
 

@@ -19,7 +19,7 @@ from ui.components.html import element, text
 from ui.components.measurements import measurements_tab_html
 from ui.components.plan import plan_tab_html
 from ui.components.report import checked_html
-from ui.components.study import brought_html
+from ui.components.study import attached_html, brought_html
 from ui.components.turn import progress_html, request_html, results_html
 from ui.looking import Looking
 from ui.uploads import Brought
@@ -117,7 +117,8 @@ def test_poisoned_text_from_everywhere_stays_text():
     view = _finished(assistant, POISON)
     facts = AttachmentFacts(id="img1", modality=POISON, body_part=POISON, dims=3)
     view = fold_attached(view, facts)
-    html = _whole(view) + brought_html([Brought(Path("x"), POISON, problem=POISON)], view.attachments)
+    html = _whole(view) + attached_html(view.attachments)
+    html += brought_html([Brought(Path("x"), POISON, problem=POISON)])
     found = Tags(html)
     assert found.tags <= ALLOWED
     assert not [a for a in found.attributes if a[0].startswith("on") or (a[0] in ("href", "src") and ":" in a[1])]

@@ -66,7 +66,7 @@ def test_unreadable_files_are_shown_and_not_attached(tmp_path):
     page = _page()
     study = page.take_uploads(StudyState(), [str(text)])
     assert "is named .dcm but is not DICOM" in study.brought[0].problem
-    assert "rr-bad" in page.study_html(study, PageState())
+    assert "rr-bad" in page.brought_html(study, PageState())
     assert _attaches(page, study) == ()
 
 

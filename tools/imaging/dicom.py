@@ -89,7 +89,9 @@ def not_an_image(dataset: Dataset) -> str:
     if "Rows" in dataset and "Columns" in dataset:
         return ""
     known = UID(sop_class).name
-    return known if known != sop_class else "an object without pixels"
+    if known == sop_class:
+        return "an object without pixels"
+    return f"{known} without pixels" if "Image" in known else known
 
 
 def frame_count(dataset: Dataset, name: str) -> int:

@@ -33,25 +33,35 @@ EMPTY = (
 )
 
 
+def attached_html(attached: Iterable[AttachmentView], coming: Iterable[Preview] = (), reading: str = "") -> str:
+    """Return what is in this reading already.
+
+    Args:
+        attached: what it has.
+        coming: what went with a request that has begun, and is not taken in yet.
+        reading: its id, for small pictures; empty: none.
+    """
+    rows = [_row(a.name, facts_text(a.facts), _thumbnail(reading, a), "rr-in") for a in attached]
+    rows += [_row(p.name, "being attached", _picture(reading, p.id, p.name), "rr-in") for p in coming]
+    return _list(rows)
+
+
 def brought_html(
-    items: Iterable[Brought],
-    attached: Iterable[AttachmentView] = (),
-    reading: str = "",
-    previews: Iterable[Preview] = (),
-    chosen: Iterable[Chosen] = (),
+    items: Iterable[Brought], reading: str = "", previews: Iterable[Preview] = (), chosen: Iterable[Chosen] = ()
 ) -> str:
-    """Return what is in this reading already and what the next request will attach.
+    """Return what the next request will attach.
 
     Args:
         items: what was brought.
-        attached: what the reading has.
         reading: its id, for small pictures; empty: none.
         previews: what can be looked at of what was brought.
         chosen: which series go with the next request, where there are several.
     """
-    rows = [_row(a.name, facts_text(a.facts), _thumbnail(reading, a), "rr-in") for a in attached]
     ready = list(previews)
-    rows += [_brought(i, reading, [p for p in ready if p.path == i.path], set(chosen)) for i in items]
+    return _list([_brought(i, reading, [p for p in ready if p.path == i.path], set(chosen)) for i in items])
+
+
+def _list(rows: list[str]) -> str:
     return element("ul", *rows, css="rr-brought") if rows else ""
 
 

@@ -32,7 +32,9 @@ class Cases(Quiet):
             with gr.Row(elem_id="rr-side-top"):
                 _title("Case")
                 self.new = gr.Button("New", size="sm", elem_id="rr-new", min_width=52, scale=0)
-            self.brought = gr.HTML("", elem_id="rr-study", apply_default_css=False)
+            with gr.Column(elem_id="rr-study", min_width=0):
+                self.attached = gr.HTML("", apply_default_css=False)
+                self.brought = gr.HTML("", apply_default_css=False)
             self.chosen = gr.Textbox("", elem_id="rr-chosen", visible="hidden", label="Chosen series")
             self.pointed = gr.Textbox("", elem_id="rr-pointed", visible="hidden", label="Places pointed at")
             self.uploads = gr.File(
@@ -55,21 +57,31 @@ class Cases(Quiet):
 
     def outputs(self) -> list[Any]:
         """Return the components that follow the reading."""
-        return [self.uploads, self.brought, self.priors, self.new]
+        return [self.uploads, self.attached, self.brought, self.priors, self.new]
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return what is attached; a run that begins empties the upload."""
         shown: Updates = {
-            self.brought: self._page.study_html(study, state),
-            self.priors: self._priors(study, state),
+            self.attached: self._attached(state, view),
             self.new: gr.Button(interactive=view is None),
         }
+        if study is None:
+            return shown
+        shown |= {self.brought: self._page.brought_html(study, state), self.priors: self._priors(study, state)}
         return shown if study.brought else shown | {self.uploads: gr.File(value=None)}
+
+    def live(self, state: PageState, view: RunView) -> Updates:
+        """Return what is attached, as soon as the run has taken it in."""
+        return {self.attached: self._attached(state, view)} if view.attachments else {}
+
+    def _attached(self, state: PageState, view: RunView | None) -> str:
+        return self._page.attached_html(state, view, self._pictures.previews(state.reading))
 
     def _priors(self, study: StudyState, state: PageState) -> gr.CheckboxGroup:
         """Return the studies that may be earlier ones: there must be something to compare them with."""
-        names = studies(study)
-        shown = bool(names) and len(names) + len(state.attached) >= 2
+        names, run = studies(study), self._page.run_of(state)
+        attached = len(state.attached) + (len(run.view.attachments) if run else 0)
+        shown = bool(names) and len(names) + attached >= 2
         return gr.CheckboxGroup(choices=names, value=list(study.priors), visible=shown)
 
     def wire(self, shared: Shared) -> None:
@@ -84,7 +96,7 @@ class Cases(Quiet):
             return {
                 shared.study: study,
                 shared.state: state,
-                self.brought: self._page.study_html(study, state),
+                self.brought: self._page.brought_html(study, state),
                 self.priors: self._priors(study, state),
                 **shared.viewer.updates(study, state, None),
             }

@@ -65,7 +65,7 @@ class Conversation:
         own = [self.history, self.steps, self.request, self.ask, self.stop, self.go_on, self.examples, self.where]
         return [*own, *self.deciding.outputs()]
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return the conversation as far as it is."""
         del study
         running = view is not None
@@ -91,7 +91,7 @@ class Conversation:
         """Wire asking, deciding, stopping, and coming back."""
         runs = Runs(shared)
         study, outputs = [shared.study, shared.state], shared.outputs()
-        follow: dict[str, Any] = {"fn": runs.follow, "inputs": study, "outputs": outputs} | FOLLOWS
+        follow: dict[str, Any] = {"fn": runs.follow, "inputs": [shared.state], "outputs": outputs} | FOLLOWS
 
         def begin(brought: StudyState, state: PageState, request: str, modality: str, who: gr.Request) -> Updates:
             """Show the request at once, or say that there is none."""

@@ -30,15 +30,17 @@ class Viewer(Quiet):
         """Return the components that follow the reading."""
         return [self.scene]
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return which reading is seen, and a version that changes with what there is to see in it."""
-        waiting = [(p.id, p.prior, p.goes) for p in self._pictures.previews(state.reading)] if study.brought else []
+        del study
+        waiting = [(p.id, p.prior, p.goes) for p in self._pictures.previews(state.reading) if not p.becomes]
         seen: object = (waiting, [len(t.attachments) for t in state.turns], _done(view))
         return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + bool(view))}
 
     def live(self, state: PageState, view: RunView) -> Updates:
         """Return a new version as soon as a step has made something."""
-        seen: object = ([], [len(t.attachments) for t in state.turns], _done(view))
+        waiting = [(p.id, p.prior, p.goes) for p in self._pictures.previews(state.reading) if not p.becomes]
+        seen: object = (waiting, [len(t.attachments) for t in state.turns], _done(view))
         return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + 1)}
 
 

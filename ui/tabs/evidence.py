@@ -27,7 +27,7 @@ class EvidenceTab(Quiet):
         """Return the components that follow the reading."""
         return [self.shown]
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return what the tab shows of a reading."""
         del study, view
         answer = last_answer(state)

@@ -27,7 +27,7 @@ class MeasurementsTab(Quiet):
         """Return the components that follow the reading."""
         return [self.shown]
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return what the tab shows of a reading."""
         del study, view
         shown = measurements_tab_html(self._page.artifacts(state))

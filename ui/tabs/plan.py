@@ -39,7 +39,7 @@ class PlanTab:
         """Return the components that follow the reading."""
         return [self.shown, self.again, self.step, self.model, self.why]
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return what the tab shows of a reading."""
         del study
         shown = view or (state.turns[-1] if state.turns else None)
@@ -68,7 +68,7 @@ class PlanTab:
 
         self.step.input(self._models, [shared.state, self.step], [self.model, self.why], queue=False, **PRIVATE)
         self.run.click(again, [*study, self.step, self.model], shared.outputs(), queue=False, **PRIVATE).success(
-            runs.follow, study, shared.outputs(), **FOLLOWS
+            runs.follow, [shared.state], shared.outputs(), **FOLLOWS
         )
 
     def _models(self, state: PageState, step: str | None) -> tuple[Any, str]:

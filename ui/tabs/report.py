@@ -48,7 +48,7 @@ class ReportTab(Quiet):
         """Return the components that follow the reading."""
         return [self.now, self.told]
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Say which draft is there; the editor then asks for its text."""
         del study
         edit = self._page.report.current(state.reading) if state.reading and view is None else None
@@ -59,13 +59,13 @@ class ReportTab(Quiet):
     def wire(self, shared: Shared) -> None:
         """Wire the exports."""
 
-        def export(study: StudyState, state: PageState, form: str) -> Updates:
+        def export(state: PageState, form: str) -> Updates:
             """Export the report as it is kept; its files then lie in the tab Files."""
             try:
                 made = self._page.report.export(state.reading, FORMATS[form])
             except (RunError, ToolError, KnowledgeError) as error:
                 return {self.told: element("p", text(error), css="rr-problem", role="alert")}
-            shown = shared.everything(study, self._page.read_again(state), None)
+            shown = shared.everything(None, self._page.read_again(state), None)
             folder = Path(self._page.folder(state))
             links = [
                 element("a", text(n), href=self._page.link(folder / "artifacts" / made.id / n, folder), download=n)
@@ -74,5 +74,5 @@ class ReportTab(Quiet):
             notes = "".join(element("small", text(note)) for note in made.data.get("notes", ()))
             return shown | {self.told: element("p", text("Written: "), ", ".join(links), notes, css="rr-fine")}
 
-        given = [shared.study, shared.state, self.format]
+        given = [shared.state, self.format]
         self.export.click(export, given, shared.outputs(), js=WHEN_KEPT, queue=False, **PRIVATE)

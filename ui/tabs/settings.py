@@ -26,7 +26,7 @@ class SettingsTab(Quiet):
         """Return nothing: settings do not follow the reading."""
         return []
 
-    def updates(self, study: StudyState, state: PageState, view: RunView | None) -> Updates:
+    def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return nothing: settings do not follow the reading."""
         del study, state, view
         return {}

@@ -130,6 +130,7 @@ def test_colour_maps_that_say_they_are_no_hounsfield_have_no_unit():
         ("rtplan.dcm", "a radiotherapy plan"),
         ("rtdose.dcm", "a radiotherapy dose"),
         ("waveform_ecg.dcm", "an electrocardiogram"),
+        ("UN_sequence.dcm", "is DICOM but CT Image Storage without pixels, not an image"),
         ("color3d_jpeg_baseline.dcm", "120 frames without a place in space"),
         ("emri_small.dcm", "10 frames without a place"),
         ("SC_rgb_16bit.dcm", "colour of type 'RGB' uint16"),
