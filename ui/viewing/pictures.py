@@ -68,11 +68,11 @@ class Pictures:
     def expect(self, reading: str, previews: Sequence[Preview]) -> None:
         """Remember what is about to be attached, in place of what was remembered before.
 
-        Where nothing is, what goes with the request that was made stays: it may not be in the reading yet.
+        What goes with the request that was made stays: it may not be in the reading yet.
         """
         with self._lock:
             going = tuple(p for p in self._previews.get(reading, ()) if p.becomes)
-            self._previews[reading] = tuple(previews) or going
+            self._previews[reading] = (*going, *previews)
             self._previews.move_to_end(reading)
             while len(self._previews) > MAX_READINGS:
                 self._previews.popitem(last=False)

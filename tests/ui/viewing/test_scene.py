@@ -1,5 +1,6 @@
 """What there is to see of results, without a browser: measured lines, and what a comparison drew."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,11 @@ def test_what_waited_is_seen_once_under_its_id_in_the_reading(pictures: tuple[Pi
     assert seen() == [("img1", "", False), ("new1", "", True), ("new3", "", True)]
     attach(workspace, Attach(tmp_path / "ct.nii.gz", modality="CT"))
     assert seen() == [("img1", "", False), ("img2", "new1", False), ("new3", "", True)]
-    found.expect(reading, waiting[:1])  # the next upload: of the same id, and nothing to do with img2
-    assert seen() == [("img1", "", False), ("img2", "", False), ("new1", "", True)]
+    found.expect(reading, [replace(waiting[0], id="new4")])  # brought while the run goes on
+    still = [("img1", "", False), ("img2", "new1", False), ("new3", "", True)]
+    assert seen() == [*still, ("new4", "", True)]
+    found.attaching(reading, {"new4": "img4"})
+    assert seen() == [("img1", "", False), ("img2", "", False), ("new4", "", True)]
 
 
 def test_measured_lengths_are_lines_and_other_values_are_not(pictures: tuple[Pictures, str]) -> None:

@@ -133,7 +133,7 @@ export class Viewer {
     const answer = await fetch(`${image.address}/info.json`);
     if (!answer.ok) throw new Error((await answer.json()).detail ?? "the image cannot be read");
     const info = await answer.json();
-    if (!image.waits) this.infos.set(image.address, info); // the next upload has the same address
+    if (!image.waits) this.infos.set(image.address, info); // what a person says of it may change until then
     return info;
   }
 
