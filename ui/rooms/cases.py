@@ -32,7 +32,7 @@ class Cases(Quiet):
             with gr.Row(elem_id="rr-side-top"):
                 _title("Case")
                 self.new = gr.Button("New", size="sm", elem_id="rr-new", min_width=52, scale=0)
-            with gr.Column(elem_id="rr-study", min_width=0):
+            with gr.Column(elem_id="rr-study", scale=0, min_width=0):
                 self.attached = gr.HTML("", apply_default_css=False)
                 self.brought = gr.HTML("", apply_default_css=False)
             self.chosen = gr.Textbox("", elem_id="rr-chosen", visible="hidden", label="Chosen series")
