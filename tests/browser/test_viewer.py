@@ -53,6 +53,14 @@ def _attach(page, path, image="new1"):
     page.wait_for_selector(f'#rr-stage[data-open="{image}"]')
 
 
+def _compare_two(page, folder):
+    files = [write_ct(folder / name) for name in ("now.nii.gz", "before.nii.gz")]
+    page.set_input_files("#rr-uploads input[type=file]", [str(file) for file in files])
+    page.wait_for_selector('#rr-stage[data-open="new1"]')
+    page.click('#rr-stage button:text-is("Axial")')
+    page.click('#rr-stage button:text-is("Compare")')
+
+
 def _ask(page, image="img1"):
     page.fill("#rr-request textarea", "Outline the lesion.")
     page.click("#rr-ask")
@@ -454,11 +462,7 @@ def test_the_mouse_windows_scrolls_measures_and_draws_boxes(ct_page):
 
 def test_another_image_beside_follows_and_leads(driver, address, tmp_path):
     page = _open(driver, address, FLAGS)
-    files = [write_ct(tmp_path / name) for name in ("now.nii.gz", "before.nii.gz")]
-    page.set_input_files("#rr-uploads input[type=file]", [str(file) for file in files])
-    page.wait_for_selector('#rr-stage[data-open="new1"]')
-    page.click('#rr-stage button:text-is("Axial")')
-    page.click('#rr-stage button:text-is("Compare")')
+    _compare_two(page, tmp_path)
     page.wait_for_selector(".rv-caption >> text=linked by scanner position, not aligned")
     both = "f => ['pane', 'second'].map(name => Array.from(window.readingroom.viewer[name][f]))"
     page.focus(".rv-panes")
@@ -520,11 +524,7 @@ def test_what_waited_is_attached_without_being_opened_anew(driver, address, tmp_
     page = _open(driver, address, FLAGS)
     fetched = []
     page.on("request", lambda request: fetched.append(request.url) if request.url.endswith("volume.nii") else None)
-    files = [write_ct(tmp_path / name) for name in ("now.nii.gz", "before.nii.gz")]
-    page.set_input_files("#rr-uploads input[type=file]", [str(file) for file in files])
-    page.wait_for_selector('#rr-stage[data-open="new1"]')
-    page.click('#rr-stage button:text-is("Axial")')
-    page.click('#rr-stage button:text-is("Compare")')
+    _compare_two(page, tmp_path)
     page.wait_for_selector(".rv-caption >> text=not attached yet")
     page.click('#rr-stage button:text-is("bone")')
     page.evaluate("window.readingroom.viewer.pane.goVoxel([41, 13, 30])")

@@ -18,6 +18,24 @@ LINGER_S = 2.0  # a proxy that cannot send turns to what it was sent in millisec
 LINGER_BYTES = 16_000_000  # what a small excess still holds: who sends first and reads then gets the answer too
 
 
+class Incoming:
+    """A receive that knows whether the whole body has come: nothing is waited for then.
+
+    Args:
+        receive: of the request.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_over = False
+
+    async def __call__(self) -> Message:
+        """Return the next message."""
+        message = await self._receive()
+        self.is_over = message["type"] == "http.disconnect" or not message.get("more_body")
+        return message
+
+
 def answering_early(receive: Receive, send: Send) -> Send:
     """Return a send for a whole answer that is given though the body was not read."""
 
@@ -36,13 +54,11 @@ def answering_early(receive: Receive, send: Send) -> Send:
 async def _read_on(receive: Receive) -> None:
     """Wait until the other side has sent all or hangs up, throwing a little of it away, or until it took too long."""
     left = LINGER_BYTES
+    body = receive if isinstance(receive, Incoming) else Incoming(receive)
     try:
         async with asyncio.timeout(LINGER_S):
-            while left > 0:
-                message = await receive()
-                if message["type"] == "http.disconnect" or not message.get("more_body"):
-                    return
-                left -= len(message.get("body", b""))
-            await asyncio.sleep(LINGER_S)
+            while not body.is_over and left > 0:
+                left -= len((await body()).get("body", b""))
+            await asyncio.sleep(0 if body.is_over else LINGER_S)
     except TimeoutError:
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from ui.access.cookies import ANONYMOUS_S, SIGNED_IN_S, Session, Signer, cookie_in, set_cookie
-from ui.access.early import answering_early
+from ui.access.early import Incoming, answering_early
 from ui.access.uploads import declared_bytes, is_upload
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        receive = Incoming(receive)
         try:
             who, session = self._who(scope)
             _same_origin(scope)

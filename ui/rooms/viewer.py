@@ -33,15 +33,16 @@ class Viewer(Quiet):
     def updates(self, study: StudyState | None, state: PageState, view: RunView | None) -> Updates:
         """Return which reading is seen, and a version that changes with what there is to see in it."""
         del study
-        waiting = [(p.id, p.prior, p.goes) for p in self._pictures.previews(state.reading) if not p.becomes]
-        seen: object = (waiting, [len(t.attachments) for t in state.turns], _done(view))
+        seen: object = (self._waiting(state), [len(t.attachments) for t in state.turns], _done(view))
         return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + bool(view))}
 
     def live(self, state: PageState, view: RunView) -> Updates:
         """Return a new version as soon as a step has made something."""
-        waiting = [(p.id, p.prior, p.goes) for p in self._pictures.previews(state.reading) if not p.becomes]
-        seen: object = (waiting, [len(t.attachments) for t in state.turns], _done(view))
+        seen: object = (self._waiting(state), [len(t.attachments) for t in state.turns], _done(view))
         return {self.scene: scene_html(state.reading, _version(seen), len(state.turns) + 1)}
+
+    def _waiting(self, state: PageState) -> list[tuple[str, bool, bool]]:
+        return [(p.id, p.prior, p.goes) for p in self._pictures.previews(state.reading) if not p.becomes]
 
 
 def _done(view: RunView | None) -> list[Any]:
